@@ -1,1 +1,10 @@
-"""."""
+"""What things are: no I/O, no clock, no randomness.
+
+ids        names and numbers: change, stage, commit, lease
+pipeline   what should hold: `gatewright.yaml` as models
+records    what happened: the change record, attempts, evidence, findings
+events     each single thing that can happen to a change
+refusals   every refusal code with all of its wording
+arguments  what the eleven tools take
+replies    what they answer
+"""

@@ -1,0 +1,58 @@
+"""Names and numbers: their shape, and how to take one apart.
+
+Nothing here decides whether a thing exists; it only says whether a text could name one. Ids are checked before they reach
+git or the store, because a "commit" such as `--output=x` would be an option there.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import NewType
+
+ChangeId = NewType("ChangeId", str)
+StageName = NewType("StageName", str)
+CommitId = NewType("CommitId", str)
+EvaluationId = NewType("EvaluationId", str)
+
+CHANGE_ID = re.compile(r"c[1-9][0-9]{0,8}")
+STAGE_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+COMMIT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+EVALUATION_ID = re.compile(r"(c[1-9][0-9]{0,8})\.e[1-9][0-9]{0,8}")
+
+LEASE = re.compile(r"gw1\.(c[1-9][0-9]{0,8})\.([a-z][a-z0-9_-]{0,31})\.([1-9][0-9]{0,8})\.([A-Za-z0-9_-]{22})")
+
+# The land gates' name where a stage is expected: never a stage, because `land` is a key of its own in the pipeline.
+LAND = StageName("land")
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseName:
+    """What a lease token says in clear; `proof` is what only the store's secret could have made."""
+
+    change: ChangeId
+    stage: StageName
+    fence: int
+    proof: str
+
+
+def parse_lease(token: str) -> LeaseName | None:
+    """Take a lease token apart; None when it does not even look like one."""
+    found = LEASE.fullmatch(token)
+    if found is None:
+        return None
+    return LeaseName(ChangeId(found[1]), StageName(found[2]), int(found[3]), found[4])
+
+
+def format_lease(change: str, stage: str, fence: int, proof: str) -> str:
+    """The inverse of `parse_lease`."""
+    return f"gw1.{change}.{stage}.{fence}.{proof}"
+
+
+def change_of_evaluation(evaluation: str) -> ChangeId | None:
+    """The change that an evaluation id belongs to; None when it does not look like one."""
+    found = EVALUATION_ID.fullmatch(evaluation)
+    return None if found is None else ChangeId(found[1])
+
+
+def short(commit: str) -> str:
+    """A commit id for people to read; never for a program."""
+    return commit[:10]

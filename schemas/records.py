@@ -1,0 +1,322 @@
+"""What happened: the record of a change and everything in it.
+
+Plain frozen values. A record is never changed in place; `gates/lifecycle.py` makes the next one from an event, and replaying
+a change's events from the first gives exactly the stored record (invariant I9).
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class ChangeState(StrEnum):
+    """`landing` begins with the durable intent to move the target, and cannot be left but forwards or by recovery."""
+
+    ACTIVE = "active"
+    LANDING = "landing"
+    LANDED = "landed"
+    CANCELLED = "cancelled"
+
+
+class StageState(StrEnum):
+    """Where one stage of one change stands."""
+
+    WAITING = "waiting"
+    OPEN = "open"
+    CLAIMED = "claimed"
+    EVALUATING = "evaluating"
+    IN_REVIEW = "in_review"
+    PASSED = "passed"
+    ESCALATED = "escalated"
+
+
+class Outcome(StrEnum):
+    """What a gate found. ERRORED: it could not judge. PENDING: people or reviewers are still to answer."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    ERRORED = "errored"
+    PENDING = "pending"
+
+
+class AttemptState(StrEnum):
+    """An attempt settles at most once; every state but JUDGING is final (invariant I3)."""
+
+    JUDGING = "judging"
+    PASSED = "passed"
+    FAILED = "failed"
+    SUPERSEDED = "superseded"
+
+
+class Cause(StrEnum):
+    """Why a stage was escalated to people."""
+
+    BUDGET_SPENT = "budget_spent"
+    NO_PROGRESS = "no_progress"
+    GATE_BROKEN = "gate_broken"
+    NEEDS_DECISION = "needs_decision"
+    REOPENS_SPENT = "reopens_spent"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing a gate objects to.
+
+    `path` is relative to the repository, `line` counts from 1. `fingerprint` is equal for the same problem in another
+    attempt, also when its line moved; `id` is made from it. `satisfy` says what would make the gate content.
+    """
+
+    id: str
+    gate: str
+    severity: str
+    rule: str
+    message: str
+    fingerprint: str
+    path: str | None = None
+    line: int | None = None
+    satisfy: str | None = None
+    on_base: bool = False
+
+    @property
+    def where(self) -> str | None:
+        """`path:line`, or the path alone; None when the finding is about no place."""
+        if self.path is None:
+            return None
+        return self.path if self.line is None else f"{self.path}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What one gate found about one commit; immutable.
+
+    `counted` is the denominator in units of `unit`; zero never goes with PASSED. `question` is set exactly when the outcome
+    is PENDING. `findings` are those that hold the gate up; `tolerated` are the base's own, shown and not held against it.
+    """
+
+    gate: str
+    kind: str
+    outcome: Outcome
+    counted: int
+    unit: str
+    summary: str
+    findings: tuple[Finding, ...] = ()
+    tolerated: tuple[Finding, ...] = ()
+    question: str | None = None
+    output: str = ""
+    output_sha256: str = ""
+    duration_s: float = 0.0
+    cached: bool = False
+    isolation: str = "none"
+    environment: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        assert self.outcome is not Outcome.PASSED or self.counted > 0, "a gate that checked nothing has not passed"
+        assert (self.question is not None) == (self.outcome is Outcome.PENDING), "a question goes with pending"
+
+
+@dataclass(frozen=True, slots=True)
+class GateOutcome:
+    """One gate's line in a verdict, as the change record keeps it."""
+
+    gate: str
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyPin:
+    """The policy a change is judged by: the commit it is read from and the digest of all that it covers."""
+
+    commit: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class StageRule:
+    """What the lifecycle needs to know of one stage of the policy."""
+
+    name: str
+    needs: tuple[str, ...]
+    gates: tuple[str, ...]
+    soft_gates: tuple[str, ...]
+    attempts: int
+    otherwise: str | None
+    reopens: int
+    role: str | None
+    is_transform: bool
+    writes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The policy as the lifecycle sees it: stages in an order in which needs come first, and what landing needs."""
+
+    stages: tuple[StageRule, ...]
+    land_needs: tuple[str, ...]
+    land_gates: tuple[str, ...]
+    lease_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The time-limited right to work on a stage. The secret token is derived, never stored."""
+
+    holder: str
+    principal: str
+    fence: int
+    granted_at: datetime
+    expires_at: datetime
+    model: str | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One artifact handed in to one stage; `number` is never reused within the stage."""
+
+    number: int
+    commit: str
+    tree: str
+    base: str
+    summary: str
+    holder: str
+    principal: str
+    fence: int
+    submitted_at: datetime
+    evaluation: str
+    state: AttemptState = AttemptState.JUDGING
+    outcome: Outcome | None = None
+    gates: tuple[GateOutcome, ...] = ()
+    asked: tuple[str, ...] = ()
+    allowed: tuple[str, ...] = ()
+    fingerprints: tuple[str, ...] = ()
+    error_retries: int = 0
+    is_free: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Orphan:
+    """Work of a holder who was taken over: a commit that the new holder may adopt."""
+
+    commit: str
+    holder: str
+    fence: int
+    kept_at: datetime
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A finding that people, another stage or the landing left on a stage for its next holder."""
+
+    source: str
+    text: str
+    paths: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Escalation:
+    """Why the stage waits for people, and the question as it was put."""
+
+    cause: Cause
+    question: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StageRecord:
+    """One stage of one change.
+
+    `fence` only ever rises: it survives release, expiry and reopen. `failed` counts the attempts spent since the stage was
+    last opened afresh, `granted` what people added to the budget. `carried` is a former artifact to be judged again by the
+    server when the stage opens (after a re-pin).
+    """
+
+    name: str
+    state: StageState
+    fence: int = 0
+    lease: Lease | None = None
+    attempts: tuple[Attempt, ...] = ()
+    accepted: int | None = None
+    failed: int = 0
+    granted: int = 0
+    stuck: int = 0
+    reopened: int = 0
+    notes: tuple[Note, ...] = ()
+    orphans: tuple[Orphan, ...] = ()
+    escalation: Escalation | None = None
+    carried: str | None = None
+
+    @property
+    def current(self) -> Attempt | None:
+        """The newest attempt, whatever became of it."""
+        return self.attempts[-1] if self.attempts else None
+
+    @property
+    def artifact(self) -> Attempt | None:
+        """The accepted attempt of a passed stage."""
+        return None if self.accepted is None else self.attempts[self.accepted - 1]
+
+
+class LandingStep(StrEnum):
+    """PREPARING: merge and land gates run. ASKING: a land gate asks people. BLOCKED: something is in the way. INTENDED: the target is about to move."""
+
+    PREPARING = "preparing"
+    ASKING = "asking"
+    BLOCKED = "blocked"
+    INTENDED = "intended"
+    LANDED = "landed"
+
+
+@dataclass(frozen=True, slots=True)
+class Landing:
+    """One try at landing; `old`, `new` and `tree` are set from the intent on."""
+
+    number: int
+    step: LandingStep
+    evaluation: str
+    old: str | None = None
+    new: str | None = None
+    tree: str | None = None
+    because: str | None = None
+    gates: tuple[GateOutcome, ...] = ()
+    asked: tuple[str, ...] = ()
+    allowed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRecord:
+    """One intent going through one pipeline. `version` is the number of its last event; `touched_at` its time, a floor for the clock."""
+
+    id: str
+    version: int
+    state: ChangeState
+    title: str
+    intent: str
+    principal: str
+    base: str
+    target: str
+    policy: PolicyPin
+    plan: Plan
+    stages: tuple[StageRecord, ...]
+    created_at: datetime
+    touched_at: datetime
+    evaluations: int = 0
+    landing: Landing | None = None
+    landings: int = 0
+    landed_commit: str | None = None
+    cancelled_because: str | None = field(default=None)
+
+    def stage(self, name: str) -> StageRecord:
+        """The record of the named stage; KeyError is our bug, callers check with `find_stage`."""
+        found = self.find_stage(name)
+        if found is None:
+            raise KeyError(name)
+        return found
+
+    def find_stage(self, name: str) -> StageRecord | None:
+        """The record of the named stage, or None."""
+        return next((stage for stage in self.stages if stage.name == name), None)
+
+    def rule(self, name: str) -> StageRule:
+        """What the pinned policy says of the named stage."""
+        return next(rule for rule in self.plan.stages if rule.name == name)
