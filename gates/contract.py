@@ -1,0 +1,185 @@
+"""What the server and a runner say to each other, and what a gate kind is.
+
+The server hands a runner one `Job` as a line of JSON and reads `Message`s back, one JSON object a line, until `Done`. A
+runner that ends without `Done` is a lost runner: the evaluation is evaluated again, whatever was already said.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, assert_never
+
+from pydantic import TypeAdapter
+
+from ..schemas.pipeline import GateSpec, Limits, Model
+from ..schemas.records import Evidence
+from .policy import Policy
+
+if TYPE_CHECKING:
+    from .submission import Submission
+
+OptionsT = TypeVar("OptionsT", bound=Model)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One evaluation, complete: a runner needs nothing else and asks nobody.
+
+    `base` is what the commit is judged against (the change's base; for landing the target's tip), `scope_base` what the
+    stage started from: only what differs from it may be blamed on this artifact. The `scope` gate is not in `gates`; it
+    always runs. `writes` has its substitutions made; `conflicts` are the paths that `scope_base` came conflicted with.
+    `store` is our bare store, `shared` the user's common git directory, `cache` the folder for checkouts, environments
+    and scratch. `baselines` are base results already known, by key; new ones come back as `BaseResult`.
+    """
+
+    evaluation: str
+    change: str
+    stage: str
+    commit: str
+    base: str
+    scope_base: str
+    policy: Policy
+    gates: tuple[GateSpec, ...]
+    writes: tuple[str, ...]
+    store: Path
+    shared: Path
+    cache: Path
+    slots: int
+    conflicts: tuple[str, ...] = ()
+    baselines: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def limits(self) -> Limits:
+        """The bounds that the policy sets."""
+        return self.policy.pipeline.limits
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The gate of this name has begun."""
+
+    gate: str
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One gate has finished; exactly one per gate and evaluation, `scope` included."""
+
+    evidence: Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class BaseResult:
+    """What was found about the base, worth keeping: the same key never has another value."""
+
+    key: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A line for people and agents who wait."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Every gate was told; nothing follows."""
+
+
+Message = Started | Found | BaseResult | Progress | Done
+
+
+class GateKind(Protocol[OptionsT]):
+    """The code that performs one kind of check. One module in `gates/kinds/` has one, as `KIND`.
+
+    `unit` names what `counted` counts. A soft kind is answered by people or reviewers and opens after the
+    others passed.
+    """
+
+    name: str
+    unit: str
+    is_soft: bool
+    options: type[OptionsT]
+
+    def about(self, options: OptionsT) -> str:
+        """One concrete line for the agent's brief: what is checked and what is counted."""
+        ...
+
+    def references(self, options: OptionsT) -> tuple[str, ...]:
+        """Paths of the policy commit that the options refer to; they are protected."""
+        ...
+
+    async def check(self, submission: "Submission", gate: GateSpec, options: OptionsT) -> Evidence:
+        """Judge the submission. Raises `CannotJudge` for what is nobody's fault; any other exception is our own bug."""
+        ...
+
+
+# A kind pairs its methods with its own options model, which a mapping of kinds cannot express.
+AnyGateKind = GateKind[Any]
+
+
+class CannotJudge(Exception):
+    """The gate could not judge; `str()` is one sentence for the agent, `output` what a program said about it."""
+
+    def __init__(self, sentence: str, *, output: str = "") -> None:
+        super().__init__(sentence)
+        self.output = output
+
+
+def format_job(job: Job) -> str:
+    """The job as one line of JSON, without the newline."""
+    return _jobs().dump_json(job).decode()
+
+
+def parse_job(line: str | bytes) -> Job:
+    """The inverse of `format_job`; raises pydantic's ValidationError."""
+    return _jobs().validate_json(line)
+
+
+def format_message(message: Message) -> str:
+    """The message as one line of JSON, without the newline."""
+    match message:
+        case Started(gate):
+            said: dict[str, object] = {"started": gate}
+        case Found(evidence):
+            said = {"evidence": _evidences().dump_python(evidence, mode="json")}
+        case BaseResult(key, value):
+            said = {"baseline": {"key": key, "value": value}}
+        case Progress(text):
+            said = {"progress": text}
+        case Done():
+            said = {"done": True}
+        case _:
+            assert_never(message)
+    return json.dumps(said)
+
+
+def parse_message(line: str | bytes) -> Message:
+    """The inverse of `format_message`; raises ValueError for a line that a runner did not write."""
+    match json.loads(line):
+        case {"started": str(gate)}:
+            return Started(gate)
+        case {"evidence": dict(evidence)}:
+            return Found(_evidences().validate_python(evidence, strict=False))
+        case {"baseline": {"key": str(key), "value": str(value)}}:
+            return BaseResult(key, value)
+        case {"progress": str(text)}:
+            return Progress(text)
+        case {"done": True}:
+            return Done()
+        case _:
+            raise ValueError("not a message of a runner")
+
+
+@cache
+def _jobs() -> TypeAdapter[Job]:
+    return TypeAdapter(Job)
+
+
+@cache
+def _evidences() -> TypeAdapter[Evidence]:
+    return TypeAdapter(Evidence)
