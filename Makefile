@@ -1,0 +1,59 @@
+# Everything runs in .venv, made from pyproject.toml and constraints.txt when either is newer than the stamp.
+PYTHON ?= python3
+PIP = .venv/bin/pip --disable-pip-version-check install --quiet
+BIN = .venv/bin
+
+.PHONY: help demo test lint format bench clients real wheel constraints clean
+
+help:  ## Show this list
+	@sed -n 's/^\([a-z]*\):.*  ## /  make \1\t/p' Makefile | expand -t 22
+
+demo: .venv/run.stamp  ## A change through its gates, with scripted agents, in under a minute
+	$(BIN)/gatewright demo
+
+test: .venv/dev.stamp  ## The whole test suite
+	$(BIN)/pytest
+
+lint: .venv/dev.stamp  ## Format, rules and types, as CI checks them
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pyright
+
+format: .venv/dev.stamp  ## Write the format and the mends that ruff is sure of
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: .venv/dev.stamp  ## Every benchmark, one after the other
+	@set -e; for bench in benchmarks/bench_*.py; do echo "== $$bench"; $(BIN)/python "$$bench"; done
+
+real: .venv/dev.stamp  ## Three published projects taken through their gates
+	$(BIN)/python examples/real_project/run.py
+
+clients: .venv/dev.stamp  ## Claude Code and Codex driven through their gates by a scripted model on loopback
+	$(BIN)/python examples/real_clients/run.py
+
+wheel: .venv/dev.stamp  ## Build dist/*.whl
+	rm -rf build dist
+	$(BIN)/python -m build --no-isolation --wheel
+
+constraints:  ## Resolve the newest versions that pyproject.toml allows into constraints.txt
+	rm -rf .venv/fresh
+	$(PYTHON) -m venv .venv/fresh
+	.venv/fresh/bin/pip --disable-pip-version-check install --quiet -e '.[dev]'
+	.venv/fresh/bin/pip freeze --all --exclude-editable --exclude pip > constraints.txt
+	rm -rf .venv/fresh
+
+clean:  ## Remove what the targets above made
+	rm -rf .venv build dist gatewright.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+.venv/bin/pip:
+	$(PYTHON) -m venv .venv
+
+.venv/run.stamp: .venv/bin/pip pyproject.toml constraints.txt
+	$(PIP) -c constraints.txt -e .
+	@touch $@
+
+.venv/dev.stamp: .venv/bin/pip pyproject.toml constraints.txt
+	$(PIP) -c constraints.txt -e '.[dev]'
+	@touch .venv/run.stamp $@
