@@ -16,7 +16,8 @@ EvaluationId = NewType("EvaluationId", str)
 CHANGE_ID = re.compile(r"c[1-9][0-9]{0,8}")
 STAGE_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 COMMIT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-EVALUATION_ID = re.compile(r"(c[1-9][0-9]{0,8})\.e[1-9][0-9]{0,8}")
+# `e`: of an attempt or a landing, numbered by the change; `d`: a dry run, numbered by the store.
+EVALUATION_ID = re.compile(r"(c[1-9][0-9]{0,8})\.[ed][1-9][0-9]{0,8}")
 
 LEASE = re.compile(r"gw1\.(c[1-9][0-9]{0,8})\.([a-z][a-z0-9_-]{0,31})\.([1-9][0-9]{0,8})\.([A-Za-z0-9_-]{22})")
 

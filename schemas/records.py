@@ -4,7 +4,7 @@ Plain frozen values. A record is never changed in place; `gates/lifecycle.py` ma
 a change's events from the first gives exactly the stored record (invariant I9).
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
@@ -227,8 +227,9 @@ class StageRecord:
     """One stage of one change.
 
     `fence` only ever rises: it survives release, expiry and reopen. `failed` counts the attempts spent since the stage was
-    last opened afresh, `granted` what people added to the budget. `carried` is a former artifact to be judged again by the
-    server when the stage opens (after a re-pin).
+    last opened afresh, `granted` what people added to the budget, `stuck` how often running the same findings came back.
+    `carried` is the number of a former attempt to be judged again by the server when the stage opens (after a re-pin);
+    `transform` the evaluation that makes the artifact of a `run:` stage.
     """
 
     name: str
@@ -244,7 +245,8 @@ class StageRecord:
     notes: tuple[Note, ...] = ()
     orphans: tuple[Orphan, ...] = ()
     escalation: Escalation | None = None
-    carried: str | None = None
+    carried: int | None = None
+    transform: str | None = None
 
     @property
     def current(self) -> Attempt | None:
@@ -303,8 +305,9 @@ class ChangeRecord:
     evaluations: int = 0
     landing: Landing | None = None
     landings: int = 0
+    landing_failures: int = 0
     landed_commit: str | None = None
-    cancelled_because: str | None = field(default=None)
+    cancelled_because: str | None = None
 
     def stage(self, name: str) -> StageRecord:
         """The record of the named stage; KeyError is our bug, callers check with `find_stage`."""

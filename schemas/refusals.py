@@ -1,0 +1,283 @@
+"""Every refusal code, in precedence order, with all of its wording.
+
+A refusal is data for programs (`code`), one sentence for the model (who, what, until when) and the next action (a tool or a
+command, and when). When several rules forbid a request, the one that stands first here is told.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class RefusalCode(StrEnum):
+    """The codes; their order is the precedence."""
+
+    BAD_ARGUMENT = "bad_argument"
+    IDEMPOTENCY_CONFLICT = "idempotency_conflict"
+    UNKNOWN_CHANGE = "unknown_change"
+    UNKNOWN_STAGE = "unknown_stage"
+    UNKNOWN_LEASE = "unknown_lease"
+    CHANGE_OVER = "change_over"
+    CHANGE_LANDING = "change_landing"
+    STAGE_WAITING = "stage_waiting"
+    STAGE_PASSED = "stage_passed"
+    STAGE_ESCALATED = "stage_escalated"
+    STAGE_EVALUATING = "stage_evaluating"
+    STAGE_IN_REVIEW = "stage_in_review"
+    LEASE_HELD = "lease_held"
+    LEASE_LOST = "lease_lost"
+    OWN_WORK = "own_work"
+    ALREADY_REVIEWED = "already_reviewed"
+    REVIEW_STALE = "review_stale"
+    BAD_ARTIFACT = "bad_artifact"
+    UNCHANGED_ARTIFACT = "unchanged_artifact"
+    FINDINGS_UNANSWERED = "findings_unanswered"
+    REVIEW_INCONSISTENT = "review_inconsistent"
+    TOO_LARGE = "too_large"
+    POLICY_MISSING = "policy_missing"
+    POLICY_INVALID = "policy_invalid"
+    NOT_ALLOWED = "not_allowed"
+    DRAINING = "draining"
+    STORE_UNAVAILABLE = "store_unavailable"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A request that the rules deny; nothing was changed by it."""
+
+    code: RefusalCode
+    message: str
+    next: str
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}\nnext: {self.next}"
+
+
+class Refused(Exception):  # noqa: N818 - a refusal is an answer, not an error
+    """Carries a refusal out of a transaction, which is rolled back by it."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        self.refusal = refusal
+        super().__init__(str(refusal))
+
+
+def minutes(seconds: float) -> str:
+    """How long for people: `11 more minutes`, `1 more minute`, `40 more seconds`."""
+    whole = max(0, round(seconds))
+    if whole < 90:
+        return f"{whole} more second{'' if whole == 1 else 's'}"
+    return f"{round(whole / 60)} more minutes"
+
+
+def bad_argument(problem: str, *, tool: str | None = None) -> Refusal:
+    """The call itself is malformed."""
+    where = f" of {tool}" if tool else ""
+    return Refusal(RefusalCode.BAD_ARGUMENT, f"Bad argument{where}: {problem}.", "Call again with that corrected.")
+
+
+def idempotency_conflict(key: str) -> Refusal:
+    """The same key came with another request."""
+    return Refusal(
+        RefusalCode.IDEMPOTENCY_CONFLICT,
+        f"Key '{key}' was already used by you for another request, which stands.",
+        "Use a new key for a new request; repeat a request with exactly the same arguments.",
+    )
+
+
+def unknown_change(change: str) -> Refusal:
+    """There is no such change."""
+    return Refusal(
+        RefusalCode.UNKNOWN_CHANGE,
+        f"There is no change '{change}' in this repository.",
+        "get_status() lists the changes; start_change(title, intent) begins one.",
+    )
+
+
+def unknown_stage(change: str, stage: str, stages: Sequence[str]) -> Refusal:
+    """The change's pipeline has no such stage."""
+    return Refusal(
+        RefusalCode.UNKNOWN_STAGE,
+        f"Change {change} has no stage '{stage}'; it has {', '.join(stages)}.",
+        f'get_status(change="{change}") shows the stages.',
+    )
+
+
+def unknown_attempt(change: str, stage: str, wanted: str) -> Refusal:
+    """A stage that exists has not got what was asked for."""
+    return Refusal(
+        RefusalCode.BAD_ARGUMENT,
+        f"Stage '{stage}' of {change} has {wanted}.",
+        f'get_status(change="{change}", stage="{stage}") shows what there is.',
+    )
+
+
+def unknown_lease() -> Refusal:
+    """The token was not made by this repository's store."""
+    return Refusal(
+        RefusalCode.UNKNOWN_LEASE,
+        "This is not a lease of this repository.",
+        "Copy the lease exactly as claim_stage gave it; it also lies in the workspace's git folder "
+        "(gatewright brief, run inside the workspace, shows it). Else claim_stage again.",
+    )
+
+
+def change_over(change: str, state: str) -> Refusal:
+    """Nothing more happens to a change that has ended."""
+    return Refusal(
+        RefusalCode.CHANGE_OVER,
+        f"Change {change} is {state}; nothing more happens to it.",
+        "claim_stage for other work, or start_change for a new intent.",
+    )
+
+
+def change_landing(change: str, target: str) -> Refusal:
+    """The target is being moved at this moment."""
+    return Refusal(
+        RefusalCode.CHANGE_LANDING,
+        f"Change {change} is landing on '{target}' at this moment and cannot be changed any more.",
+        f'wait_for_update(change="{change}") tells when it has landed.',
+    )
+
+
+def stage_waiting(change: str, stage: str, missing: Sequence[str]) -> Refusal:
+    """`missing` has one phrase a need: `'design', which agent 'ada' holds for 11 more minutes`."""
+    return Refusal(
+        RefusalCode.STAGE_WAITING,
+        f"'{stage}' of {change} waits for {'; '.join(missing)}.",
+        f"claim_stage for another stage, or wait_for_update(change=\"{change}\") and claim '{stage}' when it opens.",
+    )
+
+
+def stage_passed(change: str, stage: str, attempt: int) -> Refusal:
+    """There is nothing left to do on it."""
+    return Refusal(
+        RefusalCode.STAGE_PASSED,
+        f"'{stage}' of {change} has passed with attempt {attempt}.",
+        f'claim_stage(change="{change}") for what is open now.',
+    )
+
+
+def stage_escalated(change: str, stage: str, question: str) -> Refusal:
+    """People must decide first."""
+    return Refusal(
+        RefusalCode.STAGE_ESCALATED,
+        f"'{stage}' of {change} waits for a person: {question}",
+        f"A person runs `gatewright why {change} {stage}`. Until then claim_stage for other work, or "
+        f'wait_for_update(change="{change}").',
+    )
+
+
+def stage_evaluating(change: str, stage: str, evaluation: str) -> Refusal:
+    """The gates are judging an attempt."""
+    return Refusal(
+        RefusalCode.STAGE_EVALUATING,
+        f"The gates are judging '{stage}' of {change} (evaluation {evaluation}).",
+        f'wait_for_update(evaluation="{evaluation}") brings the verdict; its holder may '
+        'release_stage(because="withdraw") to change something first.',
+    )
+
+
+def stage_in_review(change: str, stage: str) -> Refusal:
+    """The floor passed; people or reviewers are still to answer."""
+    return Refusal(
+        RefusalCode.STAGE_IN_REVIEW,
+        f"'{stage}' of {change} passed its floor and waits for people to answer.",
+        f'wait_for_update(change="{change}") wakes you when they have; its holder may release_stage(because="withdraw").',
+    )
+
+
+def lease_held(change: str, stage: str, holder: str, seconds_left: float, own_file: str | None = None) -> Refusal:
+    """Somebody else, or the caller under another connection, works on it."""
+    own = f" If that is you: your lease lies in {own_file}." if own_file else ""
+    return Refusal(
+        RefusalCode.LEASE_HELD,
+        f"'{stage}' of {change} is held by agent '{holder}' for {minutes(seconds_left)}.{own}",
+        f'claim_stage for another stage, or wait_for_update(change="{change}") and claim it when it becomes free.',
+    )
+
+
+def lease_lost(change: str, stage: str, holder: str | None, *, kept: str | None) -> Refusal:
+    """The lease ended; `kept` is the commit that was kept for adoption, if the caller handed one in."""
+    now = f"agent '{holder}' holds the stage now" if holder else "the stage went on without it"
+    orphan = f" Your commit {kept[:10]} is kept and shown to the next holder." if kept else ""
+    return Refusal(
+        RefusalCode.LEASE_LOST,
+        f"Your lease on '{stage}' of {change} has ended: {now}.{orphan}",
+        "claim_stage for other work; nothing you made is lost.",
+    )
+
+
+def dry_run_going(change: str, stage: str, evaluation: str) -> Refusal:
+    """One dry run at a time per lease."""
+    return Refusal(
+        RefusalCode.STAGE_EVALUATING,
+        f"A check of '{stage}' of {change} is already running (evaluation {evaluation}); one at a time per lease.",
+        f'wait_for_update(evaluation="{evaluation}") brings its result.',
+    )
+
+
+def bad_artifact(problem: str) -> Refusal:
+    """The commit or the files cannot be an artifact; `problem` is a whole sentence."""
+    return Refusal(
+        RefusalCode.BAD_ARTIFACT,
+        problem,
+        "Leave `commit` out and the server commits the workspace; or give the full id of a commit made on top of base_commit.",
+    )
+
+
+def unchanged_artifact(change: str, stage: str, attempt: int) -> Refusal:
+    """The same tree was already judged."""
+    return Refusal(
+        RefusalCode.UNCHANGED_ARTIFACT,
+        f"This is the same tree as attempt {attempt} of '{stage}' of {change}, which failed.",
+        "Mend the findings first (get_evidence shows them all), or dispute every one of them in `answers`.",
+    )
+
+
+def too_large(problem: str) -> Refusal:
+    """A budget is exceeded; `problem` names it."""
+    return Refusal(
+        RefusalCode.TOO_LARGE, problem, "Hand in less at once, or ask a person to raise `limits` in gatewright.yaml."
+    )
+
+
+def policy_missing(ref: str, *, uncommitted: bool) -> Refusal:
+    """The trusted ref has no pipeline."""
+    also = " There is one in the working tree, but it is not committed." if uncommitted else ""
+    return Refusal(
+        RefusalCode.POLICY_MISSING,
+        f"There is no gatewright.yaml on '{ref}'.{also}",
+        f"A person runs `gatewright init` and commits gatewright.yaml on '{ref}'."
+        if not uncommitted
+        else f"A person commits gatewright.yaml on '{ref}'; then call again.",
+    )
+
+
+def policy_invalid(ref: str, problems: str) -> Refusal:
+    """The trusted ref's pipeline does not load."""
+    return Refusal(
+        RefusalCode.POLICY_INVALID,
+        f"gatewright.yaml on '{ref}' does not load: {problems}",
+        "A person mends it; `gatewright check-pipeline` shows every problem with its line.",
+    )
+
+
+def not_allowed(what: str, channel: str) -> Refusal:
+    """The caller may never do this; `channel` is where people do it."""
+    return Refusal(RefusalCode.NOT_ALLOWED, what, channel)
+
+
+def draining() -> Refusal:
+    """The server is being replaced."""
+    return Refusal(
+        RefusalCode.DRAINING, "This server is being replaced by a newer one.", "Call again in a few seconds; nothing is lost."
+    )
+
+
+def store_unavailable(problem: str) -> Refusal:
+    """The store cannot be read or written; `problem` is a whole sentence."""
+    return Refusal(
+        RefusalCode.STORE_UNAVAILABLE,
+        problem,
+        "A person runs `gatewright doctor`. Call again then; what was acknowledged is safe.",
+    )
