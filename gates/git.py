@@ -64,12 +64,16 @@ class GitFailed(Exception):
 
 @dataclass(frozen=True)
 class Git:
-    """One repository, as an argument list: `git_dir` always, `work_tree` and `index_file` where a command needs them."""
+    """One repository, as an argument list: `git_dir` always, `work_tree` and `index_file` where a command needs them.
+
+    `base_environment` is what every command starts from; only a person's own checkouts have another one than the bare.
+    """
 
     git_dir: Path
     work_tree: Path | None = None
     index_file: Path | None = None
     config: Mapping[str, str] = field(default_factory=dict)
+    base_environment: Mapping[str, str] = field(default_factory=lambda: BARE_ENVIRONMENT)
 
     def run(
         self,
@@ -96,7 +100,7 @@ class Git:
                 [*self._program(), *arguments],
                 input=stdin if stdin is not None else b"",
                 capture_output=True,
-                env={**BARE_ENVIRONMENT, **self._environment(), **(environment or {})},
+                env={**self.base_environment, **self._environment(), **(environment or {})},
                 cwd=self.work_tree or self.git_dir,
                 timeout=timeout_s,
                 check=False,
