@@ -19,7 +19,7 @@ DECISIONS = DOCS / "decisions"
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^()\s]+)(?:\s+\"[^\"]*\")?\)|!\[[^\]]*\]\(([^()\s]+)\)")
 OUTSIDE = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 FENCE = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
-ANY_DECISION = re.compile(r"docs/decisions/[\w.-]+")
+CITED_DECISION = re.compile(r"docs/(decisions/\d{4}[\w-]*)")
 
 
 @pytest.mark.parametrize(
@@ -80,11 +80,11 @@ def test_every_decision_that_the_source_cites_exists() -> None:
         (file, decision)
         for file in _tracked_files()
         if file.endswith((".py", ".toml"))
-        for decision in ANY_DECISION.findall((ROOT / file).read_text("utf-8"))
+        for decision in CITED_DECISION.findall((ROOT / file).read_text("utf-8"))
     }
 
     assert cited
-    assert [f"{file}: {path}" for file, path in sorted(cited) if not list(DECISIONS.glob(f"{Path(path).name}*"))] == []
+    assert [f"{file}: {decision}" for file, decision in sorted(cited) if not list(DOCS.glob(f"{decision}*"))] == []
 
 
 def _entries(page: str) -> set[str]:
