@@ -5,17 +5,28 @@ leaks out of a hook, a user's global configuration or a replace ref would make i
 program. Source: docs/decisions/0002-own-store-for-artifacts.md
 """
 
+import contextlib
 import os
+import shutil
+import signal
 import subprocess
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 GIT_TIMEOUT_S = 120.0
 STDERR_CHARS_MAX = 2_000
 
+# git runs with a work tree as its working directory: an empty or relative entry would look for programs in there.
+SEARCH_PATH = os.pathsep.join(
+    folder for folder in os.environ.get("PATH", os.defpath).split(os.pathsep) if Path(folder).is_absolute()
+)
+PROGRAM = shutil.which("git", path=SEARCH_PATH) or "git"
+
 BARE_ENVIRONMENT: Mapping[str, str] = {
-    "PATH": os.environ.get("PATH", os.defpath),
+    "PATH": SEARCH_PATH,
     "HOME": "/nonexistent",
     "LC_ALL": "C.UTF-8",
     "GIT_CONFIG_NOSYSTEM": "1",
@@ -23,6 +34,8 @@ BARE_ENVIRONMENT: Mapping[str, str] = {
     "GIT_ATTR_NOSYSTEM": "1",
     "GIT_NO_REPLACE_OBJECTS": "1",
     "GIT_GRAFT_FILE": os.devnull,
+    # A partial clone would otherwise fetch what is missing, through whatever its own configuration names.
+    "GIT_NO_LAZY_FETCH": "1",
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_ALLOW_PROTOCOL": "file",
@@ -35,6 +48,9 @@ NEUTRAL_CONFIG: Mapping[str, str] = {
     "core.attributesFile": os.devnull,
     "core.fsync": "all",
     "core.quotePath": "false",
+    # Off by default where the file system needs no protection; but what is accepted here travels on to where it does.
+    "core.protectHFS": "true",
+    "core.protectNTFS": "true",
     "protocol.allow": "never",
     "protocol.file.allow": "always",
     "gc.auto": "0",
@@ -53,7 +69,7 @@ SERVER_IDENTITY: Mapping[str, str] = {
 
 
 class GitFailed(Exception):
-    """git ended with a status that the caller did not expect; `str()` is one line, without a traceback's worth of noise."""
+    """git ended with a status that the caller did not expect; `str()` is one short sentence."""
 
     def __init__(self, command: Sequence[str], returncode: int, stderr: str) -> None:
         self.command = tuple(command)
@@ -78,38 +94,75 @@ class Git:
     def run(
         self,
         *arguments: str,
-        stdin: bytes | None = None,
+        stdin: bytes | IO[bytes] | None = None,
         environment: Mapping[str, str] | None = None,
         timeout_s: float = GIT_TIMEOUT_S,
         expected: Sequence[int] = (0,),
     ) -> bytes:
         """Return what git printed; raise `GitFailed` when its exit status is not in `expected` or time runs out."""
-        return self.run_status(*arguments, stdin=stdin, environment=environment, timeout_s=timeout_s, expected=expected)[1]
+        _, output = self.run_status(
+            *arguments, stdin=stdin, environment=environment, timeout_s=timeout_s, expected=expected
+        )
+        return output
 
     def run_status(
         self,
         *arguments: str,
-        stdin: bytes | None = None,
+        stdin: bytes | IO[bytes] | None = None,
         environment: Mapping[str, str] | None = None,
         timeout_s: float = GIT_TIMEOUT_S,
         expected: Sequence[int] = (0,),
     ) -> tuple[int, bytes]:
         """Like `run`, with the exit status first, for commands such as `merge-base --is-ancestor` that answer by it."""
+        text, file = (stdin, None) if isinstance(stdin, bytes) else (None, stdin)
+        with self.spawn(*arguments, stdin=file, environment=environment) as process:
+            try:
+                output, errors = process.communicate(text, timeout=timeout_s)
+            except subprocess.TimeoutExpired as exc:
+                raise GitFailed(arguments, -1, f"no answer within {timeout_s:.0f} s") from exc
+            finally:
+                kill_group(process)
+        if process.returncode not in expected:
+            raise GitFailed(arguments, process.returncode, errors.decode("utf-8", "replace"))
+        return process.returncode, output
+
+    def run_head(self, *arguments: str, bytes_max: int, timeout_s: float = GIT_TIMEOUT_S) -> tuple[bytes, bool]:
+        """Return the first `bytes_max` bytes that git prints, and whether there was more.
+
+        git is ended as soon as it has printed more than that, so neither side grows with a hostile repository.
+        Raises `GitFailed` as `run` does.
+        """
+        with self.spawn(*arguments) as process, Deadline(process, timeout_s) as deadline:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            assert process.stderr is not None
+            process.stdin.close()
+            output = process.stdout.read(bytes_max + 1)
+            if len(output) > bytes_max:
+                kill_group(process)
+                return output[:bytes_max], True
+            errors = process.stderr.read()
+            status = process.wait()
+        if status != 0 or deadline.passed:
+            raise GitFailed(arguments, status, errors.decode("utf-8", "replace"))
+        return output, False
+
+    def spawn(
+        self, *arguments: str, stdin: IO[bytes] | None = None, environment: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
+        """Start git in a process group of its own with all three streams piped; the caller ends it by `kill_group`."""
         try:
-            done = subprocess.run(
+            return subprocess.Popen(
                 [*self._program(), *arguments],
-                input=stdin if stdin is not None else b"",
-                capture_output=True,
+                stdin=stdin if stdin is not None else subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
                 env={**self.base_environment, **self._environment(), **(environment or {})},
                 cwd=self.work_tree or self.git_dir,
-                timeout=timeout_s,
-                check=False,
+                process_group=0,
             )
-        except subprocess.TimeoutExpired as exc:
-            raise GitFailed(arguments, -1, f"no answer within {timeout_s:.0f} s") from exc
-        if done.returncode not in expected:
-            raise GitFailed(arguments, done.returncode, done.stderr.decode("utf-8", "replace"))
-        return done.returncode, done.stdout
+        except FileNotFoundError as exc:
+            raise GitFailed(arguments, 127, f"cannot start: {exc.filename!r} does not exist") from exc
 
     def text(self, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
         """`run`, decoded and without the final newline: for ids and other single values."""
@@ -117,7 +170,7 @@ class Git:
 
     def _program(self) -> list[str]:
         settings = {**NEUTRAL_CONFIG, **self.config}
-        return ["git", *(part for key, value in settings.items() for part in ("-c", f"{key}={value}"))]
+        return [PROGRAM, *(part for key, value in settings.items() for part in ("-c", f"{key}={value}"))]
 
     def _environment(self) -> dict[str, str]:
         places = {"GIT_DIR": str(self.git_dir)}
@@ -126,3 +179,36 @@ class Git:
         if self.index_file is not None:
             places["GIT_INDEX_FILE"] = str(self.index_file)
         return places
+
+
+class Deadline:
+    """Kill a process group when its time is over; `passed` says afterwards that this happened."""
+
+    def __init__(self, process: subprocess.Popen[bytes], timeout_s: float) -> None:
+        self.passed = False
+        self._process = process
+        self._timer = threading.Timer(timeout_s, self._strike)
+        self._timer.daemon = True
+
+    def __enter__(self) -> "Deadline":
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+        kill_group(self._process)
+
+    def _strike(self) -> None:
+        self.passed = True
+        kill_group(self._process)
+
+
+def kill_group(process: subprocess.Popen[bytes]) -> None:
+    """End a process that `Git.spawn` started, with its helpers; no effect once it has been waited for.
+
+    git's helpers hold its pipes: one that outlives it (upload-pack waiting for a file that never answers) would hang
+    whoever reads them.
+    """
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
