@@ -1,7 +1,8 @@
 """Each single thing that can happen to a change.
 
-Events are versioned and kept for ever: a field is never renamed or given another meaning, a new one gets a default. `kind`
-names the event in the store. An event says what was decided, not why it was allowed: `gates/lifecycle.py` decides.
+Events are versioned and kept for ever: a field is never renamed or given another meaning, a new one gets a default.
+`kind` names the event in the store. An event says what was decided, not why it was allowed: `gates/lifecycle.py`
+decides.
 """
 
 from dataclasses import dataclass
@@ -32,7 +33,10 @@ class ChangeStarted:
 
 @dataclass(frozen=True, slots=True)
 class StageOpened:
-    """All needs of a waiting stage passed. With a `carried` artifact or a transform it goes straight to evaluating by `ArtifactSubmitted`."""
+    """All needs of a waiting stage passed.
+
+    With a `carried` artifact or a transform it goes straight to evaluating by `ArtifactSubmitted`.
+    """
 
     at: datetime
     stage: str

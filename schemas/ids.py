@@ -1,7 +1,7 @@
 """Names and numbers: their shape, and how to take one apart.
 
-Nothing here decides whether a thing exists; it only says whether a text could name one. Ids are checked before they reach
-git or the store, because a "commit" such as `--output=x` would be an option there.
+Nothing here decides whether a thing exists; it only says whether a text could name one. Ids are checked before they
+reach git or the store, because a "commit" such as `--output=x` would be an option there.
 """
 
 import re

@@ -1,7 +1,7 @@
 """`gatewright.yaml` as models: what should hold.
 
-The models check shapes only; what needs the whole file (cycles, overlapping `writes`, options of a gate kind) is checked in
-`gates/policy.py`, which also turns an error into file, line, key and nearest spelling.
+The models check shapes only; what needs the whole file (cycles, overlapping `writes`, options of a gate kind) is
+checked in `gates/policy.py`, which also turns an error into file, line, key and nearest spelling.
 """
 
 import re

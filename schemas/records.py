@@ -1,7 +1,7 @@
 """What happened: the record of a change and everything in it.
 
-Plain frozen values. A record is never changed in place; `gates/lifecycle.py` makes the next one from an event, and replaying
-a change's events from the first gives exactly the stored record (invariant I9).
+Plain frozen values. A record is never changed in place; `gates/lifecycle.py` makes the next one from an event, and
+replaying a change's events from the first gives exactly the stored record (invariant I9).
 """
 
 from dataclasses import dataclass
@@ -89,8 +89,9 @@ class Finding:
 class Evidence:
     """What one gate found about one commit; immutable.
 
-    `counted` is the denominator in units of `unit`; zero never goes with PASSED. `question` is set exactly when the outcome
-    is PENDING. `findings` are those that hold the gate up; `tolerated` are the base's own, shown and not held against it.
+    `counted` is the denominator in units of `unit`; zero never goes with PASSED. `question` is set exactly when the
+    outcome is PENDING. `findings` are those that hold the gate up; `tolerated` are the base's own, shown and not held
+    against it.
     """
 
     gate: str
@@ -226,10 +227,10 @@ class Escalation:
 class StageRecord:
     """One stage of one change.
 
-    `fence` only ever rises: it survives release, expiry and reopen. `failed` counts the attempts spent since the stage was
-    last opened afresh, `granted` what people added to the budget, `stuck` how often running the same findings came back.
-    `carried` is the number of a former attempt to be judged again by the server when the stage opens (after a re-pin);
-    `transform` the evaluation that makes the artifact of a `run:` stage.
+    `fence` only ever rises: it survives release, expiry and reopen. `failed` counts the attempts spent since the
+    stage was last opened afresh, `granted` what people added to the budget, `stuck` how often running the same
+    findings came back. `carried` is the number of a former attempt to be judged again by the server when the stage
+    opens (after a re-pin); `transform` the evaluation that makes the artifact of a `run:` stage.
     """
 
     name: str
@@ -260,7 +261,10 @@ class StageRecord:
 
 
 class LandingStep(StrEnum):
-    """PREPARING: merge and land gates run. ASKING: a land gate asks people. BLOCKED: something is in the way. INTENDED: the target is about to move."""
+    """PREPARING: merge and land gates run. ASKING: a land gate asks people. BLOCKED: something is in the way.
+
+    INTENDED: the target is about to move.
+    """
 
     PREPARING = "preparing"
     ASKING = "asking"
@@ -287,7 +291,10 @@ class Landing:
 
 @dataclass(frozen=True, slots=True)
 class ChangeRecord:
-    """One intent going through one pipeline. `version` is the number of its last event; `touched_at` its time, a floor for the clock."""
+    """One intent going through one pipeline.
+
+    `version` is the number of its last event; `touched_at` its time, a floor for the clock.
+    """
 
     id: str
     version: int

@@ -1,7 +1,7 @@
 """Every refusal code, in precedence order, with all of its wording.
 
-A refusal is data for programs (`code`), one sentence for the model (who, what, until when) and the next action (a tool or a
-command, and when). When several rules forbid a request, the one that stands first here is told.
+A refusal is data for programs (`code`), one sentence for the model (who, what, until when) and the next action (a
+tool or a command, and when). When several rules forbid a request, the one that stands first here is told.
 """
 
 from collections.abc import Sequence
@@ -53,7 +53,7 @@ class Refusal:
         return f"{self.code}: {self.message}\nnext: {self.next}"
 
 
-class Refused(Exception):  # noqa: N818 - a refusal is an answer, not an error
+class Refused(Exception):
     """Carries a refusal out of a transaction, which is rolled back by it."""
 
     def __init__(self, refusal: Refusal) -> None:
@@ -182,7 +182,8 @@ def stage_in_review(change: str, stage: str) -> Refusal:
     return Refusal(
         RefusalCode.STAGE_IN_REVIEW,
         f"'{stage}' of {change} passed its floor and waits for people to answer.",
-        f'wait_for_update(change="{change}") wakes you when they have; its holder may release_stage(because="withdraw").',
+        f'wait_for_update(change="{change}") wakes you when they have; '
+        'its holder may release_stage(because="withdraw").',
     )
 
 
@@ -221,7 +222,8 @@ def bad_artifact(problem: str) -> Refusal:
     return Refusal(
         RefusalCode.BAD_ARTIFACT,
         problem,
-        "Leave `commit` out and the server commits the workspace; or give the full id of a commit made on top of base_commit.",
+        "Leave `commit` out and the server commits the workspace; or give the full id of a commit made on top of "
+        "base_commit.",
     )
 
 
@@ -270,7 +272,9 @@ def not_allowed(what: str, channel: str) -> Refusal:
 def draining() -> Refusal:
     """The server is being replaced."""
     return Refusal(
-        RefusalCode.DRAINING, "This server is being replaced by a newer one.", "Call again in a few seconds; nothing is lost."
+        RefusalCode.DRAINING,
+        "This server is being replaced by a newer one.",
+        "Call again in a few seconds; nothing is lost.",
     )
 
 

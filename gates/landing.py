@@ -1,0 +1,144 @@
+"""Decide how a finished change lands: pure.
+
+Merging, judging and moving the target are the server's; the rules are here.
+
+The intent is durable before the target moves; from then on the change cannot be reopened or cancelled, and recovery
+either finds the target moved and confirms, or finds it elsewhere and gives the intent up. Source: docs/protocol.md,
+Landing.
+"""
+
+from typing import TypeAlias
+
+from ..schemas import events as e
+from ..schemas import refusals
+from ..schemas.ids import LAND
+from ..schemas.records import Cause, ChangeState, Landing, LandingStep, Note, Outcome
+from ..schemas.refusals import Refusal
+from . import paths, verdict
+from .commands import Answer, BlockLanding, ConfirmLanding, LoseLanding, SettleLanding
+from .decision import LANDING_FAILURES_MAX, Decision
+
+Decided: TypeAlias = tuple[e.Event, ...] | Refusal
+
+
+def decide(
+    decision: Decision, command: SettleLanding | BlockLanding | ConfirmLanding | LoseLanding
+) -> tuple[e.Event, ...]:
+    """The server's own commands; one about another try than the current changes nothing."""
+    landing = decision.record.landing
+    if landing is None:
+        return ()
+    match command:
+        case SettleLanding(evaluation=evaluation) if _is_preparing(landing, evaluation):
+            _settle(decision, landing, command)
+        case BlockLanding(evaluation=evaluation, because=because) if _is_preparing(landing, evaluation):
+            decision.add(e.LandingBlocked(decision.now, landing.number, because))
+        case ConfirmLanding(number=number) if _is_intended(decision, landing, number):
+            assert landing.new is not None
+            decision.add(e.ChangeLanded(decision.now, number, landing.new))
+        case LoseLanding(number=number, because=because) if _is_intended(decision, landing, number):
+            _try_again(decision, because)
+        case _:
+            return ()
+    return decision.events
+
+
+def retry(decision: Decision) -> Decided:
+    """Start landing again when it was blocked; nothing while one is under way."""
+    landing = decision.record.landing
+    if landing is None:
+        decision.start_landing()
+        if decision.events:
+            return decision.events
+        missing = [n for n in decision.record.plan.land_needs if decision.record.stage(n).accepted is None]
+        return refusals.stage_waiting(decision.record.id, LAND, [f"'{name}', which has not passed" for name in missing])
+    if landing.step is not LandingStep.BLOCKED:
+        return ()
+    decision.add(e.LandingStarted(decision.now, decision.record.landings + 1, decision.next_evaluation()))
+    return decision.events
+
+
+def answer(decision: Decision, command: Answer) -> Decided:
+    """A person answers what a land gate asked about the merged commit."""
+    landing = decision.record.landing
+    waiting = () if landing is None or landing.step is not LandingStep.ASKING else open_questions(landing)
+    gates = waiting if command.gate is None else tuple(g for g in waiting if g == command.gate)
+    if landing is None or not gates:
+        return refusals.unknown_attempt(decision.record.id, LAND, "no question open to answer")
+    assert landing.old is not None
+    assert landing.new is not None
+    assert landing.tree is not None
+    for gate in gates:
+        decision.add(
+            e.LandingAnswered(
+                decision.now, landing.number, gate, command.allowed, command.by, command.note, landing.new
+            )
+        )
+    if not command.allowed:
+        stage = decision.record.plan.land_needs[-1]
+        decision.reopen(
+            stage, command.by, Note(f"{command.by} refused what land gate '{gates[0]}' asked", command.note)
+        )
+        return decision.events
+    after = decision.record.landing
+    assert after is not None
+    if not open_questions(after):
+        allowed = verdict.passed_by_people(after.gates, after.allowed)
+        decision.add(e.LandingIntended(decision.now, landing.number, landing.old, landing.new, landing.tree, allowed))
+    return decision.events
+
+
+def open_questions(landing: Landing) -> tuple[str, ...]:
+    """The land gates whose question is not answered yet."""
+    return tuple(gate for gate in landing.asked if gate not in landing.allowed)
+
+
+def _is_preparing(landing: Landing, evaluation: str) -> bool:
+    return landing.step is LandingStep.PREPARING and landing.evaluation == evaluation
+
+
+def _is_intended(decision: Decision, landing: Landing, number: int) -> bool:
+    return decision.record.state is ChangeState.LANDING and landing.number == number
+
+
+def _settle(decision: Decision, landing: Landing, command: SettleLanding) -> None:
+    if command.conflicts:
+        note = Note("landing", f"the merge with '{decision.record.target}' conflicts", command.conflicts)
+        _hand_back(decision, note)
+        return
+    match verdict.combine(decision.record.plan.land_gates, command.gates):
+        case Outcome.PASSED:
+            decision.add(
+                e.LandingIntended(decision.now, landing.number, command.old, command.new, command.tree, command.gates)
+            )
+        case Outcome.PENDING:
+            asked = tuple(g.gate for g in command.gates if g.outcome is Outcome.PENDING)
+            decision.add(
+                e.LandingAsked(
+                    decision.now, landing.number, command.old, command.new, command.tree, command.gates, asked
+                )
+            )
+        case Outcome.FAILED:
+            failed = ", ".join(g.gate for g in command.gates if g.outcome is Outcome.FAILED)
+            _hand_back(decision, Note("landing", f"{failed} failed on the merge: {command.because}", command.paths))
+        case Outcome.ERRORED:
+            _try_again(decision, command.because or "the land gates could not judge the merge")
+
+
+def _hand_back(decision: Decision, note: Note) -> None:
+    """Reopen the stage whose `writes` cover the failing paths, the latest first; else ask people."""
+    for rule in reversed(decision.record.plan.stages):
+        if note.paths and all(paths.matches(path, rule.writes) for path in note.paths):
+            decision.reopen_automatically(rule.name, note)
+            return
+    question = f"{note.text}, and no single stage may write {', '.join(note.paths) or 'what failed'}"
+    decision.escalate(decision.record.plan.land_needs[-1], Cause.NEEDS_DECISION, question)
+
+
+def _try_again(decision: Decision, because: str) -> None:
+    decision.abandon_landing(because)
+    if decision.record.landing_failures < LANDING_FAILURES_MAX:
+        decision.start_landing()
+    else:
+        question = f"landing was tried {decision.record.landing_failures} times: {because}"
+        decision.escalate(decision.record.plan.land_needs[-1], Cause.GATE_BROKEN, question)

@@ -1,0 +1,106 @@
+"""What only people decide: answers, retries, grants, reopening.
+
+Pure; who is a person is decided before it comes here.
+"""
+
+from typing import TypeAlias
+
+from ..schemas import events as e
+from ..schemas import refusals
+from ..schemas.records import Note, Outcome, StageRecord, StageState
+from ..schemas.refusals import Refusal
+from . import settlement, verdict
+from .commands import Answer, GrantAttempts, Reopen, RetryGates
+from .decision import Decision
+
+Decided: TypeAlias = tuple[e.Event, ...] | Refusal
+
+ATTEMPTS_GRANTED_MAX = 20
+
+
+def open_questions(stage: StageRecord) -> tuple[str, ...]:
+    """The gates whose question about the current attempt is not answered yet."""
+    if stage.state is not StageState.IN_REVIEW or stage.current is None:
+        return ()
+    return tuple(gate for gate in stage.current.asked if gate not in stage.current.allowed)
+
+
+def answer(decision: Decision, stage: StageRecord, command: Answer) -> Decided:
+    """Answer a gate's question about the current attempt, or the question of an escalated stage."""
+    if stage.state is StageState.ESCALATED:
+        note = Note(f"{command.by} answered", command.note or ("yes" if command.allowed else "no"))
+        decision.add(e.DecisionGiven(decision.now, stage.name, command.by, note))
+        return decision.events
+    waiting = open_questions(stage)
+    gates = waiting if command.gate is None else tuple(g for g in waiting if g == command.gate)
+    if not gates:
+        which = f" of gate '{command.gate}'" if command.gate else ""
+        return refusals.unknown_attempt(decision.record.id, stage.name, f"no open question{which} to answer")
+    for gate in gates:
+        if not _answer_one(decision, stage.name, gate, command):
+            return decision.events
+    _pass_when_all_allowed(decision, stage.name)
+    return decision.events
+
+
+def retry_gates(decision: Decision, stage: StageRecord, command: RetryGates) -> Decided:
+    """Judge an escalated stage's newest artifact again, free of charge."""
+    if stage.state is not StageState.ESCALATED:
+        return refusals.unknown_attempt(decision.record.id, stage.name, "nothing escalated to judge again")
+    if stage.current is None:
+        return refusals.unknown_attempt(decision.record.id, stage.name, "no artifact yet to judge again")
+    decision.resubmit_last(stage, f"gates retried by {command.by}")
+    return decision.events
+
+
+def grant_attempts(decision: Decision, stage: StageRecord, command: GrantAttempts) -> Decided:
+    """Add to the budget of an escalated stage, which opens."""
+    if stage.state is not StageState.ESCALATED:
+        return refusals.unknown_attempt(decision.record.id, stage.name, "nothing escalated to grant attempts for")
+    if not 1 <= command.count <= ATTEMPTS_GRANTED_MAX:
+        return refusals.bad_argument(f"grant between 1 and {ATTEMPTS_GRANTED_MAX} attempts, not {command.count}")
+    decision.add(e.AttemptsGranted(decision.now, stage.name, command.by, command.count))
+    return decision.events
+
+
+def reopen(decision: Decision, stage: StageRecord, command: Reopen) -> Decided:
+    """Open a passed or escalated stage again."""
+    if stage.state not in {StageState.PASSED, StageState.ESCALATED}:
+        state = stage.state.replace("_", " ")
+        return refusals.unknown_attempt(
+            decision.record.id,
+            stage.name,
+            f"nothing to reopen: it is {state}, and only a passed or escalated stage reopens",
+        )
+    decision.reopen(stage.name, command.by, Note(f"reopened by {command.by}", command.reason))
+    return decision.events
+
+
+def _answer_one(decision: Decision, name: str, gate: str, command: Answer) -> bool:
+    """Record one answer; a refusal fails the attempt. Returns whether to go on."""
+    stage = decision.record.stage(name)
+    assert stage.current is not None
+    attempt = stage.current
+    decision.add(
+        e.QuestionAnswered(
+            decision.now, name, attempt.number, gate, command.allowed, command.by, command.note, attempt.commit
+        )
+    )
+    if command.allowed:
+        return True
+    refused = decision.record.stage(name)
+    assert refused.current is not None
+    settlement.fail_stage(decision, refused, refused.current, (f"refused:{gate}",))
+    return False
+
+
+def _pass_when_all_allowed(decision: Decision, name: str) -> None:
+    stage = decision.record.stage(name)
+    assert stage.current is not None
+    if open_questions(stage) or decision.record.rule(name).soft_gates:
+        return
+    gates = verdict.passed_by_people(stage.current.gates, stage.current.allowed)
+    assert verdict.combine(decision.record.rule(name).gates, gates) is Outcome.PASSED, (
+        "every gate passed or was allowed (I4)"
+    )
+    settlement.pass_stage(decision, name, gates)

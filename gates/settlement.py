@@ -1,0 +1,98 @@
+"""Turn the evaluator's result for an attempt into what happens to the stage: pure."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from ..schemas import events as e
+from ..schemas.records import Attempt, AttemptState, Cause, Note, Outcome, StageRecord, StageState
+from . import verdict
+from .commands import Settle
+from .decision import Decision
+
+# How long the server waits before it evaluates again what could not be judged; the length is the budget.
+ERROR_RETRY_DELAYS_S = (2.0, 10.0)
+STUCK_MAX = 3
+
+
+def settle(decision: Decision, command: Settle) -> tuple[e.Event, ...]:
+    """The events of a result. One for a superseded attempt or a lost evaluation has none: it changes nothing (I3)."""
+    stage = decision.record.find_stage(command.stage)
+    if stage is None or stage.state is not StageState.EVALUATING or stage.current is None:
+        return ()
+    attempt = stage.current
+    if attempt.evaluation != command.evaluation or attempt.state is not AttemptState.JUDGING or stage.transform:
+        return ()
+    rule = decision.record.rule(stage.name)
+    match verdict.combine(rule.gates, command.gates):
+        case Outcome.PASSED if not rule.soft_gates:
+            pass_stage(decision, stage.name, command.gates)
+        case Outcome.PASSED | Outcome.PENDING:
+            asked = tuple(g.gate for g in command.gates if g.outcome is Outcome.PENDING)
+            decision.add(
+                e.FloorPassed(decision.now, stage.name, attempt.number, attempt.evaluation, command.gates, asked)
+            )
+        case Outcome.FAILED:
+            fail_stage(decision, stage, replace(attempt, gates=command.gates), command.fingerprints)
+        case Outcome.ERRORED:
+            _retry_or_escalate(decision, stage, attempt, command)
+    return decision.events
+
+
+def pass_stage(decision: Decision, name: str, gates: verdict.GateOutcomes) -> None:
+    """Accept the current attempt and open what waited for it."""
+    attempt = decision.record.stage(name).attempts[-1]
+    decision.add(e.StagePassed(decision.now, name, attempt.number, attempt.evaluation, gates))
+    decision.open_ready()
+
+
+def fail_stage(decision: Decision, stage: StageRecord, attempt: Attempt, fingerprints: tuple[str, ...]) -> None:
+    """Fail the current attempt.
+
+    When its budget is spent, or nothing moves, loop upstream or ask people (rules 3, 5).
+    """
+    rule = decision.record.rule(stage.name)
+    stuck = stage.stuck + 1 if fingerprints and _same_as_before(stage, fingerprints) else 1
+    expires_at = decision.lease_end() if stage.lease is not None else None
+    decision.add(
+        e.AttemptFailed(
+            decision.now, stage.name, attempt.number, attempt.evaluation, attempt.gates, fingerprints, stuck, expires_at
+        )
+    )
+    failed = decision.record.stage(stage.name).failed
+    if stuck >= STUCK_MAX:
+        tries = "a fresh agent, another model, or the stage before may see what this one does not"
+        _otherwise(
+            decision, stage.name, Cause.NO_PROGRESS, f"the same findings came back {stuck} times running; {tries}"
+        )
+    elif failed >= rule.attempts + stage.granted:
+        _otherwise(decision, stage.name, Cause.BUDGET_SPENT, f"all {failed} attempts failed")
+
+
+def _same_as_before(stage: StageRecord, fingerprints: tuple[str, ...]) -> bool:
+    former = [a for a in stage.attempts if a.state is AttemptState.FAILED]
+    return stage.failed > 0 and bool(former) and set(former[-1].fingerprints) == set(fingerprints)
+
+
+def _otherwise(decision: Decision, name: str, cause: Cause, question: str) -> None:
+    upstream = decision.record.rule(name).otherwise
+    if upstream is None:
+        decision.escalate(name, cause, question)
+    else:
+        decision.reopen_automatically(upstream, Note(f"'{name}' could not be passed", question))
+
+
+def _retry_or_escalate(decision: Decision, stage: StageRecord, attempt: Attempt, command: Settle) -> None:
+    broken = ", ".join(g.gate for g in command.gates if g.outcome is Outcome.ERRORED) or "no gate"
+    if attempt.error_retries < len(ERROR_RETRY_DELAYS_S):
+        not_before = decision.now + timedelta(seconds=ERROR_RETRY_DELAYS_S[attempt.error_retries])
+        retry = decision.next_evaluation()
+        decision.add(
+            e.EvaluationErrored(
+                decision.now, stage.name, attempt.number, attempt.evaluation, command.gates, retry, not_before
+            )
+        )
+        return
+    question = (
+        f"{broken} could not judge attempt {attempt.number}, {attempt.error_retries + 1} times; not the agent's fault"
+    )
+    decision.escalate(stage.name, Cause.GATE_BROKEN, question)
