@@ -1,0 +1,197 @@
+"""Bring a person's checkout of the target along after a landing, or say what is in the way.
+
+Files that nobody committed are never overwritten, ignored ones included: git itself would do that (`read-tree -u`
+treats ignored files as worthless), so what stands in the way is looked for here.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from .git import Git, GitFailed
+from .worktree import WorktreeInfo, index_copy, user_git
+
+PATHS_TOLD_MAX = 50
+
+UNFINISHED: Mapping[str, str] = {
+    "MERGE_HEAD": "a merge",
+    "CHERRY_PICK_HEAD": "a cherry-pick",
+    "REVERT_HEAD": "a revert",
+    "rebase-merge": "a rebase",
+    "rebase-apply": "a rebase",
+    "BISECT_START": "a bisect",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """Why a checkout cannot be brought along; `paths` are relative to it and empty when no file is the reason."""
+
+    worktree: Path
+    paths: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    mode: str
+    oid: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """The way from one commit to another: what each touched path was and will be (absent: it does not exist there)."""
+
+    old: Mapping[str, _Entry]
+    new: Mapping[str, _Entry]
+
+    @property
+    def paths(self) -> set[str]:
+        return {*self.old, *self.new}
+
+
+def find_obstacle(worktree: WorktreeInfo, old: str, new: str) -> Obstacle | None:
+    """Say what bringing the checkout along from `old` to `new` would overwrite; changes nothing in it."""
+    for name, what in UNFINISHED.items():
+        if (worktree.git_dir / name).exists():
+            return Obstacle(worktree.path, (), f"{what} is unfinished there")
+    if (worktree.git_dir / "index.lock").exists():
+        return Obstacle(worktree.path, (), f"a git command is running there, or one left {worktree.git_dir}/index.lock")
+    git = user_git(worktree.git_dir, worktree.path)
+    step = _step(git, old, new)
+    try:
+        with index_copy(git) as copy:
+            _accept_what_is_there(copy, step)
+            return _overlap(copy, worktree.path, step, old, new)
+    except GitFailed as exc:
+        return Obstacle(worktree.path, (), _last_line(exc))
+
+
+def bring_along(worktree: WorktreeInfo, old: str, new: str) -> Obstacle | None:
+    """Take the checkout's files and index from `old` to `new`; other local changes, staged ones too, stay as they are.
+
+    Returns what is in the way, and then has changed nothing. Doing it again, also after a crash half-way, does no harm.
+    """
+    obstacle = find_obstacle(worktree, old, new)
+    if obstacle is not None:
+        return obstacle
+    git = user_git(worktree.git_dir, worktree.path)
+    try:
+        _accept_what_is_there(git, _step(git, old, new))
+        git.run("read-tree", "-m", "-u", old, new)
+    except GitFailed as exc:
+        return Obstacle(worktree.path, (), _last_line(exc))
+    return None
+
+
+def _step(git: Git, old: str, new: str) -> _Step:
+    raw = git.run("diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-ext-diff", "--no-textconv", old, new)
+    fields = raw.decode("utf-8", "surrogateescape").split("\0")
+    before: dict[str, _Entry] = {}
+    after: dict[str, _Entry] = {}
+    for header, path in zip(fields[0:-1:2], fields[1::2], strict=True):
+        old_mode, new_mode, old_oid, new_oid, _ = header.removeprefix(":").split(" ")
+        if old_mode.strip("0"):
+            before[path] = _Entry(old_mode, old_oid)
+        if new_mode.strip("0"):
+            after[path] = _Entry(new_mode, new_oid)
+    return _Step(before, after)
+
+
+def _accept_what_is_there(git: Git, step: _Step) -> None:
+    """Refresh the index, and record the new state of every path whose file already has it.
+
+    That is how a second call gets over what a first one, killed half-way, left behind; a path whose index entry is
+    neither the old nor the new one was staged by somebody and is left alone.
+    """
+    entries = _index_entries(git)
+    waiting = {p: e for p, e in step.new.items() if entries.get(p) == step.old.get(p) and e.mode != "160000"}
+    there = {path: entry for path, entry in waiting.items() if os.path.lexists(_work_tree(git) / path)}
+    same = there.keys() - _differing(git, there) if there else set()
+    if same:
+        git.run("update-index", "-z", "--add", "--replace", "--index-info", stdin=_index_info(there, same))
+    git.run("update-index", "-q", "--unmerged", "--refresh", expected=(0, 1))
+
+
+def _differing(git: Git, entries: Mapping[str, _Entry]) -> set[str]:
+    """The paths whose files are not what `entries` say, compared as git would after the person's filters."""
+    with tempfile.TemporaryDirectory(prefix="gatewright-index-", dir=git.git_dir) as folder:
+        only_these = replace(git, index_file=Path(folder) / "index")
+        only_these.run("update-index", "-z", "--add", "--index-info", stdin=_index_info(entries, entries))
+        only_these.run("update-index", "-q", "--refresh", expected=(0, 1))
+        return _names(only_these.run("diff-files", "-z", "--name-only"))
+
+
+def _overlap(copy: Git, path: Path, step: _Step, old: str, new: str) -> Obstacle | None:
+    try:
+        copy.run("read-tree", "-n", "-m", "-u", old, new)
+    except GitFailed as exc:
+        differs = [_names(copy.run("diff-index", "-z", "--name-only", "--no-ext-diff", side)) for side in (old, new)]
+        changed = sorted(step.paths & differs[0] & differs[1])
+        if changed:
+            return Obstacle(path, tuple(changed[:PATHS_TOLD_MAX]), "local changes would be overwritten")
+        untracked = _untracked_in_the_way(copy, step)
+        if not untracked:
+            return Obstacle(path, (), _last_line(exc))
+    else:
+        untracked = _untracked_in_the_way(copy, step)
+    if untracked:
+        return Obstacle(path, tuple(untracked[:PATHS_TOLD_MAX]), "files that git does not track would be overwritten")
+    return None
+
+
+def _untracked_in_the_way(git: Git, step: _Step) -> list[str]:
+    """Every file without an index entry that lies where a new file, or a folder of it, would be written."""
+    tracked = set(_index_entries(git))
+    found: set[str] = set()
+    for path in step.new.keys() - tracked:
+        steps = path.split("/")
+        for depth in range(1, len(steps) + 1):
+            part = "/".join(steps[:depth])
+            place = _work_tree(git) / part
+            if place.is_symlink() or not place.is_dir():
+                if os.path.lexists(place) and part not in tracked:
+                    found.add(part)
+                break
+        else:
+            found.update(_untracked_files(_work_tree(git), path, tracked))
+    return sorted(found)
+
+
+def _untracked_files(root: Path, folder: str, tracked: set[str]) -> Iterator[str]:
+    for parent, folders, files in os.walk(root / folder):
+        links = [name for name in folders if (Path(parent) / name).is_symlink()]
+        for name in (*files, *links):
+            relative = (Path(parent) / name).relative_to(root).as_posix()
+            if relative not in tracked:
+                yield relative
+
+
+def _index_entries(git: Git) -> dict[str, _Entry]:
+    """The index by path; of a path in conflict the last stage, which equals neither side and so counts as changed."""
+    entries = {}
+    for line in git.run("ls-files", "-s", "-z").decode("utf-8", "surrogateescape").split("\0")[:-1]:
+        header, path = line.split("\t", 1)
+        mode, oid, stage = header.split(" ")
+        entries[path] = _Entry(mode, oid if stage == "0" else f"conflict {oid}")
+    return entries
+
+
+def _index_info(entries: Mapping[str, _Entry], paths: Iterable[str]) -> bytes:
+    lines = (f"{entries[path].mode} {entries[path].oid}\t{path}\0" for path in paths)
+    return "".join(lines).encode("utf-8", "surrogateescape")
+
+
+def _work_tree(git: Git) -> Path:
+    assert git.work_tree is not None, "a person's checkout has files"
+    return git.work_tree
+
+
+def _names(listing: bytes) -> set[str]:
+    return set(listing.decode("utf-8", "surrogateescape").split("\0")[:-1])
+
+
+def _last_line(failure: GitFailed) -> str:
+    return failure.stderr.rpartition("\n")[2] or str(failure)
