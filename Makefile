@@ -18,6 +18,7 @@ lint: .venv/dev.stamp  ## Format, rules and types, as CI checks them
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	@set -e; for example in $(wildcard examples/*/); do echo "mypy $$example"; MYPYPATH=$$example $(BIN)/mypy $$example; done
 	$(BIN)/pyright
 
 format: .venv/dev.stamp  ## Write the format and the mends that ruff is sure of
