@@ -1,0 +1,55 @@
+"""A reply as text for clients that show the model nothing else: the headline, then every field, `next` last.
+
+Complete by construction: it walks the same values that go out as structured content.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from .refusals import Refusal
+from .replies import Reply
+
+INDENT = "  "
+
+
+def text_of(reply: Reply) -> str:
+    """The whole reply as plain text; empty fields are left out."""
+    fields = reply.model_dump(mode="json")
+    following = fields.pop("next")
+    headline = reply.headline()
+    lines = [headline, *_lines(fields, headline=headline), f"next: {following}"]
+    return "\n".join(lines)
+
+
+def text_of_refusal(refusal: Refusal) -> str:
+    """`code: sentence`, then what to do."""
+    return str(refusal)
+
+
+def _lines(fields: Mapping[str, object], indent: str = "", headline: str | None = None) -> Iterator[str]:
+    for name, value in fields.items():
+        if value is None or value in ("", [], {}) or value == headline:
+            continue
+        match value:
+            case dict():
+                yield f"{indent}{name}:"
+                yield from _lines(value, indent + INDENT)
+            case list():
+                yield from _listed(name, value, indent)
+            case str() if "\n" in value:
+                yield f"{indent}{name}:"
+                yield from (f"{indent}{INDENT}{line}" for line in value.splitlines())
+            case _:
+                yield f"{indent}{name}: {value}"
+
+
+def _listed(name: str, values: Sequence[object], indent: str) -> Iterator[str]:
+    if all(isinstance(value, str) and "\n" not in value for value in values) and len(values) <= 3:
+        yield f"{indent}{name}: {', '.join(map(str, values))}"
+        return
+    yield f"{indent}{name}:"
+    for value in values:
+        if isinstance(value, dict):
+            told = {key: part for key, part in value.items() if part not in (None, "", [], {})}
+            yield f"{indent}- " + "; ".join(f"{key}: {part}" for key, part in told.items())
+        else:
+            yield f"{indent}- {value}"

@@ -1,0 +1,267 @@
+"""What the eleven tools answer. Every reply ends with `next`: what to call now.
+
+Field order is reading order: the decisive words come first, because clients cut long results. Source: docs/tools.md
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Reply(BaseModel):
+    """Frozen; None and empty fields stay, so that a program finds the same keys every time."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def headline(self) -> str:
+        """One sentence for the model, before everything else."""
+        raise AssertionError("every reply says what happened")
+
+
+class StartedReply(Reply):
+    """`start_change`."""
+
+    change: str
+    title: str
+    base_commit: str
+    stages: tuple[str, ...]
+    open: tuple[str, ...]
+    next: str
+
+    def headline(self) -> str:
+        """What was opened."""
+        return f"Change {self.change} is open: {self.title}"
+
+
+class InputArtifact(BaseModel):
+    """What a stage before handed over."""
+
+    stage: str
+    commit: str
+    summary: str
+    paths: tuple[str, ...]
+
+
+class GateBrief(BaseModel):
+    """One gate that will judge the work."""
+
+    gate: str
+    kind: str
+    about: str
+
+
+class FindingReply(BaseModel):
+    """One finding."""
+
+    id: str
+    gate: str
+    severity: str
+    where: str | None
+    rule: str
+    message: str
+    satisfy: str | None
+
+
+class OrphanReply(BaseModel):
+    """Work of a former holder that may be adopted."""
+
+    commit: str
+    holder: str
+    note: str
+
+
+class Brief(Reply):
+    """`claim_stage`: enough to work, and enough to resume after a context is lost."""
+
+    kind: Literal["work", "review", "none"]
+    lease: str | None = None
+    expires_in_s: int | None = None
+    change: str | None = None
+    stage: str | None = None
+    role: str | None = None
+    goal: str | None = None
+    intent: str | None = None
+    attempt: int | None = None
+    attempts_left: int | None = None
+    base_commit: str | None = None
+    workspace: str | None = None
+    inputs: tuple[InputArtifact, ...] = ()
+    writes: tuple[str, ...] = ()
+    gates: tuple[GateBrief, ...] = ()
+    findings: tuple[FindingReply, ...] = ()
+    notes: tuple[str, ...] = ()
+    orphans: tuple[OrphanReply, ...] = ()
+    artifact: dict[str, str] | None = None
+    why: str | None = None
+    next: str
+
+    def headline(self) -> str:
+        """What is yours now, or why nothing is."""
+        if self.kind == "none":
+            return f"Nothing to claim: {self.why}"
+        return f"'{self.stage}' of {self.change} is yours for {self.expires_in_s} s (attempt {self.attempt}). {self.goal or ''}".rstrip()
+
+
+class RenewedReply(Reply):
+    """`renew_lease`."""
+
+    change: str
+    stage: str
+    expires_in_s: int
+    next: str
+
+    def headline(self) -> str:
+        """Until when."""
+        return f"'{self.stage}' of {self.change} is yours for {self.expires_in_s} more seconds."
+
+
+class GateReply(BaseModel):
+    """One gate's line of a verdict."""
+
+    gate: str
+    outcome: str
+    count: int
+    unit: str
+    summary: str
+    duration_s: float
+    cached: bool
+
+
+class Verdict(Reply):
+    """`submit_artifact`, `check_gates` and, for an evaluation, `wait_for_update`."""
+
+    state: Literal["running", "settled"]
+    outcome: Literal["passed", "failed", "errored", "pending"] | None
+    summary: str
+    evaluation: str
+    change: str
+    stage: str
+    attempt: int | None
+    commit: str
+    dry_run: bool
+    gates: tuple[GateReply, ...] = ()
+    findings: tuple[FindingReply, ...] = ()
+    findings_total: int = 0
+    questions: tuple[str, ...] = ()
+    warning: str | None = None
+    stage_state: str
+    attempts_left: int
+    handed_to: tuple[str, ...] = ()
+    next: str
+
+    def headline(self) -> str:
+        """The outcome in a sentence."""
+        return self.summary
+
+
+class StageStatus(BaseModel):
+    """One stage in a status."""
+
+    stage: str
+    state: str
+    holder: str | None
+    expires_in_s: int | None
+    attempt: int | None
+    because: str
+    unlock: str
+
+
+class ChangeStatus(BaseModel):
+    """One change in a status."""
+
+    change: str
+    title: str
+    state: str
+    landing: str | None
+    stages: tuple[StageStatus, ...]
+
+
+class Status(Reply):
+    """`get_status`."""
+
+    summary: str
+    waiting_for_people: tuple[str, ...]
+    changes: tuple[ChangeStatus, ...]
+    more: int = 0
+    next: str
+
+    def headline(self) -> str:
+        """What waits for people first."""
+        return self.summary
+
+
+class Update(Reply):
+    """`wait_for_update` about a change or about everything."""
+
+    summary: str
+    position: int
+    happened: tuple[str, ...]
+    claimable: tuple[str, ...]
+    next: str
+
+    def headline(self) -> str:
+        """What is new."""
+        return self.summary
+
+
+class ArtifactReply(Reply):
+    """`read_artifact`: a list of files, one file, or a diff; `text` is untrusted content of the repository."""
+
+    summary: str
+    change: str
+    stage: str
+    attempt: int | None
+    commit: str
+    paths: tuple[str, ...] = ()
+    path: str | None = None
+    text: str | None = None
+    next_offset: int | None = None
+    next: str
+
+    def headline(self) -> str:
+        """What this is."""
+        return self.summary
+
+
+class EvidenceReply(Reply):
+    """`get_evidence`: exactly as judged; `output` is untrusted program output."""
+
+    summary: str
+    change: str
+    stage: str
+    attempt: int | None
+    evaluation: str
+    commit: str
+    gates: tuple[GateReply, ...]
+    findings: tuple[FindingReply, ...]
+    tolerated: tuple[FindingReply, ...] = ()
+    questions: tuple[str, ...] = ()
+    output: str | None = None
+    environment: dict[str, str] = {}
+    next_offset: int | None = None
+    next: str
+
+    def headline(self) -> str:
+        """What was found."""
+        return self.summary
+
+
+class ReleasedReply(Reply):
+    """`release_stage`."""
+
+    change: str
+    stage: str
+    stage_state: str
+    next: str
+
+    def headline(self) -> str:
+        """Where the stage stands now."""
+        return f"'{self.stage}' of {self.change} is {self.stage_state.replace('_', ' ')} now."
+
+
+class RefusalReply(BaseModel):
+    """A refusal on the wire: the same keys for every code."""
+
+    code: str
+    message: str
+    next: str
