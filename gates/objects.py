@@ -1,0 +1,141 @@
+"""Read raw objects out of a repository through one git process.
+
+git's own recursive commands expand a tree before they print anything, so a dozen small objects can fill the memory.
+Whoever walks a tree that an agent made therefore reads it folder by folder from here, and stops when a budget is used.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Self
+
+from .git import GIT_TIMEOUT_S, Deadline, Git, GitFailed
+
+TREE = "040000"
+FILE = "100644"
+EXECUTABLE = "100755"
+LINK = "120000"
+SUBMODULE = "160000"
+
+# One tree object; a folder with about half a million entries.
+TREE_OBJECT_BYTES_MAX = 32 * 2**20
+# So many requests fit the smallest pipe (4 kB): writing them can never wait for us to read the answers.
+REQUESTS_AT_ONCE = 48
+
+
+class BadArtifact(Exception):
+    """A commit, tree or path that is refused; `str()` is one sentence that says what is wrong with it."""
+
+
+class TooLarge(BadArtifact):
+    """It is refused because a bound was reached, which the sentence names."""
+
+
+@dataclass(frozen=True, slots=True)
+class TreeItem:
+    """One line of one tree object. `mode` has six octal digits; `name` is UTF-8, has no slash and is no `.` or `..`."""
+
+    name: str
+    mode: str
+    oid: str
+
+
+class ObjectReader:
+    """A `git cat-file` process that answers one question after the other; to be used in a `with` block by one thread.
+
+    Every method raises `GitFailed` when an object is missing or when the process has lived for `timeout_s`.
+    """
+
+    def __init__(self, git: Git, *, timeout_s: float = GIT_TIMEOUT_S) -> None:
+        self._timeout_s = timeout_s
+        self._process = git.spawn("cat-file", "--batch-command=%(objectname) %(objecttype) %(objectsize)")
+        self._deadline = Deadline(self._process, timeout_s)
+
+    def __enter__(self) -> Self:
+        self._deadline.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._deadline.__exit__()
+        self._process.__exit__(None, None, None)
+
+    def tree(self, oid: str) -> list[TreeItem]:
+        """Return the items of a tree object, in git's order; raise `BadArtifact` for a name that is not text."""
+        content = self._content(oid, "tree", TREE_OBJECT_BYTES_MAX)
+        return list(_parse_tree(content, oid_bytes=len(oid) // 2))
+
+    def blob(self, oid: str, *, bytes_max: int) -> bytes:
+        """Return a blob's bytes; raise `TooLarge` above `bytes_max`, after which this reader is spent."""
+        return self._content(oid, "blob", bytes_max)
+
+    def sizes(self, oids: Iterable[str]) -> Mapping[str, int]:
+        """Return the size in bytes of each object."""
+        remaining = iter(dict.fromkeys(oids))
+        sizes: dict[str, int] = {}
+        while group := list(islice(remaining, REQUESTS_AT_ONCE)):
+            self._ask("".join(f"info {oid}\n" for oid in group))
+            for oid in group:
+                _, sizes[oid] = self._answer(oid)
+        return sizes
+
+    def _content(self, oid: str, kind: str, bytes_max: int) -> bytes:
+        self._ask(f"contents {oid}\n")
+        found, size = self._answer(oid)
+        if found != kind:
+            raise BadArtifact(f"Object {oid} is a {found} where a {kind} is needed.")
+        if size > bytes_max:
+            raise TooLarge(f"The {kind} {oid} has {size} bytes; {bytes_max} are allowed.")
+        content = self._read(size + 1)
+        return content[:-1]
+
+    def _ask(self, requests: str) -> None:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(requests.encode())
+            self._process.stdin.flush()
+        except BrokenPipeError as exc:
+            raise self._failed("git ended early") from exc
+
+    def _answer(self, oid: str) -> tuple[str, int]:
+        assert self._process.stdout is not None
+        fields = self._process.stdout.readline().decode("ascii", "replace").split()
+        if len(fields) != 3 or fields[0] != oid:
+            raise self._failed(f"object {oid} cannot be read: {' '.join(fields[1:]) or 'no answer'}")
+        return fields[1], int(fields[2])
+
+    def _read(self, count: int) -> bytes:
+        assert self._process.stdout is not None
+        content = self._process.stdout.read(count)
+        if len(content) != count:
+            raise self._failed("an object ended early")
+        return content
+
+    def _failed(self, reason: str) -> GitFailed:
+        late = f" within {self._timeout_s:.0f} s" if self._deadline.passed else ""
+        return GitFailed(("cat-file",), -1, reason + late)
+
+
+def _parse_tree(content: bytes, *, oid_bytes: int) -> Iterator[TreeItem]:
+    position = 0
+    while position < len(content):
+        try:
+            name_end = content.index(b"\0", position)
+            mode, name = content[position:name_end].split(b" ", 1)
+            digits = int(mode, 8)
+        except ValueError as exc:
+            raise BadArtifact("A tree object of the commit cannot be parsed.") from exc
+        position = name_end + 1 + oid_bytes
+        oid = content[name_end + 1 : position].hex()
+        if len(oid) != 2 * oid_bytes:
+            raise BadArtifact("A tree object of the commit ends early.")
+        yield TreeItem(_checked_name(name), f"{digits:06o}", oid)
+
+
+def _checked_name(name: bytes) -> str:
+    try:
+        text = name.decode("utf-8")
+    except UnicodeDecodeError as exc:
+        raise BadArtifact(f"The file name {name!r} is not UTF-8.") from exc
+    if text in ("", ".", "..") or "/" in text:
+        raise BadArtifact(f"A folder of the commit has an entry named {text!r}.")
+    return text
