@@ -1,0 +1,168 @@
+"""The clients themselves: how each is installed, asked for its health, and run without anybody at the keyboard."""
+
+import json
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from events import JsonObject
+from processes import Finished, Scratch, run
+
+HERE = Path(__file__).resolve().parent
+CACHE = HERE.parent.parent / ".cache" / "real_clients"
+NPM_TIMEOUT_S = 300.0
+HEALTH_TIMEOUT_S = 60.0
+DUMMY_KEY = "not-a-key"
+# Without these codex asks for its catalogue of plugins and sends figures at every start.
+CODEX_OFFLINE = ["--disable=plugins", "--disable=remote_plugin", "--disable=apps", "-c", "analytics.enabled=false"]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Where a client runs: its folder, gatewright's own folder of programs, and the model it is to talk to."""
+
+    scratch: Scratch
+    gatewright: Path
+    model_url: str
+
+    def environment(self, extra: Mapping[str, str]) -> dict[str, str]:
+        """The scrubbed environment; every request that is not for loopback goes to the model, which refuses it."""
+        proxy = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), self.model_url)
+        folders = [self.gatewright.parent, CACHE / "node_modules" / ".bin", Path(shutil.which("node") or "/").parent]
+        path = os.pathsep.join([*map(str, folders), "/usr/local/bin", "/usr/bin", "/bin"])
+        return self.scratch.environment(path, {**proxy, "NO_PROXY": "127.0.0.1,localhost", **extra})
+
+
+class Client(Protocol):
+    """One real MCP client."""
+
+    name: str
+    """As `gatewright install` calls it."""
+    package: str
+
+    def environment(self, setting: Setting) -> dict[str, str]: ...
+
+    def health(self, setting: Setting) -> tuple[bool, str]:
+        """Whether the client's own listing says that gatewright is connected, and what the listing says."""
+        ...
+
+    def run(self, setting: Setting, prompt: str, *, timeout_s: float) -> Finished: ...
+
+
+class ClaudeCode:
+    """`claude -p`, allowed to use gatewright and to write files, and nothing else."""
+
+    name = "claude-code"
+    package = "@anthropic-ai/claude-code"
+
+    def environment(self, setting: Setting) -> dict[str, str]:
+        quiet = dict.fromkeys(("DISABLE_TELEMETRY", "DISABLE_AUTOUPDATER", "DISABLE_ERROR_REPORTING"), "1")
+        model = {"ANTHROPIC_BASE_URL": setting.model_url, "ANTHROPIC_API_KEY": DUMMY_KEY}
+        return setting.environment({**quiet, "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1", **model})
+
+    def health(self, setting: Setting) -> tuple[bool, str]:
+        listing = _run(self, setting, ["claude", "mcp", "list"], HEALTH_TIMEOUT_S).output
+        [line] = [line for line in listing.splitlines() if line.startswith("gatewright:")] or [listing]
+        return line.endswith("Connected"), line
+
+    def run(self, setting: Setting, prompt: str, *, timeout_s: float) -> Finished:
+        allowed = ["--allowedTools", "mcp__gatewright,Write", "--permission-mode", "acceptEdits"]
+        return _run(self, setting, ["claude", "-p", prompt, *allowed], timeout_s)
+
+
+class Codex:
+    """`codex exec`, its shell in its own sandbox, which may write below the repository."""
+
+    name = "codex"
+    package = "@openai/codex"
+
+    def environment(self, setting: Setting) -> dict[str, str]:
+        home = setting.scratch.home / ".codex"
+        home.mkdir(exist_ok=True)
+        return setting.environment({"CODEX_HOME": str(home), "MODEL_KEY": DUMMY_KEY})
+
+    def health(self, setting: Setting) -> tuple[bool, str]:
+        # `codex mcp list` only reads the configuration; the app server really connects.
+        requests: list[JsonObject] = [
+            {"id": 1, "method": "initialize", "params": {"clientInfo": {"name": "real_clients", "version": "1"}}},
+            {"method": "initialized"},
+            {"id": 2, "method": "mcpServerStatus/list", "params": {}},
+        ]
+        reply = _ask_app_server(self.environment(setting), setting.scratch.repository, requests)
+        for server in reply.get("result", {}).get("data", []):
+            if server["name"] == "gatewright" and server["serverInfo"]:
+                return True, f"gatewright: {server['serverInfo']['name']}, {len(server['tools'])} tools"
+        return False, json.dumps(reply)[:500]
+
+    def run(self, setting: Setting, prompt: str, *, timeout_s: float) -> Finished:
+        where = f'base_url="{setting.model_url}/v1",wire_api="responses",env_key="MODEL_KEY"'
+        provider = f'{{name="scripted",{where},request_max_retries=1,stream_max_retries=1}}'
+        model = ["-m", "scripted", "-c", "model_provider=scripted", "-c", f"model_providers.scripted={provider}"]
+        # What --allowedTools is to Claude Code: without a person, codex calls no tool that changes anything.
+        allowed = ["--sandbox", "workspace-write", "-c", "mcp_servers.gatewright.default_tools_approval_mode=approve"]
+        return _run(self, setting, ["codex", "exec", *CODEX_OFFLINE, *allowed, *model, prompt], timeout_s)
+
+
+CLIENTS: tuple[Client, ...] = (ClaudeCode(), Codex())
+
+
+def install_clients() -> str | None:
+    """Install the pinned versions into the cache unless they are there; a sentence when that is not possible."""
+    if all(installed_version(client) == pinned_version(client) for client in CLIENTS):
+        return None
+    npm = shutil.which("npm")
+    if npm is None:
+        return "npm is not installed"
+    CACHE.mkdir(parents=True, exist_ok=True)
+    shutil.copy(HERE / "package.json", CACHE)
+    quiet = ["--no-package-lock", "--no-audit", "--no-fund", "--loglevel=error"]
+    finished = run([npm, "install", *quiet], cwd=CACHE, environment=dict(os.environ), timeout_s=NPM_TIMEOUT_S)
+    return None if finished.returncode == 0 else f"npm install failed: {finished.output.strip()[-500:]}"
+
+
+def pinned_version(client: Client) -> str:
+    return str(json.loads((HERE / "package.json").read_text())["dependencies"][client.package])
+
+
+def installed_version(client: Client) -> str | None:
+    manifest = CACHE / "node_modules" / client.package / "package.json"
+    return str(json.loads(manifest.read_text())["version"]) if manifest.is_file() else None
+
+
+def _run(client: Client, setting: Setting, argv: list[str], timeout_s: float) -> Finished:
+    environment = client.environment(setting)
+    argv = [shutil.which(argv[0], path=environment["PATH"]) or argv[0], *argv[1:]]
+    return run(argv, cwd=setting.scratch.repository, environment=environment, timeout_s=timeout_s)
+
+
+def _ask_app_server(environment: dict[str, str], cwd: Path, requests: list[JsonObject]) -> dict[str, Any]:
+    """The reply to the last of the requests; empty when it does not come in time."""
+    program = shutil.which("codex", path=environment["PATH"]) or "codex"
+    server = subprocess.Popen(
+        [program, "app-server", *CODEX_OFFLINE],
+        cwd=cwd,
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+    assert server.stdin
+    assert server.stdout
+    timer = threading.Timer(HEALTH_TIMEOUT_S, server.kill)
+    timer.start()
+    try:
+        server.stdin.write("".join(json.dumps(request) + "\n" for request in requests))
+        server.stdin.flush()
+        replies = (json.loads(line) for line in server.stdout)
+        return next((reply for reply in replies if reply.get("id") == requests[-1]["id"]), {})
+    finally:
+        timer.cancel()
+        server.kill()
+        server.communicate()
