@@ -1,8 +1,11 @@
 """What every test stands on: no setting, credential or running server of the person at the machine reaches it."""
 
+import contextlib
 import os
 import shutil
+import signal
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +13,7 @@ import pytest
 from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
+LEAVE_WITHIN_S = 5.0
 
 # What a test keeps of the caller's environment; PIP_* and certificates only let package tools find what is installed.
 KEPT = ("PATH", "TERM", "TMPDIR", "CI", "LANG", "VIRTUAL_ENV", "PIP_", "SSL_CERT_", "PYTEST_", "PYTHONUNBUFFERED")
@@ -37,23 +41,52 @@ def pytest_configure(config: pytest.Config) -> None:
 def own_environment() -> Iterator[None]:
     """Give the whole run a home, a git identity and a runtime folder of its own, and take them away at the end.
 
-    The folder is made directly under /tmp, because the path of a unix socket ends at about a hundred bytes.
+    The folder is made directly under /tmp, because the path of a unix socket ends at about a hundred bytes. A program
+    that outlives the run, such as a server that no test stopped, is an error.
     """
     home = Path(tempfile.mkdtemp(prefix="gw-", dir="/tmp"))
     (home / "run").mkdir(mode=0o700)
     (home / "gitconfig").write_text("[user]\nname = Ada\nemail = ada@example.org\n[init]\ndefaultBranch = main\n")
-    kept = {name: value for name, value in os.environ.items() if name.startswith(KEPT)}
     before = dict(os.environ)
     os.environ.clear()
     os.environ.update(
-        kept,
+        {name: value for name, value in before.items() if name.startswith(KEPT)},
         HOME=str(home),
         XDG_RUNTIME_DIR=str(home / "run"),
         GIT_CONFIG_GLOBAL=str(home / "gitconfig"),
         GIT_CONFIG_NOSYSTEM="1",
         PYTHONDONTWRITEBYTECODE="1",
+        GATEWRIGHT_TEST_RUN=home.name,
     )
     yield
+    left_running = _stop_what_is_left(f"GATEWRIGHT_TEST_RUN={home.name}")
     os.environ.clear()
     os.environ.update(before)
     shutil.rmtree(home, ignore_errors=True)
+    assert not left_running, f"tests left running: {left_running}"
+
+
+def _stop_what_is_left(mark: str) -> dict[int, str]:
+    """Kill the programs whose environment carries `mark` and return their command lines by process id.
+
+    Those that are about to end get LEAVE_WITHIN_S. Where there is no /proc nothing is found.
+    """
+    deadline = time.monotonic() + LEAVE_WITHIN_S
+    while (left := _programs_with(mark.encode())) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    for process_id in left:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process_id, signal.SIGKILL)
+    return left
+
+
+def _programs_with(mark: bytes) -> dict[int, str]:
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        # A process of somebody else, or one that has just ended.
+        with contextlib.suppress(OSError):
+            if mark in (folder / "environ").read_bytes().split(b"\0"):
+                found[int(folder.name)] = (
+                    (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+                )
+    return found
