@@ -18,6 +18,7 @@ DECISIONS = DOCS / "decisions"
 
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^()\s]+)(?:\s+\"[^\"]*\")?\)|!\[[^\]]*\]\(([^()\s]+)\)")
 OUTSIDE = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
+MAKE_COMMAND = re.compile(r"^\s*(?:\$ |step )?make ([a-z]+)", re.MULTILINE)
 FENCE = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
 CITED_DECISION = re.compile(r"docs/(decisions/\d{4}[\w-]*)")
 
@@ -87,6 +88,17 @@ def test_every_decision_that_the_source_cites_exists() -> None:
     assert [f"{file}: {decision}" for file, decision in sorted(cited) if not list(DOCS.glob(f"{decision}*"))] == []
 
 
+def test_every_make_target_that_a_page_or_ci_names_exists() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    code = {page: _code((ROOT / page).read_text("utf-8")) for page in _tracked_files() if page.endswith(".md")}
+    code[".ci/run"] = (ROOT / ".ci" / "run").read_text("utf-8")
+
+    named = {(page, target) for page, text in code.items() for target in MAKE_COMMAND.findall(text)}
+
+    assert (".ci/run", "test") in named
+    assert [f"{page}: make {target}" for page, target in sorted(named) if target not in targets] == []
+
+
 def _entries(page: str) -> set[str]:
     """Return the names in backquotes that open a heading or a table's row; a heading may hold several."""
     lines = FENCE.sub("", page).splitlines()
@@ -94,6 +106,12 @@ def _entries(page: str) -> set[str]:
     rows = [match[1] for line in lines if (match := re.match(r"\|\s*`([^`]+)`", line))]
     # A command's entry may show how it is called: `gatewright why CHANGE`.
     return {name.removeprefix("gatewright ").split()[0] for name in (*headings, *rows) if name.strip()}
+
+
+def _code(page: str) -> str:
+    """Return what a page shows as code, each inline piece on a line of its own: "make sure" in a sentence is none."""
+    blocks = [match[0] for match in FENCE.finditer(page)]
+    return "\n".join([*blocks, *re.findall(r"`([^`\n]+)`", FENCE.sub("", page))])
 
 
 def _links(page: str) -> Iterator[str]:
