@@ -220,6 +220,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--verbose", action="store_true", help="show the details of passed checkpoints too")
     options = parser.parse_args()
     options.gatewright = options.gatewright.absolute()
+    if not options.gatewright.is_file():
+        parser.error(f"there is no program {options.gatewright}")
     return options
 
 
