@@ -12,8 +12,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 LAYERS = ("schemas", "gates", "server")
 
-# What the bridge loads before it has answered its client.
-BRIDGE = ("__main__.py", "server/bridge.py", "server/rendezvous.py")
+# What loads before a client, or a person who calls a tool at a terminal, has an answer.
+BRIDGE = ("__main__.py", "server/bridge.py", "server/client.py", "server/rendezvous.py")
 
 # A library -> the only places that may import it; a path that ends in "/" means everything below.
 HOMES = {
@@ -25,16 +25,25 @@ HOMES = {
     "uvicorn": ("server/",),
 }
 # Inside `server/`, these know neither the protocol library nor who calls them.
-WITHOUT_PROTOCOL = ("server/store/", "server/engine/", "server/cli/", "server/bridge.py", "server/rendezvous.py")
+WITHOUT_PROTOCOL = ("server/store/", "server/engine/", "server/cli/", *BRIDGE[1:])
 
 # No input, output, clock or randomness: what they decide can be replayed.
 PURE = (
     "schemas/",
+    "gates/decision.py",
+    "gates/evolve.py",
+    "gates/findings.py",
     "gates/graph.py",
+    "gates/landing.py",
     "gates/lifecycle.py",
     "gates/paths.py",
+    "gates/problems.py",
+    "gates/questions.py",
     "gates/reports.py",
+    "gates/settlement.py",
+    "gates/shell_text.py",
     "gates/text.py",
+    "gates/toml_tables.py",
     "gates/transitions.py",
     "gates/verdict.py",
 )
