@@ -15,6 +15,7 @@ from processes import Finished, Scratch, run
 
 HERE = Path(__file__).resolve().parent
 CACHE = HERE.parent.parent / ".cache" / "real_clients"
+PROGRAMS = CACHE / "node_modules" / ".bin"
 NPM_TIMEOUT_S = 300.0
 HEALTH_TIMEOUT_S = 60.0
 DUMMY_KEY = "not-a-key"
@@ -33,7 +34,7 @@ class Setting:
     def environment(self, extra: Mapping[str, str]) -> dict[str, str]:
         """The scrubbed environment; every request that is not for loopback goes to the model, which refuses it."""
         proxy = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), self.model_url)
-        folders = [self.gatewright.parent, CACHE / "node_modules" / ".bin", Path(shutil.which("node") or "/").parent]
+        folders = [self.gatewright.parent, PROGRAMS, Path(shutil.which("node") or "/").parent]
         path = os.pathsep.join([*map(str, folders), "/usr/local/bin", "/usr/bin", "/bin"])
         return self.scratch.environment(path, {**proxy, "NO_PROXY": "127.0.0.1,localhost", **extra})
 
@@ -44,6 +45,7 @@ class Client(Protocol):
     name: str
     """As `gatewright install` calls it."""
     package: str
+    program: str
 
     def environment(self, setting: Setting) -> dict[str, str]: ...
 
@@ -59,6 +61,7 @@ class ClaudeCode:
 
     name = "claude-code"
     package = "@anthropic-ai/claude-code"
+    program = "claude"
 
     def environment(self, setting: Setting) -> dict[str, str]:
         quiet = dict.fromkeys(("DISABLE_TELEMETRY", "DISABLE_AUTOUPDATER", "DISABLE_ERROR_REPORTING"), "1")
@@ -66,13 +69,13 @@ class ClaudeCode:
         return setting.environment({**quiet, "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1", **model})
 
     def health(self, setting: Setting) -> tuple[bool, str]:
-        listing = _run(self, setting, ["claude", "mcp", "list"], HEALTH_TIMEOUT_S).output
+        listing = _run(self, setting, ["mcp", "list"], HEALTH_TIMEOUT_S).output
         [line] = [line for line in listing.splitlines() if line.startswith("gatewright:")] or [listing]
         return line.endswith("Connected"), line
 
     def run(self, setting: Setting, prompt: str, *, timeout_s: float) -> Finished:
         allowed = ["--allowedTools", "mcp__gatewright,Write", "--permission-mode", "acceptEdits"]
-        return _run(self, setting, ["claude", "-p", prompt, *allowed], timeout_s)
+        return _run(self, setting, ["-p", prompt, *allowed], timeout_s)
 
 
 class Codex:
@@ -80,6 +83,7 @@ class Codex:
 
     name = "codex"
     package = "@openai/codex"
+    program = "codex"
 
     def environment(self, setting: Setting) -> dict[str, str]:
         home = setting.scratch.home / ".codex"
@@ -105,7 +109,7 @@ class Codex:
         model = ["-m", "scripted", "-c", "model_provider=scripted", "-c", f"model_providers.scripted={provider}"]
         # What --allowedTools is to Claude Code: without a person, codex calls no tool that changes anything.
         allowed = ["--sandbox", "workspace-write", "-c", "mcp_servers.gatewright.default_tools_approval_mode=approve"]
-        return _run(self, setting, ["codex", "exec", *CODEX_OFFLINE, *allowed, *model, prompt], timeout_s)
+        return _run(self, setting, ["exec", *CODEX_OFFLINE, *allowed, *model, prompt], timeout_s)
 
 
 CLIENTS: tuple[Client, ...] = (ClaudeCode(), Codex())
@@ -113,7 +117,7 @@ CLIENTS: tuple[Client, ...] = (ClaudeCode(), Codex())
 
 def install_clients() -> str | None:
     """Install the pinned versions into the cache unless they are there; a sentence when that is not possible."""
-    if all(installed_version(client) == pinned_version(client) for client in CLIENTS):
+    if all(_installed_version(client) == pinned_version(client) for client in CLIENTS):
         return None
     npm = shutil.which("npm")
     if npm is None:
@@ -129,22 +133,26 @@ def pinned_version(client: Client) -> str:
     return str(json.loads((HERE / "package.json").read_text())["dependencies"][client.package])
 
 
-def installed_version(client: Client) -> str | None:
+def told_version(client: Client, setting: Setting) -> str:
+    """What the installed program itself says to `--version`, or why it does not start."""
+    return _run(client, setting, ["--version"], HEALTH_TIMEOUT_S).output.strip()
+
+
+def _installed_version(client: Client) -> str | None:
     manifest = CACHE / "node_modules" / client.package / "package.json"
     return str(json.loads(manifest.read_text())["version"]) if manifest.is_file() else None
 
 
-def _run(client: Client, setting: Setting, argv: list[str], timeout_s: float) -> Finished:
+def _run(client: Client, setting: Setting, arguments: list[str], timeout_s: float) -> Finished:
+    argv = [str(PROGRAMS / client.program), *arguments]
     environment = client.environment(setting)
-    argv = [shutil.which(argv[0], path=environment["PATH"]) or argv[0], *argv[1:]]
     return run(argv, cwd=setting.scratch.repository, environment=environment, timeout_s=timeout_s)
 
 
 def _ask_app_server(environment: dict[str, str], cwd: Path, requests: list[JsonObject]) -> dict[str, Any]:
     """The reply to the last of the requests; empty when it does not come in time."""
-    program = shutil.which("codex", path=environment["PATH"]) or "codex"
     server = subprocess.Popen(
-        [program, "app-server", *CODEX_OFFLINE],
+        [PROGRAMS / "codex", "app-server", *CODEX_OFFLINE],
         cwd=cwd,
         env=environment,
         stdin=subprocess.PIPE,

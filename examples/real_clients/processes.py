@@ -59,17 +59,20 @@ def scratch_folder(name: str) -> Generator[Scratch]:
 
 
 def run(argv: Sequence[str], *, cwd: Path, environment: Mapping[str, str], timeout_s: float) -> Finished:
-    """Run a program in a process group of its own, output and errors together; never raises for what it does."""
+    """Run a program in a process group of its own, output and errors together; one that cannot start ends with 127."""
     with tempfile.TemporaryFile() as output:
-        process = subprocess.Popen(
-            argv,
-            cwd=cwd,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
+        try:
+            process = subprocess.Popen(
+                argv,
+                cwd=cwd,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        except OSError as problem:
+            return Finished(127, str(problem))
         try:
             returncode: int | None = process.wait(timeout_s)
         except subprocess.TimeoutExpired:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import story
-from clients import CLIENTS, Client, Setting, install_clients, installed_version
+from clients import CLIENTS, Client, Setting, install_clients, pinned_version, told_version
 from conversation import Action, CallTool, Received, StoryError
 from processes import Scratch, processes_in, run, scratch_folder
 from scripted_model import ScriptedModel, serving
@@ -85,7 +85,10 @@ def drive(client: Client, gatewright: Path, report: Report) -> Path:
     """Take one client through the whole story in a scratch folder, which is gone afterwards; returns its path."""
     with scratch_folder(client.name) as scratch, serving(ScriptedModel(story.take_a_change_through)) as model:
         setting = Setting(scratch, gatewright, model.base_url)
-        report.check(f"installed, version {installed_version(client)}", holds=True)
+        pinned, told = pinned_version(client), told_version(client, setting)
+        report.check(f"installed, version {pinned}", holds=pinned in told, detail=told)
+        if pinned not in told:
+            return scratch.root
         try:
             _make_repository(client, setting)
             _take_through(client, setting, model, report)
