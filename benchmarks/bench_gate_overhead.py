@@ -1,0 +1,55 @@
+"""What a gate's program costs above the raw command: medians and ratios of one run.
+
+    python benchmarks/bench_gate_overhead.py [ROUNDS]
+
+The commands take turns, so that a busy machine slows all of them alike.
+"""
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import anyio
+
+from gatewright.gates.process import ProcessLimits, allowed_environment, run_process
+
+ROUNDS = 200
+COMMAND = ("/bin/true",)
+LIMITS = ProcessLimits(timeout_s=60, output_bytes_max=200_000, processes_max=512, memory_bytes_max=4_000_000_000)
+
+
+async def measure(rounds: int, folder: Path) -> dict[str, list[float]]:
+    environment = allowed_environment(path="/usr/bin:/bin", home=folder, tmp=folder, extra={})
+    times: dict[str, list[float]] = {"subprocess.run": [], "anyio.run_process": [], "run_process": []}
+    first = time.perf_counter()
+    await run_process(COMMAND, cwd=folder, environment=environment, limits=LIMITS)
+    print(f"first command of a runner, launcher included: {(time.perf_counter() - first) * 1e3:.1f} ms")
+    for _ in range(rounds):
+        begun = time.perf_counter()
+        # Blocking is what is measured.
+        subprocess.run(COMMAND, cwd=folder, env=environment, capture_output=True, check=True)  # noqa: ASYNC221
+        times["subprocess.run"].append(time.perf_counter() - begun)
+        begun = time.perf_counter()
+        await anyio.run_process(COMMAND, cwd=folder, env=environment)
+        times["anyio.run_process"].append(time.perf_counter() - begun)
+        begun = time.perf_counter()
+        await run_process(COMMAND, cwd=folder, environment=environment, limits=LIMITS)
+        times["run_process"].append(time.perf_counter() - begun)
+    return times
+
+
+def main() -> None:
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS
+    with tempfile.TemporaryDirectory() as folder:
+        times = anyio.run(measure, rounds, Path(folder))
+    raw = statistics.median(times["subprocess.run"])
+    for name, seconds in times.items():
+        median = statistics.median(seconds)
+        print(f"{name:20} {median * 1e3:6.2f} ms  {median / raw:5.2f}x  {(median - raw) * 1e3:+6.2f} ms")
+
+
+if __name__ == "__main__":
+    main()
