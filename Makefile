@@ -49,6 +49,7 @@ clean:  ## Remove what the targets above made
 	rm -rf .venv build dist gatewright.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 .venv/bin/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv
 
 .venv/run.stamp: .venv/bin/pip pyproject.toml constraints.txt
