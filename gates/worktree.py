@@ -45,7 +45,7 @@ def user_environment() -> dict[str, str]:
     }
 
 
-def user_git(git_dir: Path, work_tree: Path) -> Git:
+def user_git(git_dir: Path, work_tree: Path | None) -> Git:
     """git in a person's checkout, with the person's settings, without hooks and fsmonitor."""
     plain = Git(git_dir, work_tree, base_environment=user_environment())
     # Splitting the index would leave parts of our temporary copies in the git folder.

@@ -1,0 +1,229 @@
+"""Agents' workspaces: ordinary linked worktrees of the user's repository, one for each lease of a stage.
+
+A workspace is named after change, stage and fence, so every holder has its own and a late one never writes into its
+successor's. What is ours lies in the worktree's private git folder, which is found by the name: the `.git` file in the
+workspace can be rewritten by whoever works there and is never followed.
+"""
+
+import os
+import re
+import shutil
+import zlib
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from ..schemas.ids import CHANGE_ID, STAGE_NAME
+from .files import locked, replace_text
+from .git import Git, GitFailed
+from .included import copy_included
+from .problems import WorkspaceProblem
+from .repository import SharedRepository
+from .snapshot import Snapshot, commit_tree, find_head, is_ancestor, take_snapshot
+from .worktree import linked_git_dirs, user_git
+
+EXCLUDED = "/.gatewright/"
+SAVED_REFS = "refs/gatewright/saved/"
+CHECKOUT_TIMEOUT_S = 300.0
+# Workspaces that share a lock wait for each other; more would only leave more empty files.
+LOCKS = 16
+DELETE_TRIES = 5
+
+_LEASE_FILE = "gatewright-lease"
+# Holds the base; written last, so a workspace without it was never handed to anybody.
+_READY_FILE = "gatewright-base"
+_NAME = re.compile(rf"({CHANGE_ID.pattern})-({STAGE_NAME.pattern})-([1-9][0-9]{{0,8}})")
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    change: str
+    stage: str
+    fence: int
+    path: Path
+
+
+class Workspaces:
+    """The workspaces of one repository; its methods raise `WorkspaceProblem` when they cannot do their work."""
+
+    def __init__(self, repository: SharedRepository) -> None:
+        self._repository = repository
+        main = repository.main_worktree
+        # A bare repository has no folder beside its files.
+        self.root = repository.state_dir / "work" if main is None else main / ".gatewright" / "work"
+
+    def path_of(self, change: str, stage: str, fence: int) -> Path:
+        name = f"{change}-{stage}-{fence}"
+        assert _NAME.fullmatch(name), f"{name!r} does not name a workspace"
+        return self.root / name
+
+    def ensure(self, change: str, stage: str, fence: int, *, base: str, lease: str) -> Path:
+        """Make the workspace at the commit `base`, detached, or leave it as it is when there is one; returns its path.
+
+        The commit must be in the repository. The lease token is written (again) into the private git folder, mode
+        0600. Safe to repeat after a crash: what was never finished is made anew; files of a workspace whose git folder
+        is gone are moved aside, never deleted. Files named by `.worktreeinclude` are copied from the main worktree.
+        """
+        path = self.path_of(change, stage, fence)
+        self._make_root()
+        with self._lock(path.name):
+            admin = self._admin_of(path)
+            if admin is None or not path.is_dir() or not (admin / _READY_FILE).exists():
+                admin = self._make(path, admin, base)
+            replace_text(admin / _LEASE_FILE, f"{lease}\n", mode=0o600)
+            if not os.path.lexists(path / ".git"):
+                replace_text(path / ".git", f"gitdir: {admin}\n", mode=0o644)
+        return path
+
+    def find_lease(self, path: Path) -> str | None:
+        """The lease token of the workspace that `path` lies in, for an agent that lost its context."""
+        workspace = self._workspace_around(path)
+        admin = None if workspace is None else self._admin_of(workspace)
+        try:
+            return None if admin is None else (admin / _LEASE_FILE).read_text(encoding="utf-8").strip() or None
+        except OSError:
+            return None
+
+    def snapshot(self, path: Path, *, base: str, message: str, author: str, when: datetime) -> Snapshot:
+        """What the agent has now, as a commit: see `take_snapshot`."""
+        return take_snapshot(self._git(path), base=base, message=message, author=author, when=when)
+
+    def save_unsaved(self, path: Path, ref: str, *, when: datetime) -> str | None:
+        """Keep uncommitted work and unpublished commits under `ref`; None when there is nothing beyond the base.
+
+        What an earlier call kept under the same ref stays reachable from it. A workspace that is gone has nothing.
+        """
+        assert ref.startswith(SAVED_REFS), f"saved work goes below {SAVED_REFS}"
+        admin = self._admin_of(path)
+        if admin is None or not path.is_dir() or not (admin / _READY_FILE).exists():
+            return None
+        git = self._git(path)
+        base = (admin / _READY_FILE).read_text(encoding="ascii").strip()
+        text = f"Unsaved work from {path.name}\n"
+        saved = take_snapshot(git, base=base, message=text, author="gatewright", when=when)
+        if saved.commit == base:
+            return None
+        before = self._repository.resolve(ref)
+        head = find_head(git)
+        if before is not None and self._holds(before, saved.tree, head):
+            return before
+        commit = saved.commit
+        apart = [other for other in (head, before) if other is not None and not is_ancestor(git, other, commit)]
+        if apart:
+            commit = commit_tree(git, saved.tree, [commit, *apart], message=text, author="gatewright", when=when)
+        git.run("update-ref", "--no-deref", ref, commit)
+        return commit
+
+    def remove(self, change: str, stage: str, fence: int) -> None:
+        """Delete a workspace with its private git folder; one that is gone, or only half there, is no problem."""
+        path = self.path_of(change, stage, fence)
+        self._make_root()
+        with self._lock(path.name):
+            _delete(path)
+            admin = self._admin_of(path)
+            if admin is not None:
+                _delete(admin)
+
+    def list(self) -> tuple[Workspace, ...]:
+        """Every workspace whose folder or private git folder exists, by name."""
+        names = {entry.name for entry in self.root.iterdir()} if self.root.is_dir() else set()
+        names |= {path.name for _, path in linked_git_dirs(self._repository.common_dir) if path.parent == self.root}
+        found = (_NAME.fullmatch(name) for name in sorted(names))
+        return tuple(Workspace(m[1], m[2], int(m[3]), self.root / m[0]) for m in found if m is not None)
+
+    def remove_all(self) -> None:
+        for workspace in self.list():
+            self.remove(workspace.change, workspace.stage, workspace.fence)
+
+    def _make_root(self) -> None:
+        # A link in its place, which a commit can bring along, would have us write and delete somewhere else.
+        if os.path.realpath(self.root) != str(self.root):
+            message = f"{self.root} leads through a symbolic link to {os.path.realpath(self.root)}."
+            raise WorkspaceProblem(message, "Remove the link; gatewright makes the folder itself.")
+        self.root.mkdir(parents=True, exist_ok=True)
+        if self._repository.main_worktree is not None:
+            self._repository.exclude(EXCLUDED)
+
+    def _make(self, path: Path, admin: Path | None, base: str) -> Path:
+        """Make the worktree from nothing, whatever is there, and return its private git folder."""
+        if admin is None and os.path.lexists(path):
+            _move_aside(path)
+        # Nobody was ever given a workspace that has its private folder but no sign of being ready.
+        _delete(path)
+        if admin is not None:
+            _delete(admin)
+        git = user_git(self._repository.common_dir, None)
+        try:
+            git.run("worktree", "add", "--quiet", "--detach", str(path), base, timeout_s=CHECKOUT_TIMEOUT_S)
+        except GitFailed as exc:
+            message = f"git cannot make the workspace {path}: {exc.stderr.rpartition(chr(10))[2]}"
+            raise WorkspaceProblem(message, "Mend that, then claim the stage again.") from exc
+        if self._repository.main_worktree is not None:
+            copy_included(user_git(self._repository.common_dir, self._repository.main_worktree), path)
+        made = self._admin_of(path)
+        assert made is not None, "git has just made it"
+        replace_text(made / _READY_FILE, f"{base}\n", mode=0o600)
+        return made
+
+    def _git(self, path: Path) -> Git:
+        admin = self._admin_of(path)
+        if admin is None or not path.is_dir():
+            message = f"The workspace {path} is gone."
+            raise WorkspaceProblem(message, "Claim the stage again to have a new one; its commits are not lost.")
+        return user_git(admin, path)
+
+    def _admin_of(self, path: Path) -> Path | None:
+        """The worktree's private git folder; usually named like the workspace, but git numbers names that are taken."""
+        wanted = os.path.realpath(path)
+        linked = linked_git_dirs(self._repository.common_dir)
+        return next((admin for admin, place in linked if os.path.realpath(place) == wanted), None)
+
+    def _workspace_around(self, path: Path) -> Path | None:
+        place = Path(os.path.realpath(path))
+        if not place.is_relative_to(self.root) or place == self.root:
+            return None
+        return self.root / place.relative_to(self.root).parts[0]
+
+    def _holds(self, commit: str, tree: str, head: str | None) -> bool:
+        git = Git(self._repository.common_dir)
+        same_tree = git.text("rev-parse", f"{commit}^{{tree}}") == tree
+        return same_tree and (head is None or is_ancestor(git, head, commit))
+
+    def _lock(self, name: str) -> AbstractContextManager[None]:
+        folder = self._repository.state_dir / "locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        return locked(folder / f"workspace-{zlib.crc32(name.encode()) % LOCKS}")
+
+
+def _move_aside(path: Path) -> None:
+    number = 1
+    while os.path.lexists(aside := path.with_name(f"{path.name}.found-{number}")):
+        number += 1
+    path.rename(aside)
+
+
+def _delete(path: Path) -> None:
+    """Delete a folder with everything in it, read-only folders too; what is gone already is no problem."""
+    for tries_left in reversed(range(DELETE_TRIES)):
+        try:
+            if path.is_symlink() or path.is_file():
+                path.unlink()
+            elif path.exists():
+                _make_writable(path)
+                shutil.rmtree(path)
+        except FileNotFoundError:
+            continue  # somebody deletes it as well
+        except OSError as exc:
+            # A program that still runs there may have put a file into a folder that was just emptied.
+            if not tries_left:
+                message = f"{path} cannot be deleted: {exc.strerror}."
+                raise WorkspaceProblem(message, "End what still runs there, then try again.") from exc
+        else:
+            return
+
+
+def _make_writable(folder: Path) -> None:
+    for parent, _, _ in os.walk(folder):
+        if not os.access(parent, os.W_OK | os.X_OK):
+            Path(parent).chmod(0o700)
