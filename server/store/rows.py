@@ -1,0 +1,113 @@
+"""What rows mean, as plain values: openings, evaluations, stored evidence and replies."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from ...schemas.records import ChangeRecord, ChangeState, Evidence, StageState
+
+
+class Purpose(StrEnum):
+    """What an evaluation is for. WARM prepares environments and the base's own results; it settles nothing."""
+
+    ATTEMPT = "attempt"
+    DRY = "dry"
+    LAND = "land"
+    WARM = "warm"
+
+
+class EvaluationState(StrEnum):
+    """QUEUED and RUNNING are live; the others are final."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SETTLED = "settled"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """Something that can be claimed now, or from `expires_at` on, when its holder's lease runs out."""
+
+    change: str
+    stage: str
+    role: str | None
+    since: datetime
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationRow:
+    """One run of gates. `token` is its runner's right to settle it; whoever starts it anew takes a new one.
+
+    For a dry run `commit`, `tree` and `scope_base` say what is judged; for an attempt the change record does. `gates`
+    narrows a dry run to those gates. `fence` is the lease that a dry run belongs to.
+    """
+
+    id: str
+    change: str
+    stage: str
+    purpose: Purpose
+    state: EvaluationState
+    created_at: datetime
+    not_before: datetime
+    attempt: int | None = None
+    commit: str | None = None
+    tree: str | None = None
+    scope_base: str | None = None
+    gates: tuple[str, ...] = ()
+    fence: int | None = None
+    token: str | None = None
+    heartbeat_at: datetime | None = None
+    finished_at: datetime | None = None
+    tries: int = 0
+    progress: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvidence:
+    """Evidence with what it names: commit, tree, policy and gate digests (invariant I4)."""
+
+    evaluation: str
+    change: str
+    stage: str
+    attempt: int | None
+    commit: str
+    tree: str
+    policy_digest: str
+    gate_digest: str
+    evidence: Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class StoredReply:
+    """What a mutating request led to; `reference` is JSON from which the reply is told again."""
+
+    request_digest: str
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class PassedTree:
+    """A tree that passed every gate that landing asks for, under one policy."""
+
+    tree: str
+    policy_digest: str
+    change: str
+    evaluation: str
+    commit: str
+    at: datetime
+
+
+def openings_of(record: ChangeRecord) -> tuple[Opening, ...]:
+    """What of a change can be claimed: open stages, and claimed ones from their lease's end on."""
+    if record.state is not ChangeState.ACTIVE:
+        return ()
+    found = []
+    for stage in record.stages:
+        role = record.rule(stage.name).role
+        if stage.state is StageState.OPEN:
+            found.append(Opening(record.id, stage.name, role, record.touched_at, None))
+        elif stage.state is StageState.CLAIMED and stage.lease is not None:
+            found.append(Opening(record.id, stage.name, role, stage.lease.granted_at, stage.lease.expires_at))
+    return tuple(found)

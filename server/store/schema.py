@@ -1,0 +1,135 @@
+"""The tables. Times are microseconds since 1970 (UTC); records, events and evidence are JSON texts."""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+SCHEMA_VERSION = 1
+
+metadata = MetaData()
+
+meta = Table(
+    "meta", metadata, Column("name", String, primary_key=True), Column("value", Text), Column("data", LargeBinary)
+)
+
+change = Table(
+    "change",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("id", String, unique=True, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("state", String, nullable=False, index=True),
+    Column("record", Text, nullable=False),
+)
+
+event = Table(
+    "event",
+    metadata,
+    Column("position", Integer, primary_key=True),
+    Column("change", ForeignKey("change.id"), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("event", Text, nullable=False),
+    Index("event_of_change", "change", "version", unique=True),
+)
+
+opening = Table(
+    "opening",
+    metadata,
+    Column("change", String, primary_key=True),
+    Column("stage", String, primary_key=True),
+    Column("number", Integer, nullable=False),
+    Column("place", Integer, nullable=False),
+    Column("role", String),
+    Column("since", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),
+    Index("opening_order", "expires_at", "number", "place"),
+)
+
+evaluation = Table(
+    "evaluation",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("change", String, nullable=False),
+    Column("stage", String, nullable=False),
+    Column("purpose", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("not_before", BigInteger, nullable=False),
+    Column("attempt", Integer),
+    Column("commit", String),
+    Column("tree", String),
+    Column("scope_base", String),
+    Column("gates", Text, nullable=False),
+    Column("fence", Integer),
+    Column("token", String),
+    Column("heartbeat_at", BigInteger),
+    Column("finished_at", BigInteger),
+    Column("tries", Integer, nullable=False),
+    Column("progress", Text, nullable=False),
+    Index("evaluation_due", "state", "not_before"),
+    Index("evaluation_of_stage", "change", "stage"),
+)
+
+evidence = Table(
+    "evidence",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("evaluation", String, nullable=False),
+    Column("change", String, nullable=False),
+    Column("stage", String, nullable=False),
+    Column("attempt", Integer),
+    Column("commit", String, nullable=False),
+    Column("tree", String, nullable=False),
+    Column("policy_digest", String, nullable=False),
+    Column("gate", String, nullable=False),
+    Column("gate_digest", String, nullable=False),
+    Column("evidence", Text, nullable=False),
+    Index("evidence_of_evaluation", "evaluation", "gate", unique=True),
+)
+
+reply = Table(
+    "reply",
+    metadata,
+    Column("principal", String, primary_key=True),
+    Column("key", String, primary_key=True),
+    Column("request_digest", String, nullable=False),
+    Column("reference", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+
+cache = Table(
+    "cache",
+    metadata,
+    Column("key", String, primary_key=True),
+    Column("value", Text, nullable=False),
+    Column("used_at", BigInteger, nullable=False, index=True),
+)
+
+passed_tree = Table(
+    "passed_tree",
+    metadata,
+    Column("tree", String, primary_key=True),
+    Column("policy_digest", String, primary_key=True),
+    Column("change", String, nullable=False),
+    Column("evaluation", String, nullable=False),
+    Column("commit", String, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+
+# Evidence and events are history: the database itself refuses to rewrite them.
+APPEND_ONLY = tuple(
+    f"CREATE TRIGGER {table}_is_append_only_{verb.lower()} BEFORE {verb} ON {table} "
+    f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
+    for table in ("evidence", "event")
+    for verb in ("UPDATE", "DELETE")
+)
