@@ -64,6 +64,21 @@ class ObjectReader:
         content = self._content(oid, "tree", TREE_OBJECT_BYTES_MAX)
         return list(_parse_tree(content, oid_bytes=len(oid) // 2))
 
+    def find(self, tree: str, path: str) -> tuple[str, TreeItem | None]:
+        """Follow `path` down from `tree`: return how far it leads and what is there.
+
+        The place is shorter than `path` when something on the way is not a folder; the item is None when the place
+        does not exist.
+        """
+        parts = path.split("/")
+        for depth, part in enumerate(parts, start=1):
+            place = "/".join(parts[:depth])
+            item = next((item for item in self.tree(tree) if item.name == part), None)
+            if item is None or item.mode != TREE or depth == len(parts):
+                return place, item
+            tree = item.oid
+        raise AssertionError("a path has at least one part")
+
     def blob(self, oid: str, *, bytes_max: int) -> bytes:
         """Return a blob's bytes; raise `TooLarge` above `bytes_max`, after which this reader is spent."""
         return self._content(oid, "blob", bytes_max)

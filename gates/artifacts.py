@@ -1,0 +1,310 @@
+"""Keep artifacts in a bare repository of our own, fed from the user's shared one.
+
+Nothing is ever judged in the shared repository: agents write there. What an artifact is, is decided here, where every
+object came in by its full id and had that id computed again. Source: docs/decisions/0002-own-store-for-artifacts.md
+"""
+
+import re
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from . import transfer, writing
+from .git import Git
+from .locks import locked
+from .objects import EXECUTABLE, FILE, BadArtifact, ObjectReader, TooLarge
+from .transfer import FetchBudget
+from .walk import Change, TreeBudget, TreeEntry, compare, walk
+from .writing import Merge
+
+__all__ = [
+    "ArtifactStore",
+    "BadArtifact",
+    "Change",
+    "FetchBudget",
+    "Merge",
+    "TooLarge",
+    "TreeBudget",
+    "TreeEntry",
+]
+
+OBJECT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+REF_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*(/[A-Za-z0-9_][A-Za-z0-9._+-]*)*")
+OUR_REFS = "refs/gatewright/"
+# What was fetched whole: apart from the names that callers keep commits by.
+BASES = "refs/gatewright-store/bases/"
+ARTIFACTS = "refs/gatewright-store/artifacts/"
+
+LOCK_TIMEOUT_S = 600.0
+# Above this git says "binary files differ" instead of comparing lines.
+DIFF_FILE_BYTES_MAX = 8 * 2**20
+
+# Outranks every .gitattributes: files are written out, compared and merged as the bytes that were committed.
+NEUTRAL_ATTRIBUTES = (
+    "* -text -eol -ident -filter -working-tree-encoding -export-ignore -export-subst"
+    " !merge !diff !conflict-marker-size !whitespace\n"
+)
+STORE_CONFIG = {
+    "core.attributesFile": "/dev/null",
+    "core.autocrlf": "false",
+    "core.commitGraph": "false",
+    "core.logAllRefUpdates": "false",
+    "core.filesRefLockTimeout": "10000",
+    "fetch.fsckObjects": "true",
+    "transfer.unpackLimit": "1",
+}
+
+
+FETCH_BUDGET = FetchBudget()
+TREE_BUDGET = TreeBudget()
+
+
+class ArtifactStore:
+    """The store at `path`, fed from `shared`, which is the user's git *common* directory.
+
+    All methods are synchronous and may be called from several threads and processes at once. Ids that are not full
+    lower-case object ids are refused with `BadArtifact` before git sees them.
+    """
+
+    def __init__(self, path: Path, shared: Path) -> None:
+        self.path = path.absolute()
+        self.shared = shared.absolute()
+        self.git = Git(self.path, config=STORE_CONFIG)
+
+    # -- bringing commits in and out ----------------------------------------------------------------------------------
+
+    def ensure(self) -> None:
+        """Make the store where there is none; safe when several processes do it at once."""
+        attributes = self.path / "info" / "attributes"
+        if attributes.is_file() and attributes.read_text() == NEUTRAL_ATTRIBUTES:
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        object_format = transfer.shared_git(self.shared).text("rev-parse", "--show-object-format")
+        with tempfile.TemporaryDirectory(prefix=".store-", dir=self.path.parent) as folder:
+            fresh = Path(folder) / "store"
+            fresh.mkdir()
+            Git(fresh).run("init", "--quiet", "--bare", "--template=", f"--object-format={object_format}")
+            (fresh / "info").mkdir(exist_ok=True)
+            (fresh / "info" / "attributes").write_text(NEUTRAL_ATTRIBUTES)
+            try:
+                fresh.rename(self.path)
+            except OSError:  # Another process was first, or an older version of us made it.
+                (self.path / "info").mkdir(exist_ok=True)
+                (fresh / "info" / "attributes").replace(attributes)
+
+    def fetch_base(self, commit: str) -> None:
+        """Bring in a trusted commit, its whole history and the tags that reach it; nothing when it is present.
+
+        Old history may hold objects that git's strict check refuses today, so it is not asked for.
+        """
+        ref = BASES + checked_id(commit)
+        if self._find_ref(ref) == commit:
+            return
+        with self._exclusive():
+            transfer.check_complete(self.shared)
+            is_shared = transfer.holds(self.shared, commit)
+            if not is_shared and not self.has(commit):
+                raise BadArtifact(f"There is no commit {commit} in the repository.")
+            tags = transfer.tags_reaching(self.shared, commit) if is_shared else ()
+            refspecs = [f"+{name}:{name}" for name in tags]
+            transfer.fetch(self.git, self.shared, [f"+{commit}:{ref}", *refspecs], strict=False, tip=None)
+            transfer.check_is_commit(self.git, commit)
+
+    def fetch(
+        self,
+        commit: str,
+        *,
+        base: str,
+        fetch_budget: FetchBudget = FETCH_BUDGET,
+        tree_budget: TreeBudget = TREE_BUDGET,
+    ) -> None:
+        """Bring in an agent's commit, which must descend from `base`; after this every other method may be given it.
+
+        Raises `BadArtifact` when it is no such commit or not sound, `TooLarge` when what it adds exceeds a budget.
+        """
+        self.fetch_base(checked_id(base))
+        ref = ARTIFACTS + checked_id(commit)
+        if self._find_ref(ref) != commit:
+            self._take_over(commit, ref, base, fetch_budget)
+        try:
+            transfer.check_is_commit(self.git, commit)
+            if not self.is_ancestor(base, commit):
+                raise BadArtifact(f"{commit} does not descend from {base}. Start your work from that commit.")
+            self.range_changes(base, commit, tree_budget)
+            with self._reader() as reader:
+                compare(reader, self.tree_of(base), self.tree_of(commit), tree_budget)
+        except BadArtifact:
+            self.git.run("update-ref", "-d", ref)
+            raise
+
+    def publish(self, commit: str, ref: str) -> None:
+        """Copy `commit` with its history into the shared repository and put `ref` (refs/gatewright/...) there on it.
+
+        Runs no hook and no program that the shared repository's configuration names. Raises `GitFailed` when an object
+        there has the id of one of ours and other bytes.
+        """
+        if not ref.startswith(OUR_REFS):
+            raise ValueError(f"{ref!r} is not below {OUR_REFS}")
+        transfer.publish(
+            self.git, self.shared, checked_id(commit), OUR_REFS + _checked_name(ref.removeprefix(OUR_REFS))
+        )
+
+    def keep(self, commit: str, name: str) -> None:
+        """Put refs/gatewright/`name` on the commit, so that no clean-up ever loses it; durable on return."""
+        self.git.run("update-ref", OUR_REFS + _checked_name(name), checked_id(commit))
+
+    def prune_ref(self, name: str) -> None:
+        """Remove refs/gatewright/`name`; no effect when there is none."""
+        self.git.run("update-ref", "-d", OUR_REFS + _checked_name(name))
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    def has(self, commit: str) -> bool:
+        """Whether the commit object is here; only `fetch` and `fetch_base` say that all of its history is."""
+        status, _ = self.git.run_status("cat-file", "-e", f"{checked_id(commit)}^{{commit}}", expected=(0, 1, 128))
+        return status == 0
+
+    def tree_of(self, commit: str) -> str:
+        return self.git.text("rev-parse", "--verify", f"{checked_id(commit)}^{{tree}}")
+
+    def parents_of(self, commit: str) -> tuple[str, ...]:
+        return tuple(self.git.text("rev-parse", f"{checked_id(commit)}^@").split())
+
+    def is_ancestor(self, old: str, new: str) -> bool:
+        """Whether `old` is `new` or is reachable from it."""
+        arguments = ("merge-base", "--is-ancestor", checked_id(old), checked_id(new))
+        return self.git.run_status(*arguments, expected=(0, 1))[0] == 0
+
+    def entries(self, commit: str, budget: TreeBudget = TREE_BUDGET) -> tuple[TreeEntry, ...]:
+        """Return every file, link and submodule of the commit, sorted by path; raise `TooLarge` above the budget."""
+        with self._reader() as reader:
+            return walk(reader, self.tree_of(commit), budget)
+
+    def read(self, commit: str, path: str, bytes_max: int) -> bytes | None:
+        """Return a file's bytes; None when there is no file (a link is none). Raises `TooLarge` above `bytes_max`."""
+        with self._reader() as reader:
+            place, item = reader.find(self.tree_of(commit), path)
+            if place != path or item is None or item.mode not in (FILE, EXECUTABLE):
+                return None
+            return reader.blob(item.oid, bytes_max=bytes_max)
+
+    def blobs(self, oids: Sequence[str], *, bytes_max: int = 2**20) -> Mapping[str, bytes]:
+        """Return the contents of blobs (`TreeEntry.oid`) by id, each of at most `bytes_max` bytes."""
+        with self._reader() as reader:
+            return {oid: reader.blob(oid, bytes_max=bytes_max) for oid in dict.fromkeys(map(checked_id, oids))}
+
+    def changes(self, old: str, new: str, budget: TreeBudget = TREE_BUDGET) -> tuple[Change, ...]:
+        """Return what differs between the trees of two commits, sorted by path, renames as removal and addition."""
+        with self._reader() as reader:
+            return compare(reader, self.tree_of(old), self.tree_of(new), budget)
+
+    def range_changes(self, base: str, commit: str, budget: TreeBudget = TREE_BUDGET) -> tuple[Change, ...]:
+        """Return every change that a commit of `base..commit` makes to its first parent, sorted by path, each once.
+
+        What one commit adds and a later one takes back is in it, as is all that a merge brings along. Raises `TooLarge`
+        above the budget's commits, or when the changes of all commits together exceed its entries.
+        """
+        found: set[Change] = set()
+        with self._reader() as reader:
+            for old_tree, new_tree in self._steps(base, commit, budget.commits_max):
+                found.update(compare(reader, old_tree, new_tree, budget))
+                if len(found) > budget.entries_max:
+                    raise TooLarge(f"The commits change more than {budget.entries_max} entries.")
+        return tuple(sorted(found, key=lambda change: (change.path, change.new_oid or "", change.old_oid or "")))
+
+    def renames(self, old: str, new: str) -> dict[str, str]:
+        """Return the renamed files, new path to old path, as git recognises them by similarity."""
+        arguments = (
+            "diff-tree",
+            "-r",
+            "-z",
+            "-M",
+            "--name-status",
+            "--diff-filter=R",
+            "--no-ext-diff",
+            "--no-textconv",
+        )
+        fields = iter(self.git.text(*arguments, checked_id(old), checked_id(new)).split("\0"))
+        return {new_path: old_path for _, old_path, new_path in zip(fields, fields, fields, strict=False)}
+
+    def diff(
+        self, old: str, new: str, path: str | None = None, *, context_lines: int = 3, bytes_max: int = 2**18
+    ) -> str:
+        """Return a unified diff for people to read, cut (and said so) after `bytes_max` bytes. `path` is literal."""
+        git = Git(self.path, config={**STORE_CONFIG, "core.bigFileThreshold": str(DIFF_FILE_BYTES_MAX)})
+        text, is_cut = git.run_head(
+            *("--literal-pathspecs", "diff-tree", "-r", "-p", "--no-renames", "--no-ext-diff", "--no-textconv"),
+            *(f"-U{context_lines}", checked_id(old), checked_id(new), "--", *([path] if path is not None else [])),
+            bytes_max=bytes_max,
+        )
+        return text.decode("utf-8", "replace") + (f"\n[cut after {bytes_max} bytes]\n" if is_cut else "")
+
+    # -- making commits -----------------------------------------------------------------------------------------------
+
+    def commit_files(
+        self, parent: str, files: Mapping[str, str | None], *, message: str, author: str, when: datetime
+    ) -> str:
+        """Return a commit on `parent` with texts written and paths (None) removed; nothing is fetched or kept.
+
+        `author` is the agent's name. Raises `BadArtifact` for a path that may not be written or removed.
+        """
+        tree = writing.write_files(self.git, checked_id(parent), files)
+        return writing.commit_tree(self.git, tree, (parent,), message=message, when=when, author=author)
+
+    def commit_tree(self, tree: str, parents: Sequence[str], *, message: str, when: datetime) -> str:
+        """Return a commit of the server's own."""
+        ids = [checked_id(parent) for parent in parents]
+        return writing.commit_tree(self.git, checked_id(tree), ids, message=message, when=when)
+
+    def merge(self, ours: str, theirs: str, *, message: str, when: datetime) -> Merge:
+        """Merge `theirs` into `ours`. Raises `BadArtifact` when they have no history in common."""
+        return writing.merge(self.git, checked_id(ours), checked_id(theirs), message=message, when=when)
+
+    # -- helpers ------------------------------------------------------------------------------------------------------
+
+    def _take_over(self, commit: str, ref: str, base: str, budget: FetchBudget) -> None:
+        transfer.check_complete(self.shared)
+        if transfer.holds(self.shared, commit):
+            transfer.check_size(self.shared, commit, base=base, budget=budget)
+        elif not self.has(commit):
+            transfer.check_is_commit(transfer.shared_git(self.shared), commit)
+        with self._exclusive():
+            transfer.fetch(self.git, self.shared, [f"+{commit}:{ref}"], strict=True, tip=base)
+
+    def _steps(self, base: str, commit: str, commits_max: int) -> Iterator[tuple[str | None, str]]:
+        """Yield (tree of the first parent or None, tree) of every commit of `base..commit`."""
+        arguments = ("rev-list", "--no-commit-header", "--format=%T %P", f"--max-count={commits_max + 1}")
+        lines = self.git.text(*arguments, checked_id(commit), f"^{checked_id(base)}").splitlines()
+        if len(lines) > commits_max:
+            raise TooLarge(f"There are more than {commits_max} commits above {base}.")
+        parents = "".join(f"{line.split()[1]}^{{tree}}\n" for line in lines if len(line.split()) > 1)
+        trees = iter(self.git.run("cat-file", "--batch-check=%(objectname)", stdin=parents.encode()).decode().split())
+        for line in lines:
+            tree, *parent_ids = line.split()
+            yield (next(trees) if parent_ids else None), tree
+
+    def _reader(self) -> ObjectReader:
+        return ObjectReader(self.git)
+
+    def _find_ref(self, ref: str) -> str | None:
+        return self.git.text("for-each-ref", "--format=%(objectname)", ref) or None
+
+    @contextmanager
+    def _exclusive(self) -> Iterator[None]:
+        with locked(self.path / "gatewright.lock", timeout_s=LOCK_TIMEOUT_S):
+            yield
+
+
+def checked_id(text: str) -> str:
+    """Return `text` when it is a full lower-case object id; raise `BadArtifact` otherwise. No git call is made."""
+    if not OBJECT_ID.fullmatch(text):
+        raise BadArtifact(f"{text[:80]!r} is not a full commit id. Give all 40 (or 64) lower-case hexadecimal digits.")
+    return text
+
+
+def _checked_name(name: str) -> str:
+    if not REF_NAME.fullmatch(name) or ".." in name or any(part.endswith((".lock", ".")) for part in name.split("/")):
+        raise ValueError(f"{name!r} is not a plain ref name")
+    return name
