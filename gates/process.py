@@ -113,6 +113,7 @@ async def run_process(
     With `stdout_bytes_max`, standard output is kept apart and whole up to that many bytes, for programs that report on
     it. Standard input is empty unless given. Memory stays bounded however much is printed.
     """
+    cwd = cwd.absolute()  # the launcher's own folder is another one
     isolation = sandbox.level if sandbox else "process" if can_adopt() else "none"
     program = Path(argv[0]) if "/" in argv[0] else find_tool(argv[0], environment.get("PATH", ""))
     if program is None:
