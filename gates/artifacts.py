@@ -41,10 +41,11 @@ LOCK_TIMEOUT_S = 600.0
 # Above this git says "binary files differ" instead of comparing lines.
 DIFF_FILE_BYTES_MAX = 8 * 2**20
 
-# Outranks every .gitattributes: files are written out, compared and merged as the bytes that were committed.
+# In info/attributes, which outranks every .gitattributes: files are written out as the bytes that were committed,
+VERBATIM_ATTRIBUTES = "* -text -eol -ident -filter -working-tree-encoding"
+# and compared and merged by git's own rules.
 NEUTRAL_ATTRIBUTES = (
-    "* -text -eol -ident -filter -working-tree-encoding -export-ignore -export-subst"
-    " !merge !diff !conflict-marker-size !whitespace\n"
+    f"{VERBATIM_ATTRIBUTES} -export-ignore -export-subst !merge !diff !conflict-marker-size !whitespace\n"
 )
 STORE_CONFIG = {
     "core.attributesFile": "/dev/null",
