@@ -93,6 +93,8 @@ class SharedRepository:
     def read_file(self, commit: str, path: str, bytes_max: int) -> bytes | None:
         """A regular file as committed; None when there is none. Larger than `bytes_max` is a `RepositoryProblem`."""
         assert _FULL_ID.fullmatch(commit), "reading needs a full commit id"
+        if not {"", ".", ".."}.isdisjoint(path.split("/")):
+            return None
         listing = self._common.run("--literal-pathspecs", "ls-tree", "-z", "-l", "--full-tree", commit, "--", path)
         header, _, name = listing.decode("utf-8", "surrogateescape").rstrip("\0").partition("\t")
         if not header or name != path or not header.startswith("100"):
