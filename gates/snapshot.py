@@ -47,15 +47,14 @@ def take_snapshot(git: Git, *, base: str, message: str, author: str, when: datet
         base_tree = git.text("rev-parse", "--verify", f"{base}^{{tree}}")
         head = find_head(git)
         parent = head if head is not None and is_ancestor(git, base, head) else base
-        tree = _write_tree(git, parent)
-        _refuse_nested_in_tree(git, base_tree, tree)
+        tree = _write_tree(git, parent, base_tree)
         merged = _merge_head(git, head) if parent == head else None
         commit = parent
         if merged is not None or tree != git.text("rev-parse", f"{parent}^{{tree}}"):
             parents = [parent] if merged is None else [parent, merged]
             commit = commit_tree(git, tree, parents, message=message, author=author, when=when)
     except GitFailed as exc:
-        message = f"The workspace {git.work_tree} cannot be read as a commit: {exc.stderr.partition(chr(10))[0]}"
+        message = f"The workspace {git.work_tree} cannot be read as a commit: {exc.stderr.partition(chr(10))[0]}."
         raise WorkspaceProblem(message, "Mend that in the workspace, then try again.") from exc
     return Snapshot(commit, tree, changed=tree != base_tree)
 
@@ -85,7 +84,7 @@ def is_ancestor(git: Git, old: str, new: str) -> bool:
     return git.run_status("merge-base", "--is-ancestor", old, new, expected=(0, 1))[0] == 0
 
 
-def _write_tree(git: Git, parent: str) -> str:
+def _write_tree(git: Git, parent: str, base_tree: str) -> str:
     """The tree of all files that are not ignored, written through a copy of the agent's index."""
     # Objects are synced together, not one by one; line ends are converted as configured, without an opinion on them.
     settings = {"core.fsyncMethod": "batch", "core.safecrlf": "false", "i18n.commitEncoding": "UTF-8"}
@@ -93,15 +92,28 @@ def _write_tree(git: Git, parent: str) -> str:
     for tries_left in reversed(range(SNAPSHOT_TRIES)):
         try:
             with index_copy(quiet) as copy:
-                if copy.index_file is not None and not copy.index_file.exists():
-                    copy.run("read-tree", parent)
+                if not _is_readable(copy):
+                    copy.run("read-tree", "--reset", parent)
                 _refuse_what_is_no_content(copy)
                 copy.run("add", "--all", "--sparse", timeout_s=SNAPSHOT_TIMEOUT_S)
-                return copy.text("write-tree")
+                tree = copy.text("write-tree")
+                _refuse_nested_in_tree(copy, base_tree, tree)
+                return tree
         except GitFailed:
             if not tries_left:
                 raise
     raise AssertionError("the last try returns or raises")
+
+
+def _is_readable(copy: Git) -> bool:
+    """Whether there is an index that git can read; an agent's killed git can leave none, or half of one."""
+    assert copy.index_file is not None, "a copy has a file of its own"
+    readable = (
+        copy.index_file.exists() and copy.run_status("ls-files", "--", ":(literal).git", expected=(0, 128))[0] == 0
+    )
+    if not readable:
+        copy.index_file.unlink(missing_ok=True)
+    return readable
 
 
 def _refuse_what_is_no_content(copy: Git) -> None:

@@ -157,7 +157,7 @@ class Workspaces:
         try:
             git.run("worktree", "add", "--quiet", "--detach", str(path), base, timeout_s=CHECKOUT_TIMEOUT_S)
         except GitFailed as exc:
-            message = f"git cannot make the workspace {path}: {exc.stderr.rpartition(chr(10))[2]}"
+            message = f"git cannot make the workspace {path}: {exc.stderr.rpartition(chr(10))[2]}."
             raise WorkspaceProblem(message, "Mend that, then claim the stage again.") from exc
         if self._repository.main_worktree is not None:
             copy_included(user_git(self._repository.common_dir, self._repository.main_worktree), path)
