@@ -87,10 +87,12 @@ class Source:
     lines: Mapping[KeyPath, int]
     problems: tuple[PolicyProblem, ...]
 
+    def line(self, path: KeyPath) -> int:
+        """The line of the key, or that of the nearest key above it that the file has."""
+        return next((self.lines[path[:size]] for size in range(len(path), -1, -1) if path[:size] in self.lines), 1)
+
     def problem(self, path: KeyPath, message: str, hint: str | None = None) -> PolicyProblem:
-        """A problem at the key, on its line or on that of the nearest key above it that the file has."""
-        known = next((path[:size] for size in range(len(path), -1, -1) if path[:size] in self.lines), ())
-        return PolicyProblem(self.file, self.lines.get(known, 1), format_key(path), message, hint)
+        return PolicyProblem(self.file, self.line(path), format_key(path), message, hint)
 
 
 def read_yaml(data: bytes, *, file: str) -> Source:

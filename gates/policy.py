@@ -1,0 +1,198 @@
+"""The policy of a commit: the pipeline, what it protects, and the digest by which a change is pinned to it."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from typing import Protocol
+
+from ..schemas.pipeline import PIPELINE_FILE, GateSpec, Model, Pipeline, Stage
+from ..schemas.records import Plan, StageRule
+from . import graph
+from .paths import matches
+from .pipeline_file import all_kinds, parse_pipeline, read_pipeline
+from .pipeline_gates import SCOPE, Kinds
+from .protection import TablesUnreadable, changed_tables, protection_of, tables_of
+from .yaml_source import PolicyInvalid, PolicyProblem
+
+__all__ = [
+    "Policy",
+    "PolicyInvalid",
+    "PolicyMissing",
+    "PolicyProblem",
+    "PolicySource",
+    "land_gates_of",
+    "load_policy",
+    "parse_pipeline",
+    "plan_of",
+]
+
+# Part of every digest: raised when the same file comes to mean something else.
+POLICY_FORMAT = 1
+
+# Answered by people and reviewers, on top of a passed floor.
+SOFT_KINDS = frozenset({"review", "approval"})
+# What judges a merged tree when `land` names no gates: kinds that judge a tree as a whole, not the work of one stage.
+LAND_KINDS = frozenset({"compile", "ruff", "command", "test"})
+GATE_NAME_CHARS_MAX = 32
+
+SCOPE_GATE = GateSpec(kind=SCOPE, name=SCOPE)
+
+
+class PolicySource(Protocol):
+    """A commit as the policy is read from it."""
+
+    def read(self, path: str) -> bytes | None:
+        """The bytes of the file, or None when the commit has no such file."""
+        ...
+
+    def paths(self) -> Iterable[tuple[str, str]]:
+        """Every file of the commit, with the id of its blob."""
+        ...
+
+
+class PolicyMissing(Exception):
+    """The trusted ref has no policy; `str()` is one sentence."""
+
+    def __init__(self, commit: str, target: str) -> None:
+        self.commit = commit
+        super().__init__(f"{target!r} has no {PIPELINE_FILE} at commit {commit[:10]}")
+
+
+class Policy(Model):
+    """What must hold, as declared at `commit`; equal digests mean equal policies.
+
+    `protected` are globs of files that are protected as a whole. `tables` maps globs of mixed files to the names of the
+    tables in them that are.
+    """
+
+    commit: str
+    digest: str
+    pipeline: Pipeline
+    protected: tuple[str, ...]
+    tables: dict[str, tuple[str, ...]]
+
+    def is_protected(self, path: str) -> bool:
+        """Whether the whole file is protected, also under a name that is the same where case does not count."""
+        return matches(path, self._protected_in_any_case) or matches(path.lower(), self._protected_in_any_case)
+
+    def protected_tables(self, path: str) -> tuple[str, ...]:
+        """The names of the protected tables of a mixed file; empty for a file that is not mixed."""
+        found = (names for glob, names in self.tables.items() if matches(path.lower(), (glob.lower(),)))
+        return tuple(name for names in found for name in names)
+
+    def changed_tables(self, path: str, before: bytes | None, after: bytes | None) -> tuple[str, ...]:
+        """Which protected tables differ between two versions of a mixed file; None stands for no file.
+
+        All of them when a version cannot be read.
+        """
+        return changed_tables(path, before, after, self.protected_tables(path))
+
+    @cached_property
+    def _protected_in_any_case(self) -> tuple[str, ...]:
+        return (*self.protected, *(glob.lower() for glob in self.protected))
+
+
+def load_policy(source: PolicySource, *, commit: str, target_recorded: str, kinds: Kinds | None = None) -> Policy:
+    """The policy of a commit, which must be about the branch that was recorded when the repository was set up.
+
+    Raises `PolicyMissing`, and `PolicyInvalid` also when the file names another `target`: otherwise a branch that
+    nobody trusts could declare itself the one to be trusted.
+    """
+    data = source.read(PIPELINE_FILE)
+    if data is None:
+        raise PolicyMissing(commit, target_recorded)
+    kinds = all_kinds() if kinds is None else kinds
+    pipeline, written = read_pipeline(data, kinds=kinds)
+    if pipeline.target != target_recorded:
+        message = f"target is {pipeline.target!r}, but this repository was set up for {target_recorded!r}"
+        raise PolicyInvalid((written.problem(("target",), message, f"write 'target: {target_recorded}'"),))
+    blobs = dict(source.paths())
+    protection = protection_of(pipeline, kinds=kinds, paths=blobs.keys())
+    undigested = Policy(
+        commit=commit, digest="", pipeline=pipeline, protected=protection.files, tables=dict(protection.tables)
+    )
+    return undigested.model_copy(update={"digest": _digest(undigested, source, blobs)})
+
+
+def plan_of(pipeline: Pipeline) -> Plan:
+    """The pipeline as the lifecycle sees it."""
+    needs = {name: stage.needs for name, stage in pipeline.stages.items()}
+    return Plan(
+        stages=tuple(_rule_of(name, pipeline.stages[name]) for name in graph.order(needs)),
+        land_needs=pipeline.land.needs,
+        land_gates=tuple(gate.name for gate in land_gates_of(pipeline)),
+        lease_s=pipeline.limits.lease,
+    )
+
+
+def land_gates_of(pipeline: Pipeline) -> tuple[GateSpec, ...]:
+    """The gates that judge the merged tree against the tip of the target; never none.
+
+    Without `land.gates` they are those of all stages that judge a tree as a whole, each once; when there are none,
+    `scope` alone, which still refuses what no checkout could hold.
+    """
+    if pipeline.land.gates is not None:
+        return pipeline.land.gates
+    found: dict[str, GateSpec] = {}
+    for stage_name, stage in pipeline.stages.items():
+        for gate in stage.gates:
+            same = any((gate.kind, gate.options) == (other.kind, other.options) for other in found.values())
+            if gate.kind in LAND_KINDS and not same:
+                name = _distinct(gate.name, stage_name, found)
+                found[name] = gate.model_copy(update={"name": name})
+    return tuple(found.values()) or (SCOPE_GATE,)
+
+
+def _rule_of(name: str, stage: Stage) -> StageRule:
+    return StageRule(
+        name=name,
+        needs=stage.needs,
+        gates=(SCOPE, *(gate.name for gate in stage.gates if gate.kind not in SOFT_KINDS)),
+        soft_gates=tuple(gate.name for gate in stage.gates if gate.kind in SOFT_KINDS),
+        attempts=stage.attempts,
+        otherwise=None if stage.otherwise == "escalate" else stage.otherwise.reopen,
+        reopens=stage.reopens,
+        role=stage.role,
+        is_transform=stage.run is not None,
+        writes=stage.writes,
+    )
+
+
+def _distinct(name: str, stage: str, taken: Mapping[str, object]) -> str:
+    """The name, after that of the stage when another gate has it, numbered when even that is taken."""
+    candidates = [name, f"{stage}-{name}"[:GATE_NAME_CHARS_MAX].rstrip("-")]
+    candidates += [f"{name[: GATE_NAME_CHARS_MAX - 5]}-{number}" for number in range(2, len(taken) + 3)]
+    return next(candidate for candidate in candidates if candidate not in taken)
+
+
+def _digest(policy: Policy, source: PolicySource, blobs: Mapping[str, str]) -> str:
+    """Covers the pipeline, every wholly protected file by its blob, and the protected tables of mixed files.
+
+    Not the bytes of `gatewright.yaml`, which the pipeline stands for: a comment in it is no new policy.
+    """
+    tables: dict[str, object] = {}
+    for path, blob in sorted(blobs.items()):
+        names = policy.protected_tables(path)
+        if names:
+            tables[path] = _tables_or_blob(path, blob, names, source)
+    covered = {
+        "format": POLICY_FORMAT,
+        "pipeline": policy.pipeline.model_dump(mode="json"),
+        "protected": policy.protected,
+        "files": sorted((path, blob) for path, blob in blobs.items() if _is_digested(policy, path)),
+        "tables": tables,
+    }
+    return hashlib.sha256(json.dumps(covered, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _is_digested(policy: Policy, path: str) -> bool:
+    return path != PIPELINE_FILE and policy.is_protected(path)
+
+
+def _tables_or_blob(path: str, blob: str, names: Iterable[str], source: PolicySource) -> object:
+    data = source.read(path)
+    try:
+        return tables_of(path, data, names) if data is not None else blob
+    except TablesUnreadable:
+        return blob

@@ -1,0 +1,196 @@
+"""Which files and tables of a repository an artifact may not change on its own, because gates are run by them.
+
+Protected are the policy itself, what its gates and commands refer to, what the tools read without being told, and what
+`protect` names. The tools' files are protected in every folder, because a tool that is started in a folder reads them
+there. A mixed file, such as `pyproject.toml`, is protected by table: a new dependency is an ordinary change.
+
+Not protected: `.gitattributes`, which the server's checkouts do not honour; and the key files of `setup`, which decide
+what is installed and not what is checked.
+"""
+
+import configparser
+import json
+import re
+import tomllib
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import PurePosixPath
+
+from ..schemas.pipeline import PIPELINE_FILE, GateSpec, Pipeline
+from .paths import escape, matches
+from .pipeline_gates import Kinds
+from .shell_text import words
+
+MIXED_FILE_BYTES_MAX = 1_000_000
+
+# Some readers of INI files end a line here and others do not: what is a section for one is a comment for the other.
+_DISPUTED_LINE_ENDS = re.compile("[\\x0b\\x0c\\x1c-\\x1e\\x85\\u2028\\u2029]|\\r(?!\\n)")
+
+# Read by the tools of gates, or run before them, unasked. `.gitmodules` says what code a submodule is.
+TOOL_FILES = (
+    *(".gitmodules", "**/conftest.py", "**/sitecustomize.py", "**/usercustomize.py"),
+    *("**/ruff.toml", "**/.ruff.toml", "**/mypy.ini", "**/.mypy.ini", "**/pyrightconfig.json"),
+    *("**/pytest.ini", "**/.pytest.ini", "**/pytest.toml", "**/.pytest.toml"),
+    *("**/.coveragerc", "**/.coveragerc.toml", "**/.flake8", "**/.pylintrc", "**/pylintrc", "**/.isort.cfg"),
+)
+Tables = Mapping[str, tuple[str, ...]]
+TOOL_TABLES: Tables = {
+    "**/pyproject.toml": (
+        *("tool.ruff", "tool.pytest", "tool.mypy", "tool.pyright", "tool.basedpyright", "tool.coverage", "tool.pylint"),
+        *("tool.flake8", "tool.black", "tool.isort", "tool.bandit", "tool.pydocstyle"),
+    ),
+    "**/setup.cfg": (
+        *("tool:pytest", "mypy", "mypy-*", "flake8", "flake8:*", "coverage:*", "isort", "pylint*"),
+        *("pycodestyle", "pydocstyle"),
+    ),
+    "**/tox.ini": ("pytest", "flake8", "flake8:*", "coverage:*", "isort", "pylint*", "pycodestyle", "pydocstyle"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """What a program reads that runs other programs: a changed recipe would change what the gate checks."""
+
+    programs: frozenset[str]
+    files: tuple[str, ...] = ()
+    tables: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+
+RUNNERS = (
+    Runner(frozenset({"make", "gmake"}), ("**/Makefile", "**/makefile", "**/GNUmakefile")),
+    Runner(frozenset({"just"}), ("**/justfile", "**/Justfile", "**/.justfile")),
+    Runner(frozenset({"task"}), ("**/Taskfile.y*ml",), (("**/pyproject.toml", ("tool.taskipy",)),)),
+    Runner(
+        frozenset({"tox"}),
+        ("**/tox.toml",),
+        (("**/tox.ini", ("tox", "tox:*", "testenv", "testenv:*")), ("**/pyproject.toml", ("tool.tox",))),
+    ),
+    Runner(frozenset({"nox"}), ("**/noxfile.py",)),
+    Runner(frozenset({"pre-commit", "prek"}), ("**/.pre-commit-config.y*ml",)),
+    Runner(frozenset({"hatch"}), ("**/hatch.toml",), (("**/pyproject.toml", ("tool.hatch.envs",)),)),
+    Runner(frozenset({"poe"}), (), (("**/pyproject.toml", ("tool.poe",)),)),
+    Runner(frozenset({"pdm"}), (), (("**/pyproject.toml", ("tool.pdm.scripts",)),)),
+    Runner(frozenset({"inv", "invoke"}), ("**/tasks.py",)),
+    Runner(frozenset({"mvn", "mvnw"}), ("**/pom.xml",)),
+    Runner(frozenset({"gradle", "gradlew"}), ("**/build.gradle", "**/build.gradle.kts")),
+    Runner(frozenset({"golangci-lint"}), ("**/.golangci.*",)),
+    Runner(frozenset({"cargo"}), ("**/clippy.toml", "**/rustfmt.toml"), (("**/Cargo.toml", ("lints",)),)),
+    Runner(
+        frozenset({"npm", "npx", "yarn", "pnpm", "bun", "tsc", "eslint", "jest", "vitest", "mocha"}),
+        (
+            *("**/jest.config.*", "**/vitest.config.*", "**/vite.config.*", "**/.mocharc.*", "**/tsconfig*.json"),
+            *("**/eslint.config.*", "**/.eslintrc*"),
+        ),
+        (("**/package.json", ("scripts", "jest", "mocha", "eslintConfig", "nyc", "c8")),),
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """Globs of wholly protected files, and for each glob of mixed files the names of their protected tables."""
+
+    files: tuple[str, ...]
+    tables: Tables
+
+
+class TablesUnreadable(ValueError):
+    """A mixed file that does not parse, so that nobody can say whether its protected tables are the same."""
+
+
+def protection_of(pipeline: Pipeline, *, kinds: Kinds, paths: Collection[str]) -> Protection:
+    """What the pipeline protects in a tree with the given paths."""
+    named = _words_of(pipeline)
+    runners = [runner for runner in RUNNERS if any(PurePosixPath(word).name in runner.programs for word in named)]
+    keys = pipeline.setup.key if pipeline.setup is not None else ()
+    files = dict.fromkeys((PIPELINE_FILE, *TOOL_FILES))
+    files.update(dict.fromkeys(glob for runner in runners for glob in runner.files))
+    files.update(dict.fromkeys(escape(word) for word in named if word in paths and not matches(word, keys)))
+    files.update(dict.fromkeys(glob for path in _references(pipeline, kinds) for glob in _globs_of(path, paths)))
+    files.update(dict.fromkeys(pipeline.protect))
+    tables = dict(TOOL_TABLES)
+    for glob, names in (entry for runner in runners for entry in runner.tables):
+        tables[glob] = tuple(dict.fromkeys((*tables.get(glob, ()), *names)))
+    return Protection(tuple(files), tables)
+
+
+def tables_of(path: str, data: bytes, names: Iterable[str]) -> dict[str, str]:
+    """Those of the named tables that a mixed file has, each as canonical JSON: equal texts mean equal tables.
+
+    In TOML and JSON a name is a dotted path, in an INI file the pattern of a section. Raises `TablesUnreadable`.
+    """
+    if len(data) > MIXED_FILE_BYTES_MAX:
+        raise TablesUnreadable(f"{path} has more than {MIXED_FILE_BYTES_MAX} bytes")
+    try:
+        text = data.decode("utf-8-sig")
+        found = _sections(text, names) if path.endswith((".cfg", ".ini")) else _nested(path, text, names)
+        return {name: json.dumps(value, sort_keys=True, default=str) for name, value in found.items()}
+    except (ValueError, RecursionError, configparser.Error) as exc:
+        raise TablesUnreadable(f"{path} cannot be read: {exc}") from exc
+
+
+def changed_tables(path: str, before: bytes | None, after: bytes | None, names: Iterable[str]) -> tuple[str, ...]:
+    """Which of the named tables differ between two versions of a mixed file, None standing for no file.
+
+    Where a version cannot be read, all of them do: a file that only its own tool can read must not slip through.
+    """
+    names = tuple(names)
+    if before == after:
+        return ()
+    try:
+        old, new = (tables_of(path, data, names) if data is not None else {} for data in (before, after))
+    except TablesUnreadable:
+        return names
+    return tuple(sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name)))
+
+
+def _words_of(pipeline: Pipeline) -> frozenset[str]:
+    """Every word of every command of the policy."""
+    commands: list[object] = [stage.run for stage in pipeline.stages.values()]
+    commands += [made.run for made in (pipeline.setup, pipeline.install) if made is not None]
+    commands += [gate.options.get("run") for gate in _gates(pipeline)]
+    return frozenset(word for command in commands if isinstance(command, str) for word in words(command))
+
+
+def _references(pipeline: Pipeline, kinds: Kinds) -> Iterable[str]:
+    for gate in _gates(pipeline):
+        kind = kinds[gate.kind]
+        yield from kind.references(kind.options.model_validate(gate.options))
+
+
+def _gates(pipeline: Pipeline) -> Iterable[GateSpec]:
+    for gates in (*(stage.gates for stage in pipeline.stages.values()), pipeline.land.gates or ()):
+        yield from gates
+
+
+def _globs_of(path: str, paths: Collection[str]) -> tuple[str, ...]:
+    """A path that a gate refers to, and all below it when it is a folder; one that is missing may not appear either."""
+    exact = escape(path.rstrip("/"))
+    is_folder = any(other.startswith(f"{path.rstrip('/')}/") for other in paths)
+    return (exact, f"{exact}/**") if is_folder else (exact,)
+
+
+def _sections(text: str, names: Iterable[str]) -> dict[str, object]:
+    if _DISPUTED_LINE_ENDS.search(text):
+        raise ValueError("it ends lines in a way that its readers do not agree on")
+    parser = configparser.RawConfigParser(strict=True)
+    # Some readers fold the case of keys and some do not; kept apart, any change of one is a change.
+    parser.optionxform = str  # type: ignore[method-assign, assignment]
+    parser.read_string(text)
+    patterns = [name.lower() for name in names]
+    wanted = (name for name in parser.sections() if any(fnmatchcase(name.strip().lower(), each) for each in patterns))
+    # `items` adds what a section inherits from DEFAULT, as the tools' own readers do.
+    return {name: dict(parser.items(name)) for name in wanted}
+
+
+def _nested(path: str, text: str, names: Iterable[str]) -> dict[str, object]:
+    whole = json.loads(text) if path.endswith(".json") else tomllib.loads(text)
+    found: dict[str, object] = {}
+    for name in names:
+        value: object = whole
+        for part in name.split("."):
+            value = value.get(part) if isinstance(value, dict) else None
+        if value is not None:
+            found[name] = value
+    return found
