@@ -39,8 +39,13 @@ _MUST_BE: Mapping[str, str] = {
 _LIST_TYPES = frozenset({"tuple_type", "list_type", "set_type", "frozen_set_type"})
 
 
-def shape_problems(source: Source, prefix: KeyPath, value: object, model: type[BaseModel]) -> tuple[PolicyProblem, ...]:
-    """What keeps `value`, which stands at `prefix` of the file, from being a `model`; empty when nothing does."""
+def shape_problems(
+    source: Source, prefix: KeyPath, value: object, model: type[BaseModel], *, keys_beside: tuple[str, ...] = ()
+) -> tuple[PolicyProblem, ...]:
+    """What keeps `value`, which stands at `prefix` of the file, from being a `model`; empty when nothing does.
+
+    `keys_beside` are keys that may stand there too, read by the caller: they are offered as spellings.
+    """
     try:
         model.model_validate(value)
     except ValidationError as exc:
