@@ -82,7 +82,8 @@ def run(argv: Sequence[str], *, cwd: Path, environment: Mapping[str, str], timeo
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         output.seek(0)
-        return Finished(returncode, output.read(OUTPUT_BYTES_MAX).decode(errors="replace"))
+        text = output.read(OUTPUT_BYTES_MAX).decode(errors="replace")
+        return Finished(returncode, text if returncode is not None else f"{text}\n(stopped after {timeout_s:g} s)")
 
 
 def processes_in(folder: Path) -> list[int]:
