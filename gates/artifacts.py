@@ -125,8 +125,8 @@ class ArtifactStore:
 
         Raises `BadArtifact` when it is no such commit or not sound, `TooLarge` when what it adds exceeds a budget.
         """
-        self.fetch_base(checked_id(base))
         ref = ARTIFACTS + checked_id(commit)
+        self.fetch_base(base)
         if self._find_ref(ref) != commit:
             self._take_over(commit, ref, base, fetch_budget)
         try:

@@ -162,7 +162,7 @@ class Git:
                 process_group=0,
             )
         except FileNotFoundError as exc:
-            raise GitFailed(arguments, 127, f"cannot start: {exc.filename!r} does not exist") from exc
+            raise GitFailed(arguments, 127, f"cannot start: {str(exc.filename)!r} does not exist") from exc
 
     def text(self, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
         """`run`, decoded and without the final newline: for ids and other single values."""
