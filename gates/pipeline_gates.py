@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from pydantic import BaseModel
 
 from ..schemas.ids import STAGE_NAME
-from .paths import check_placeholders
+from .paths import check_glob, check_placeholders
 from .pipeline_shapes import NAME_RULE, nearest, shape_problems
 from .shell_text import cannot_fail
 from .yaml_source import KeyPath, PolicyProblem, Source
@@ -16,8 +16,8 @@ from .yaml_source import KeyPath, PolicyProblem, Source
 SCOPE = "scope"
 # Kinds that the design knows; a file that names them is of a later version, not misspelt.
 KINDS_OF_LATER_VERSIONS = frozenset({"schema", "trace", "transform", "review", "approval"})
-# Options in which {change} and {stage} are substituted.
-SUBSTITUTED_OPTIONS = frozenset({"path", "paths", "into"})
+# Options that are globs or paths, with {change} and {stage} in them.
+GLOB_OPTIONS = frozenset({"path", "paths", "into"})
 
 # Stands where a gate could not be read, so that an empty list is not reported as well. It never leaves this package:
 # where it is used there is a problem, and a policy with a problem is not made.
@@ -104,10 +104,10 @@ def _kind_problems(source: Source, path: KeyPath, gate: _Written, kinds: Kinds) 
     model = kinds[gate.kind].options
     problems = [*shape_problems(source, gate.path, gate.options, model, keys_beside=("name",))]
     problems += run_problems(source, (*gate.path, "run"), gate.options.get("run"))
-    for option in SUBSTITUTED_OPTIONS & gate.options.keys():
+    for option in GLOB_OPTIONS & gate.options.keys():
         values = gate.options[option]
         for text in values if isinstance(values, list) else [values]:
-            complaint = check_placeholders(text) if isinstance(text, str) else None
+            complaint = check_placeholders(text) or check_glob(text) if isinstance(text, str) else None
             problems += [source.problem((*gate.path, option), complaint)] if complaint else []
     return problems
 

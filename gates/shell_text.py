@@ -7,7 +7,7 @@ too rich to be read this way (a loop, a here document, nested substitutions) the
 import re
 import shlex
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, takewhile
 
 _LEXEME = re.compile(
     r"""
@@ -21,13 +21,15 @@ _LEXEME = re.compile(
 )
 DEPTH_MAX = 20
 
+# `${NAME:?why}` ends the shell when there is no such variable.
+_EXPANSION_THAT_FAILS = re.compile(r"\$\{[A-Za-z_0-9]+:?\?")
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=.*", re.DOTALL)
 
 # Programs that succeed whatever came before them, and those that do so when they only pass on what a pipe gives them.
 _ALWAYS_SUCCEED = frozenset({"true", ":", "echo", "printf"})
 _PASS_ON = frozenset({"cat", "tee", "head", "tail", "sort", "uniq", "wc", "less", "more", "nl", "column", "fold"})
 _SHELLS = frozenset({"sh", "bash", "dash", "zsh"})
-_KEYWORDS = frozenset({"if", "for", "while", "until", "case", "function", "select", "trap", "exec", "eval", "[["})
+_KEYWORDS = frozenset({"if", "for", "while", "until", "case", "function", "select", "trap", "exec", "eval", "kill"})
 
 
 class _Unclear(Exception):
@@ -47,7 +49,7 @@ def cannot_fail(command: str) -> bool:
     """
     try:
         reader = _Reader(_lex(command))
-        fails = reader.read_list(end=None)
+        fails = reader.read_all()
     except _Unclear:
         return False
     return not fails
@@ -75,7 +77,7 @@ def _lex(command: str) -> list[_Token]:
     position = 0
     while position < len(command):
         lexeme = _LEXEME.match(command, position)
-        if lexeme is None or lexeme.end() == position:
+        if lexeme is None or _EXPANSION_THAT_FAILS.search(lexeme[0]):
             raise _Unclear
         position = lexeme.end()
         if lexeme.lastgroup in {"operator", "redirect", "word"}:
@@ -92,6 +94,11 @@ class _Reader:
     place: int = 0
     stops_at_failure: bool = False
     pipe_fails: bool = False
+    may_exit: bool = False
+
+    def read_all(self) -> bool:
+        """The whole text; an `exit` with a failure may be reached wherever it stands."""
+        return self.read_list(end=None) or self.may_exit
 
     def peek(self) -> str | None:
         """The operator at hand, or None for a word, a redirection and the end."""
@@ -176,10 +183,11 @@ class _Reader:
         return found
 
     def judge_simple(self, arguments: list[str], *, is_piped_to: bool) -> bool:
-        while arguments and _ASSIGNMENT.fullmatch(arguments[0]):
-            arguments = arguments[1:]
+        assigned = list(takewhile(_ASSIGNMENT.fullmatch, arguments))
+        arguments = arguments[len(assigned) :]
         if not arguments:
-            return False
+            # An assignment alone ends as the program does whose output it takes.
+            return any("$(" in each or "`" in each for each in assigned)
         program, rest = arguments[0].rpartition("/")[2], arguments[1:]
         if program in _KEYWORDS:
             raise _Unclear
@@ -187,8 +195,9 @@ class _Reader:
             self.read_set(rest)
             return False
         if program in _SHELLS and len(rest) > 1 and re.fullmatch("-[a-z]*c", rest[0]):
-            return _Reader(_lex(rest[1]), stops_at_failure="e" in rest[0]).read_list(end=None)
+            return _Reader(_lex(rest[1]), stops_at_failure="e" in rest[0]).read_all()
         if program == "exit":
+            self.may_exit = self.may_exit or rest != ["0"]
             return rest != ["0"]
         passes_on = is_piped_to and program in _PASS_ON
         return not (program in _ALWAYS_SUCCEED or passes_on)
