@@ -93,9 +93,10 @@ class Decision:
             )
 
     def _close_consumers(self, name: str, because: str) -> None:
-        for consumer in graph.consumers(name, self.needs()):
-            if self.record.stage(consumer).state is not StageState.WAITING:
-                self.add(e.StageClosed(self.now, consumer, because))
+        consumers = graph.consumers(name, self.needs())
+        for rule in self.record.plan.stages:
+            if rule.name in consumers and self.record.stage(rule.name).state is not StageState.WAITING:
+                self.add(e.StageClosed(self.now, rule.name, because))
 
     def _begin_by_server(self, name: str, *, is_transform: bool) -> None:
         stage = self.record.stage(name)

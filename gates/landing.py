@@ -128,7 +128,8 @@ def _settle(decision: Decision, landing: Landing, command: SettleLanding) -> Non
 def _hand_back(decision: Decision, note: Note) -> None:
     """Reopen the stage whose `writes` cover the failing paths, the latest first; else ask people."""
     for rule in reversed(decision.record.plan.stages):
-        if note.paths and all(paths.matches(path, rule.writes) for path in note.paths):
+        writes = [paths.substitute(glob, change=decision.record.id, stage=rule.name) for glob in rule.writes]
+        if note.paths and all(paths.matches(path, writes) for path in note.paths):
             decision.reopen_automatically(rule.name, note)
             return
     question = f"{note.text}, and no single stage may write {', '.join(note.paths) or 'what failed'}"

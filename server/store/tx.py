@@ -1,7 +1,7 @@
 """One transaction, in words of the domain. No SQL outside this file and the schema."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache as memoized
 from typing import Any
@@ -340,7 +340,7 @@ class Tx:
             Opening(r.change, r.stage, r.role, _EPOCH + r.since * _MICROSECOND, _moment(r.expires_at)) for r in rows
         )
 
-    def _held(self, evaluation: str, token: str, values: dict[str, object]) -> bool:
+    def _held(self, evaluation: str, token: str, values: Mapping[str, object]) -> bool:
         t = schema.evaluation
         query = update(t).where(t.c.id == evaluation, t.c.token == token, t.c.state == EvaluationState.RUNNING)
         return self.connection.execute(query.values(**values)).rowcount == 1

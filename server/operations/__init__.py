@@ -1,0 +1,14 @@
+"""One function per domain verb: decide, commit, act. Every function takes the services and plain arguments.
+
+deciding     the step that they share: decide, evolve, save, enqueue and cancel evaluations
+repeating    the same request again has one effect
+changes      start, cancel, repin
+stages       claim, renew, release, and what a takeover keeps
+submissions  hand in an artifact, check a snapshot
+people       answer, reopen, retry, grant
+bases        what a stage starts from
+briefs       what a claimer is told
+verdicts     what a submitter is told
+looking      status, why, evidence, artifacts
+waiting      long polls
+"""

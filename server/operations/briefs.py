@@ -1,0 +1,144 @@
+"""What a claimer is told: enough to work, and enough to resume after a context is lost."""
+
+from typing import TYPE_CHECKING
+
+from ...gates.kinds import KINDS
+from ...gates.lifecycle import missing_needs
+from ...gates.paths import substitute
+from ...gates.policy import SCOPE_GATE, Policy
+from ...gates.text import shorten
+from ...schemas.arguments import ClaimStage
+from ...schemas.pipeline import GateSpec
+from ...schemas.records import ChangeRecord, ChangeState, StageRecord, StageState
+from ...schemas.replies import Brief, GateBrief, InputArtifact, OrphanReply
+from ..services import Services
+from . import bases, verdicts
+
+if TYPE_CHECKING:
+    from ..store.tx import Tx
+
+PATHS_TOLD_MAX = 20
+SUMMARY_CHARS_MAX = 500
+CHANGES_TOLD_MAX = 5
+
+
+def brief(tx: "Tx", services: Services, record: ChangeRecord, name: str, fence: int, *, problem: str | None) -> Brief:
+    """The brief of a lease. Blocking: git is asked for the paths of the inputs."""
+    stage = record.stage(name)
+    policy = services.policies.at(record.policy.commit)
+    declared = policy.pipeline.stages[name]
+    path = services.workspaces.path_of(record.id, name, fence)
+    base = bases.stage_base(services, record, name)
+    notes = [f"{note.source}: {note.text}" for note in stage.notes]
+    if base.conflicts:
+        notes.append(f"what this stage builds on conflicts in {', '.join(base.conflicts)}: resolve it there")
+    if problem is not None:
+        notes.append(problem)
+    lost = stage.lease is None or stage.lease.fence != fence
+    return Brief(
+        kind="work",
+        lease=services.leases.token(record.id, name, fence),
+        expires_in_s=_expires_in_s(services, record, stage),
+        change=record.id,
+        stage=name,
+        role=declared.role,
+        goal=_filled(declared.goal, record, name) or None,
+        intent=record.intent,
+        attempt=len(stage.attempts) + 1,
+        attempts_left=verdicts.attempts_left(record, stage),
+        base_commit=base.commit,
+        workspace=str(path) if problem is None else None,
+        inputs=tuple(_input(services, record, need) for need in declared.needs),
+        writes=writes_of(record, policy, name),
+        gates=tuple(_gate(gate, record, name) for gate in (SCOPE_GATE, *declared.gates)),
+        findings=verdicts.open_findings(tx, stage),
+        notes=tuple(notes),
+        orphans=tuple(OrphanReply(commit=o.commit, holder=o.holder, note=o.note) for o in stage.orphans),
+        why="This lease has ended; claim the stage again." if lost else None,
+        next=(
+            "claim_stage again: this lease has ended."
+            if lost
+            else "Work in the workspace, then submit_artifact with this lease; check_gates first costs no attempt."
+        ),
+    )
+
+
+def nothing_to_claim(tx: "Tx", services: Services, arguments: ClaimStage) -> Brief:
+    """`kind: none`, with why and what would unlock it."""
+    now = services.clock()
+    states = (ChangeState.ACTIVE, ChangeState.LANDING)
+    active = [r for r in tx.changes(states, limit=CHANGES_TOLD_MAX) if arguments.change in (None, r.id)]
+    if not active:
+        why = "no change is under way" if arguments.change is None else f"{arguments.change} has nothing open"
+        return Brief(kind="none", why=why, next="start_change(title, intent) begins one; get_status() shows all.")
+    told = []
+    for record in active:
+        for stage in record.stages:
+            if stage.state is StageState.WAITING:
+                told.append(
+                    f"'{stage.name}' of {record.id} waits for {'; '.join(missing_needs(record, stage.name, now))}"
+                )
+            elif stage.state is not StageState.PASSED and stage.state is not StageState.OPEN:
+                held = f", held by '{stage.lease.holder}'" if stage.lease else ""
+                told.append(f"'{stage.name}' of {record.id} is {stage.state.replace('_', ' ')}{held}")
+    if arguments.role is not None:
+        told.append(f"and nothing that is open has the role '{arguments.role}'")
+    waited = f'change="{arguments.change}"' if arguments.change else ""
+    return Brief(
+        kind="none",
+        change=arguments.change,
+        why="; ".join(told[:PATHS_TOLD_MAX]) or "everything has passed",
+        next=f"wait_for_update({waited}) wakes you when something opens; get_status() tells what would unlock it.",
+    )
+
+
+def writes_of(record: ChangeRecord, policy: Policy, stage: str) -> tuple[str, ...]:
+    """The globs that the stage may write, with the change's own names filled in."""
+    return tuple(_filled(glob, record, stage) for glob in policy.pipeline.stages[stage].writes)
+
+
+def filled_options(gate: GateSpec, record: ChangeRecord, stage: str) -> GateSpec:
+    """The gate with `{change}` and `{stage}` filled in, in every text of its options."""
+    options = {key: _filled_value(value, record, stage) for key, value in gate.options.items()}
+    return gate.model_copy(update={"options": options})
+
+
+def _filled(text: str, record: ChangeRecord, stage: str) -> str:
+    return substitute(text, change=record.id, stage=stage)
+
+
+def _filled_value(value: object, record: ChangeRecord, stage: str) -> object:
+    match value:
+        case str():
+            return _filled(value, record, stage)
+        case list() | tuple():
+            return type(value)(_filled_value(item, record, stage) for item in value)
+        case _:
+            return value
+
+
+def _gate(gate: GateSpec, record: ChangeRecord, stage: str) -> GateBrief:
+    kind = KINDS[gate.kind]
+    filled = filled_options(gate, record, stage)
+    return GateBrief(gate=gate.name, kind=gate.kind, about=kind.about(kind.options.model_validate(filled.options)))
+
+
+def _input(services: Services, record: ChangeRecord, need: str) -> InputArtifact:
+    artifact = record.stage(need).artifact
+    assert artifact is not None, "a stage starts when its needs have passed (I1)"
+    paths = [change.path for change in services.artifacts.changes(artifact.base, artifact.commit)]
+    more = (f"and {len(paths) - PATHS_TOLD_MAX} more",) if len(paths) > PATHS_TOLD_MAX else ()
+    return InputArtifact(
+        stage=need,
+        commit=artifact.commit,
+        summary=shorten(artifact.summary, SUMMARY_CHARS_MAX),
+        paths=(*paths[:PATHS_TOLD_MAX], *more),
+    )
+
+
+def _expires_in_s(services: Services, record: ChangeRecord, stage: StageRecord) -> int:
+    if stage.lease is None:
+        return 0
+    if stage.state is not StageState.CLAIMED:
+        return round(record.plan.lease_s)
+    return max(0, round((stage.lease.expires_at - services.clock()).total_seconds()))

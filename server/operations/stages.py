@@ -1,0 +1,202 @@
+"""Claim, renew and release a stage, and keep what a former holder left behind."""
+
+from typing import TYPE_CHECKING
+
+import anyio
+
+from ...gates import commands as c
+from ...gates.lifecycle import decide, refuse_claim
+from ...gates.problems import WorkspaceProblem
+from ...gates.workspaces import SAVED_REFS
+from ...schemas import refusals
+from ...schemas.arguments import ClaimStage, ReleaseStage
+from ...schemas.ids import LeaseName
+from ...schemas.records import ChangeRecord, ChangeState, StageState
+from ...schemas.refusals import Refusal, Refused
+from ...schemas.replies import Brief, ReleasedReply, RenewedReply
+from ..services import Services
+from ..signal import wait_for
+from . import bases, briefs
+from .deciding import apply, get_change
+from .repeating import Reference, Request, once
+
+if TYPE_CHECKING:
+    from ..store.tx import Tx
+
+CANDIDATES_MAX = 50
+CHANGES_TOLD_MAX = 5
+WAKE_AT_LEAST_EVERY_S = 5.0
+
+
+async def claim_stage(services: Services, request: Request, arguments: ClaimStage, *, wait_s: float) -> Brief:
+    """Lease the named or the best open stage and brief its holder; `kind: none` with `why` when nothing is open.
+
+    Waits up to `wait_s` for something to open, and wakes at the earliest expiry of a lease, so that work is never lost
+    to a missing timer.
+    """
+    deadline = anyio.current_time() + wait_s
+    while True:
+        ticket = services.changed.ticket()
+        try:
+            reference = await services.run(
+                lambda tx: once(tx, request, services.clock(), lambda: _claim(tx, services, request, arguments))
+            )
+        except _NothingOpen as nothing:
+            left = deadline - anyio.current_time()
+            if left <= 0 and nothing.refusal is not None:
+                raise Refused(nothing.refusal) from None
+            if left <= 0:
+                return await services.read(lambda tx: briefs.nothing_to_claim(tx, services, arguments))
+            await wait_for(ticket, min(left, WAKE_AT_LEAST_EVERY_S))
+        else:
+            change, stage, fence = str(reference["change"]), str(reference["stage"]), int(str(reference["fence"]))
+            return await brief_of_claim(services, change, stage, fence)
+
+
+async def brief_of_claim(services: Services, change: str, stage: str, fence: int) -> Brief:
+    """Make the holder's workspace, offer what others left, and tell all that is needed. Repeatable."""
+    record = await services.read(lambda tx: get_change(tx, change))
+    problem = None
+    if _still_holds(record, stage, fence):
+        await _keep_leftovers(services, record, stage, fence)
+        problem = await services.act(lambda: _make_workspace(services, record, stage, fence))
+    return await services.act(
+        lambda: services.store.read(
+            lambda tx: briefs.brief(tx, services, get_change(tx, change), stage, fence, problem=problem)
+        )
+    )
+
+
+async def renew_lease(services: Services, lease: LeaseName) -> RenewedReply:
+    """Say that the holder is alive."""
+    record = await services.run(lambda tx: renew(tx, services, lease))
+    stage = record.stage(lease.stage)
+    assert stage.lease is not None
+    left = max(0, round((stage.lease.expires_at - services.clock()).total_seconds()))
+    if stage.state is not StageState.CLAIMED:
+        following = (
+            f'Your attempt is being judged and the lease cannot expire: wait_for_update(change="{lease.change}").'
+        )
+        left = round(record.plan.lease_s)
+    else:
+        following = "Go on working; submit_artifact when it is done. Every call with the lease renews it."
+    return RenewedReply(change=lease.change, stage=lease.stage, expires_in_s=left, next=following)
+
+
+def renew(tx: "Tx", services: Services, lease: LeaseName) -> ChangeRecord:
+    """Any call with a lease renews it (rule 2)."""
+    record = get_change(tx, lease.change)
+    return apply(tx, record, c.Renew(lease.stage, lease.fence), services.clock())
+
+
+async def release_stage(
+    services: Services, request: Request, lease: LeaseName, arguments: ReleaseStage
+) -> ReleasedReply:
+    """Let go by one of the exits. What the workspace holds stays, and is offered to the next holder."""
+    command = c.Release(lease.stage, lease.fence, c.Because(arguments.because), arguments.reason, arguments.stage)
+
+    def release(tx: "Tx") -> Reference:
+        apply(tx, get_change(tx, lease.change), command, services.clock())
+        return {"change": lease.change, "stage": lease.stage}
+
+    await services.run(lambda tx: once(tx, request, services.clock(), lambda: release(tx)))
+    record = await services.read(lambda tx: get_change(tx, lease.change))
+    state = record.stage(lease.stage).state
+    if arguments.because == "withdraw" and state is StageState.CLAIMED:
+        following = "The stage is still yours: change what you want, then submit_artifact again with the same lease."
+    else:
+        following = "claim_stage for other work. What you made is kept for the next holder."
+    return ReleasedReply(change=lease.change, stage=lease.stage, stage_state=state, next=following)
+
+
+class _NothingOpen(Exception):
+    """Nothing could be claimed; rolls the transaction back. `refusal` when a stage was named."""
+
+    def __init__(self, refusal: Refusal | None = None) -> None:
+        self.refusal = refusal
+        super().__init__()
+
+
+def _claim(tx: "Tx", services: Services, request: Request, arguments: ClaimStage) -> Reference:
+    if arguments.change is not None:
+        record = get_change(tx, arguments.change)
+        if arguments.stage is not None:
+            return _claim_named(tx, services, request, arguments, record)
+        if record.state is not ChangeState.ACTIVE:
+            raise Refused(refusals.change_over(record.id, record.state))
+    now = services.clock()
+    found = tx.openings(now, change=arguments.change, stage=arguments.stage, role=arguments.role, limit=CANDIDATES_MAX)
+    for opening in found:
+        record = get_change(tx, opening.change)
+        command = _command(request, arguments, opening.stage)
+        if not isinstance(decide(record, command, now), Refusal):
+            return _reference(apply(tx, record, command, now), opening.stage)
+    raise _NothingOpen
+
+
+def _claim_named(
+    tx: "Tx", services: Services, request: Request, arguments: ClaimStage, record: ChangeRecord
+) -> Reference:
+    assert arguments.stage is not None
+    now = services.clock()
+    command = _command(request, arguments, arguments.stage)
+    decided = decide(record, command, now)
+    if not isinstance(decided, Refusal):
+        return _reference(apply(tx, record, command, now), arguments.stage)
+    stage = record.find_stage(arguments.stage)
+    if stage is None or record.state is not ChangeState.ACTIVE:
+        raise Refused(decided)
+    own = stage.lease is not None and (stage.lease.principal, stage.lease.holder) == (
+        request.principal,
+        arguments.agent,
+    )
+    if stage.state is StageState.CLAIMED and stage.lease is not None and own:
+        left = (stage.lease.expires_at - now).total_seconds()
+        path = str(services.workspaces.path_of(record.id, stage.name, stage.fence))
+        raise _NothingOpen(refusals.lease_held(record.id, stage.name, stage.lease.holder, left, path))
+    raise _NothingOpen(refuse_claim(record, stage, now))
+
+
+def _command(request: Request, arguments: ClaimStage, stage: str) -> c.Claim:
+    return c.Claim(stage, arguments.agent, request.principal, arguments.model, arguments.key)
+
+
+def _reference(record: ChangeRecord, stage: str) -> Reference:
+    return {"change": record.id, "stage": stage, "fence": record.stage(stage).fence}
+
+
+def _still_holds(record: ChangeRecord, stage: str, fence: int) -> bool:
+    found = record.find_stage(stage)
+    return found is not None and found.lease is not None and found.lease.fence == fence
+
+
+async def _keep_leftovers(services: Services, record: ChangeRecord, stage: str, fence: int) -> None:
+    """Offer the former holder's unsaved work for adoption: nothing that anybody made is thrown away (rule 1)."""
+    former = fence - 1
+    if former < 1:
+        return
+    path = services.workspaces.path_of(record.id, stage, former)
+    ref = f"{SAVED_REFS}{record.id}-{stage}-{former}"
+    try:
+        saved = await services.act(lambda: services.workspaces.save_unsaved(path, ref, when=services.clock()))
+    except WorkspaceProblem:
+        return
+    known = {attempt.commit for attempt in record.stage(stage).attempts}
+    if saved is None or saved in known:
+        return
+    holder = next((a.holder for a in reversed(record.stage(stage).attempts) if a.fence == former), "the former holder")
+    note = f"unsaved work of lease {former}, kept as {ref}"
+    command = c.KeepOrphan(stage, former, saved, holder, note)
+    await services.run(lambda tx: apply(tx, get_change(tx, record.id), command, services.clock()))
+
+
+def _make_workspace(services: Services, record: ChangeRecord, stage: str, fence: int) -> str | None:
+    """Blocking. Returns a sentence when there is no workspace; the claim stands all the same."""
+    start = bases.workspace_start(services, record, stage)
+    bases.make_reachable(services, record, stage, start)
+    token = services.leases.token(record.id, stage, fence)
+    try:
+        services.workspaces.ensure(record.id, stage, fence, base=start, lease=token)
+    except WorkspaceProblem as exc:
+        return f"{exc} Use `files` in submit_artifact instead."
+    return None

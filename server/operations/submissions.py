@@ -1,0 +1,205 @@
+"""Hand in an artifact, or have a snapshot checked without handing it in.
+
+Git first (idempotent, synced), then one transaction, then the evaluator. What is judged is a commit in our own store:
+a later change of the workspace, of a branch or of the user's repository cannot reach it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ...gates import commands as c
+from ...gates.lifecycle import refuse_change, refuse_lease
+from ...gates.objects import BadArtifact, TooLarge
+from ...gates.problems import WorkspaceProblem
+from ...schemas import refusals
+from ...schemas.arguments import CheckGates, SubmitArtifact
+from ...schemas.ids import LeaseName
+from ...schemas.records import ChangeRecord, Outcome, StageRecord, StageState
+from ...schemas.refusals import RefusalCode, Refused
+from ..services import Services
+from ..store import EvaluationRow, EvaluationState, Purpose
+from . import bases
+from .deciding import apply, get_change
+from .repeating import Reference, Request, find_effect, once
+from .stages import renew
+
+if TYPE_CHECKING:
+    from ..store.tx import Tx
+
+SUBJECT_CHARS_MAX = 72
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A commit that is in our own store, kept by a ref, and descends from `base`."""
+
+    commit: str
+    tree: str
+    base: str
+
+
+async def submit_artifact(services: Services, request: Request, lease: LeaseName, arguments: SubmitArtifact) -> str:
+    """Make the next attempt; returns its evaluation's id. Raises `Refused`, and what was handed in is kept anyway."""
+    done = await services.read(lambda tx: find_effect(tx, request))
+    if done is not None:
+        return str(done["evaluation"])
+    record = await services.read(lambda tx: get_change(tx, lease.change))
+    await _refuse_early(services, record, lease, arguments)
+    artifact = await services.act(lambda: _make_artifact(services, record, lease, arguments))
+    disputed = tuple(a.finding for a in arguments.answers or () if a.disposition == "disputed")
+
+    def submit(tx: "Tx") -> Reference:
+        before = get_change(tx, lease.change)
+        command = c.Submit(
+            stage=lease.stage,
+            fence=lease.fence,
+            commit=artifact.commit,
+            tree=artifact.tree,
+            base=artifact.base,
+            summary=arguments.summary,
+            disputed=disputed,
+            open_findings=_open_findings(tx, before, lease.stage),
+        )
+        after = apply(tx, before, command, services.clock())
+        current = after.stage(lease.stage).current
+        assert current is not None, "a submission made an attempt, now or before it was disputed"
+        return {"evaluation": current.evaluation}
+
+    reference = await services.run(lambda tx: once(tx, request, services.clock(), lambda: submit(tx)))
+    return str(reference["evaluation"])
+
+
+async def check_gates(services: Services, lease: LeaseName, arguments: CheckGates) -> str:
+    """Judge a snapshot of the workspace without an attempt; returns the dry run's id. One at a time per lease."""
+    record = await services.run(lambda tx: renew(tx, services, lease))
+    stage = record.stage(lease.stage)
+    refusal = refuse_lease(record, stage, lease.fence, services.clock())
+    if refusal is not None:
+        raise Refused(refusal)
+    known = {*record.rule(lease.stage).gates}
+    unknown = sorted(set(arguments.gates or ()) - known)
+    if unknown:
+        problem = f"'{lease.stage}' has no gate {', '.join(unknown)}; it has {', '.join(sorted(known))}"
+        raise Refused(refusals.bad_argument(problem, tool="check_gates"))
+    artifact = await services.act(
+        lambda: _snapshot(services, record, lease, f"check of {lease.stage} of {lease.change}")
+    )
+
+    def enqueue(tx: "Tx") -> str:
+        for row in tx.evaluations(change=lease.change, stage=lease.stage):
+            if row.purpose is Purpose.DRY and row.fence == lease.fence:
+                raise Refused(refusals.dry_run_going(lease.change, lease.stage, row.id))
+        now = services.clock()
+        row = EvaluationRow(
+            id=tx.next_dry_run(lease.change),
+            change=lease.change,
+            stage=lease.stage,
+            purpose=Purpose.DRY,
+            state=EvaluationState.QUEUED,
+            created_at=now,
+            not_before=now,
+            commit=artifact.commit,
+            tree=artifact.tree,
+            scope_base=artifact.base,
+            gates=tuple(arguments.gates or ()),
+            fence=lease.fence,
+        )
+        tx.enqueue(row)
+        return row.id
+
+    return await services.run(enqueue)
+
+
+async def _refuse_early(services: Services, record: ChangeRecord, lease: LeaseName, arguments: SubmitArtifact) -> None:
+    """Refuse before any git work; the work of a holder who was taken over is kept as an orphan first (rule 1)."""
+    stage = record.find_stage(lease.stage)
+    if stage is None:
+        raise Refused(refusals.unknown_stage(record.id, lease.stage, [s.name for s in record.stages]))
+    refusal = refuse_change(record) or refuse_lease(record, stage, lease.fence, services.clock())
+    if refusal is None:
+        return
+    if refusal.code is RefusalCode.LEASE_LOST:
+        kept = await _keep_orphan(services, record, stage, lease, arguments)
+        holder = stage.lease.holder if stage.lease else None
+        refusal = refusals.lease_lost(record.id, stage.name, holder, kept=kept)
+    raise Refused(refusal)
+
+
+async def _keep_orphan(
+    services: Services, record: ChangeRecord, stage: StageRecord, lease: LeaseName, arguments: SubmitArtifact
+) -> str | None:
+    try:
+        artifact = await services.act(lambda: _make_artifact(services, record, lease, arguments))
+    except Refused:
+        return None
+    command = c.KeepOrphan(stage.name, lease.fence, artifact.commit, f"lease {lease.fence}", arguments.summary)
+    await services.run(lambda tx: apply(tx, get_change(tx, record.id), command, services.clock()))
+    return artifact.commit
+
+
+def _make_artifact(services: Services, record: ChangeRecord, lease: LeaseName, arguments: SubmitArtifact) -> Artifact:
+    message = _message(lease, arguments.summary)
+    if arguments.commit is not None and arguments.files is not None:
+        raise Refused(refusals.bad_argument("give `files` or `commit`, not both", tool="submit_artifact"))
+    if arguments.commit is not None:
+        commit = arguments.commit
+        return _taken(services, record, lease, lambda _: commit)
+    if arguments.files is not None:
+        return _taken(
+            services, record, lease, lambda base: _commit_files(services, record, lease, base, arguments=arguments)
+        )
+    return _snapshot(services, record, lease, message)
+
+
+def _snapshot(services: Services, record: ChangeRecord, lease: LeaseName, message: str) -> Artifact:
+    def take(base: str) -> str:
+        path = services.workspaces.path_of(lease.change, lease.stage, lease.fence)
+        author = _holder(record, lease)
+        taken = services.workspaces.snapshot(path, base=base, message=message, author=author, when=services.clock())
+        return taken.commit
+
+    return _taken(services, record, lease, take)
+
+
+def _commit_files(
+    services: Services, record: ChangeRecord, lease: LeaseName, base: str, *, arguments: SubmitArtifact
+) -> str:
+    stage = record.stage(lease.stage)
+    # A client without a file system mends its last attempt by sending only what it changes.
+    parent = stage.current.commit if stage.failed > 0 and stage.current is not None else base
+    author, message = _holder(record, lease), _message(lease, arguments.summary)
+    files = arguments.files or {}
+    return services.artifacts.commit_files(parent, files, message=message, author=author, when=services.clock())
+
+
+def _taken(services: Services, record: ChangeRecord, lease: LeaseName, make: Callable[[str], str]) -> Artifact:
+    """Bring the commit that `make` names or makes into our store, checked against the stage's base, and keep it."""
+    try:
+        base = bases.stage_base(services, record, lease.stage).commit
+        commit = make(base)
+        services.artifacts.fetch(commit, base=base)
+        services.artifacts.keep(commit, f"attempts/{lease.change}/{lease.stage}/{commit}")
+        return Artifact(commit, services.artifacts.tree_of(commit), base)
+    except TooLarge as exc:
+        raise Refused(refusals.too_large(str(exc))) from exc
+    except (BadArtifact, WorkspaceProblem) as exc:
+        raise Refused(refusals.bad_artifact(str(exc))) from exc
+
+
+def _holder(record: ChangeRecord, lease: LeaseName) -> str:
+    stage = record.stage(lease.stage)
+    return stage.lease.holder if stage.lease is not None and stage.lease.fence == lease.fence else "gatewright"
+
+
+def _message(lease: LeaseName, summary: str) -> str:
+    subject = summary.strip().splitlines()[0][:SUBJECT_CHARS_MAX]
+    return f"{subject}\n\n{summary.strip()}\n\nGatewright-Change: {lease.change}\nGatewright-Stage: {lease.stage}\n"
+
+
+def _open_findings(tx: "Tx", record: ChangeRecord, stage: str) -> tuple[str, ...]:
+    found = record.find_stage(stage)
+    if found is None or found.current is None or found.state is not StageState.CLAIMED or found.failed == 0:
+        return ()
+    evidence = tx.evidence_of(found.current.evaluation)
+    return tuple(f.id for item in evidence if item.evidence.outcome is Outcome.FAILED for f in item.evidence.findings)

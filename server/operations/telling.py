@@ -1,0 +1,70 @@
+"""Say in a sentence what happened, for whoever waits and for `gatewright log`."""
+
+from ...schemas import events as e
+from ...schemas.ids import short
+
+
+def tell(event: e.Event) -> str | None:  # noqa: C901, PLR0912 - one line an event is the clearest table
+    """The event in words; None for one that nobody waits for."""
+    match event:
+        case e.ChangeStarted():
+            return f"{event.change} started: {event.title}"
+        case e.StageOpened():
+            return f"'{event.stage}' is open"
+        case e.StageClaimed():
+            over = f", taken over from '{event.taken_over}'" if event.taken_over else ""
+            return f"'{event.lease.holder}' claimed '{event.stage}'{over}"
+        case e.LeaseRenewed():
+            return None
+        case e.LeaseReleased():
+            return f"'{event.stage}' was released ({event.because}): {event.reason}"
+        case e.TransformStarted():
+            return f"the server runs '{event.stage}'"
+        case e.ArtifactSubmitted():
+            return f"'{event.holder}' handed in {short(event.commit)} as attempt {event.attempt} of '{event.stage}'"
+        case e.AttemptWithdrawn():
+            return f"attempt {event.attempt} of '{event.stage}' was withdrawn: {event.reason}"
+        case e.FloorPassed():
+            return f"attempt {event.attempt} of '{event.stage}' waits for people: {', '.join(event.asked)}"
+        case e.StagePassed():
+            return f"'{event.stage}' passed with attempt {event.attempt}"
+        case e.AttemptFailed():
+            failed = ", ".join(g.gate for g in event.gates if g.outcome == "failed")
+            return f"attempt {event.attempt} of '{event.stage}' failed: {failed or 'refused by a person'}"
+        case e.EvaluationErrored():
+            broken = ", ".join(g.gate for g in event.gates if g.outcome == "errored") or "the runner"
+            return f"{broken} could not judge attempt {event.attempt} of '{event.stage}'; the server tries again"
+        case e.StageEscalated():
+            return f"'{event.stage}' waits for people ({event.escalation.cause}): {event.escalation.question}"
+        case e.QuestionAnswered():
+            return (
+                f"{event.by} {'allowed' if event.allowed else 'refused'} what '{event.gate}' of '{event.stage}' asked"
+            )
+        case e.DecisionGiven():
+            return f"{event.by} answered about '{event.stage}': {event.note.text}"
+        case e.AttemptsGranted():
+            return f"{event.by} granted {event.count} more attempts of '{event.stage}'"
+        case e.StageReopened():
+            return f"'{event.stage}' was reopened: {event.note.source}: {event.note.text}"
+        case e.StageClosed():
+            return f"'{event.stage}' is waiting again: {event.because}"
+        case e.OrphanKept():
+            return f"{short(event.orphan.commit)} of '{event.orphan.holder}' is kept for '{event.stage}'"
+        case e.LandingStarted():
+            return "landing began: the merge with the target is judged"
+        case e.LandingAsked():
+            return f"landing waits for people: {', '.join(event.asked)}"
+        case e.LandingAnswered():
+            return f"{event.by} {'allowed' if event.allowed else 'refused'} what '{event.gate}' asked about landing"
+        case e.LandingBlocked():
+            return f"landing waits: {event.because}"
+        case e.LandingIntended():
+            return f"landing: the target moves to {short(event.new)}"
+        case e.LandingAbandoned():
+            return f"landing was given up: {event.because}"
+        case e.ChangeLanded():
+            return f"landed as {short(event.commit)}"
+        case e.PolicyRepinned():
+            return f"judged by the policy of {short(event.policy.commit)} from now on: {event.because}"
+        case e.ChangeCancelled():
+            return f"cancelled by {event.by}: {event.reason}"

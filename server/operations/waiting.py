@@ -1,0 +1,98 @@
+"""Long polls: wait for a verdict, or for something to happen. Nothing is lost when a wait is dropped.
+
+Asking again finds it.
+"""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+import anyio
+
+from ...schemas.arguments import WaitForUpdate
+from ...schemas.replies import Update, Verdict
+from ..services import Services
+from ..signal import wait_for
+from .deciding import get_change
+from .telling import tell
+from .verdicts import read_verdict
+
+if TYPE_CHECKING:
+    from ..store.tx import Tx
+
+Report = Callable[[str], Awaitable[None]]
+
+REPORT_EVERY_S = 5.0
+EVENTS_TOLD_MAX = 20
+CLAIMABLE_TOLD_MAX = 10
+
+
+async def wait_for_verdict(services: Services, evaluation: str, *, wait_s: float, report: Report) -> Verdict:
+    """The verdict, as soon as it is settled or `wait_s` are over.
+
+    `report` is called every few seconds with progress.
+    """
+    deadline = anyio.current_time() + wait_s
+    while True:
+        ticket = services.changed.ticket()
+        verdict = await services.read(lambda tx: read_verdict(tx, evaluation))
+        left = deadline - anyio.current_time()
+        if verdict.state == "settled" or left <= 0:
+            return verdict
+        if not await wait_for(ticket, min(left, REPORT_EVERY_S)):
+            await report(await services.read(lambda tx: _progress(tx, evaluation)))
+
+
+async def wait_for_update(services: Services, arguments: WaitForUpdate, *, wait_s: float, report: Report) -> Update:
+    """What happened after `after`, or what is claimable; wakes at the earliest expiry of a lease as well.
+
+    Without `after` it answers at once when something is claimable, and else waits for news from now on.
+    """
+    deadline = anyio.current_time() + wait_s
+    if arguments.change is not None:
+        change = arguments.change
+        await services.read(lambda tx: get_change(tx, change))
+    position = arguments.after
+    while True:
+        ticket = services.changed.ticket()
+        update, expiry = await services.read(partial(_look, services=services, change=arguments.change, after=position))
+        left = deadline - anyio.current_time()
+        is_news = bool(update.happened) or (arguments.after is None and bool(update.claimable))
+        if is_news or left <= 0:
+            return update
+        position = update.position
+        if not await wait_for(ticket, min(left, expiry, REPORT_EVERY_S)):
+            await report("nothing new yet")
+
+
+def _progress(tx: "Tx", evaluation: str) -> str:
+    row = tx.find_evaluation(evaluation)
+    return row.progress if row is not None and row.progress else "the gates are running"
+
+
+def _look(tx: "Tx", *, services: Services, change: str | None, after: int | None) -> tuple[Update, float]:
+    now = services.clock()
+    position = tx.position(change)
+    news = () if after is None else tx.events_since(after, limit=EVENTS_TOLD_MAX * 5)
+    told = [(of, tell(event)) for _, of, event in news if change in (None, of)]
+    happened = tuple(f"{of}: {text}" for of, text in told if text is not None)[-EVENTS_TOLD_MAX:]
+    openings = tx.openings(now, change=change, limit=CLAIMABLE_TOLD_MAX)
+    claimable = tuple(f"{o.change}/{o.stage}" for o in openings)
+    expiry = tx.next_expiry(now)
+    update = Update(
+        summary=_summary(happened, claimable),
+        position=max(position, after or 0),
+        happened=happened,
+        claimable=claimable,
+        next=(
+            f'claim_stage(change="{openings[0].change}", stage="{openings[0].stage}") takes the first of them.'
+            if openings
+            else f"wait_for_update(after={max(position, after or 0)}) waits for more; get_status() tells why."
+        ),
+    )
+    return update, REPORT_EVERY_S if expiry is None else max(0.01, (expiry - now).total_seconds())
+
+
+def _summary(happened: tuple[str, ...], claimable: tuple[str, ...]) -> str:
+    news = f"{len(happened)} new: {happened[-1]}." if happened else "Nothing new."
+    return f"{news} Claimable: {', '.join(claimable)}." if claimable else f"{news} Nothing can be claimed now."

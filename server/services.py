@@ -1,0 +1,69 @@
+"""What the operations work with, made once by the composition root and passed on."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import anyio
+import anyio.to_thread
+
+from ..gates.artifacts import ArtifactStore
+from ..gates.repository import SharedRepository
+from ..gates.workspaces import Workspaces
+from ..schemas import refusals
+from ..schemas.refusals import Refused
+from .leases import Leases
+from .policies import Policies
+from .signal import Signal
+from .store import Store, StoreUnavailable
+
+if TYPE_CHECKING:
+    from .store.tx import Tx
+
+T = TypeVar("T")
+
+STORE_THREADS = 8
+GIT_THREADS = 8
+
+
+@dataclass
+class Services:
+    """One repository's store, git and clock. `clock` tells aware UTC."""
+
+    store: Store
+    repository: SharedRepository
+    artifacts: ArtifactStore
+    workspaces: Workspaces
+    policies: Policies
+    leases: Leases
+    clock: Callable[[], datetime]
+    cache: Path
+    changed: Signal = field(default_factory=Signal)
+    is_draining: bool = False
+    _store_threads: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(STORE_THREADS))
+    _git_threads: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(GIT_THREADS))
+
+    async def run(self, work: "Callable[[Tx], T]") -> T:
+        """One transaction, off the event loop; whoever waits is woken.
+
+        Raises `Refused` when the store is unavailable.
+        """
+        try:
+            return await anyio.to_thread.run_sync(self.store.run, work, limiter=self._store_threads)
+        except StoreUnavailable as exc:
+            raise Refused(refusals.store_unavailable(str(exc))) from exc
+        finally:
+            self.changed.fire()
+
+    async def read(self, work: "Callable[[Tx], T]") -> T:
+        """One consistent look, off the event loop."""
+        try:
+            return await anyio.to_thread.run_sync(self.store.read, work, limiter=self._store_threads)
+        except StoreUnavailable as exc:
+            raise Refused(refusals.store_unavailable(str(exc))) from exc
+
+    async def act(self, work: Callable[[], T]) -> T:
+        """Slow, blocking work on git or files, off the event loop and outside any transaction."""
+        return await anyio.to_thread.run_sync(work, limiter=self._git_threads)
