@@ -22,6 +22,14 @@ def copy_included(git: Git, workspace: Path) -> None:
     assert source is not None, "only a worktree has files to copy"
     if not (source / INCLUDE_FILE).is_file():
         return
+    try:
+        _copy(git, source, workspace)
+    except OSError as exc:
+        message = f"What {INCLUDE_FILE} names cannot be copied: {exc.filename}: {exc.strerror}."
+        raise WorkspaceProblem(message, "Mend that, or take it out of the file, then claim the stage again.") from exc
+
+
+def _copy(git: Git, source: Path, workspace: Path) -> None:
     paths = [path for path in _included(git) if _is_plain(source / path) and _is_free(workspace, path)]
     total = sum((source / path).lstat().st_size for path in paths)
     if len(paths) > INCLUDED_FILES_MAX or total > INCLUDED_BYTES_MAX:

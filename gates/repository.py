@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -162,7 +162,7 @@ class SharedRepository:
             lines[:] = [line for line in lines if line != pattern]
 
     @contextmanager
-    def _excluded_lines(self) -> Iterator[list[str]]:
+    def _excluded_lines(self) -> Generator[list[str], None, None]:
         """The lines of `info/exclude`, written back as a whole when they changed; one process at a time."""
         # A person may keep the file elsewhere and link to it.
         file = Path(os.path.realpath(self.common_dir / "info" / "exclude"))
@@ -283,7 +283,7 @@ def _check_trusted(folder: Path) -> None:
 
 
 @contextmanager
-def _without_git_variables() -> Iterator[None]:
+def _without_git_variables() -> Generator[None, None, None]:
     """Hide the variables by which git's hooks tell children another repository; GitPython would follow them."""
     names = ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY")
     hidden = {name: os.environ.pop(name) for name in names if name in os.environ}

@@ -7,7 +7,7 @@ the person; hooks and fsmonitor do not.
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -87,7 +87,7 @@ def holds_branch(worktree: WorktreeInfo, branch: str) -> bool:
 
 
 @contextmanager
-def index_copy(git: Git) -> Iterator[Git]:
+def index_copy(git: Git) -> Generator[Git, None, None]:
     """The same repository with a temporary copy of its index, so that nobody's own index is touched.
 
     The copy keeps the time stamp: git compares files by content that are as new as the index, and a newer copy would
