@@ -1,0 +1,296 @@
+"""What `setup:` makes for the gates: an environment cached by the content of its key files.
+
+It is built at a constant path, because a virtual environment cannot be moved, from the key files alone, and only a
+finished one is ever used: a marker beside it is written last. Building is the one place where a project's program gets
+the network, the secrets that the policy names, and the person's own settings for package indexes. `layer_install` then
+lays the artifact itself over it (`layer.py`), never into it.
+"""
+
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from pathlib import Path
+
+import anyio
+from anyio import to_thread
+
+from ..schemas.pipeline import Install, Limits, Setup
+from .environment_cache import finish, forget_unused, is_finished, remove_folder, start_anew, touch
+from .layer import find_python, make_layer
+from .locks import try_lock
+from .process import Finished, ProcessLimits, allowed_environment, judge_exit, run_process
+
+LOCK_POLL_S = 0.1
+KEY_DIGITS = 24
+INSTALL_TIMEOUT_S = 600.0
+
+# Settings of package tools and of the network. They may carry credentials: for `setup` only, never for gates.
+PASSED_PREFIXES = ("PIP_", "UV_", "NPM_CONFIG_", "npm_config_", "YARN_", "CARGO_", "GOPROXY", "GOSUMDB", "GOPRIVATE")
+PASSED_NAMES = frozenset(
+    {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"}
+    | {"CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "GIT_SSL_CAINFO"}
+)
+# Where people keep the same settings in files: the variable that names one, and the places below their home.
+SETTINGS_FILES: Mapping[str, tuple[str, ...]] = {
+    "PIP_CONFIG_FILE": (".config/pip/pip.conf", ".pip/pip.conf"),
+    "UV_CONFIG_FILE": (".config/uv/uv.toml",),
+    "NPM_CONFIG_USERCONFIG": (".npmrc",),
+}
+SECRET_PREFIX = "GATEWRIGHT_SECRET_"
+# What installs the artifact finds its dependencies in the environment; an index would only hide that one is missing.
+OFFLINE = {"PIP_NO_INDEX": "1", "PIP_NO_INPUT": "1", "UV_OFFLINE": "1", "NPM_CONFIG_OFFLINE": "true"}
+
+
+@dataclass(frozen=True)
+class PreparedEnvironment:
+    """Where a project's programs are found. `root` is None without `setup`; `keep` are paths below it."""
+
+    key: str
+    root: Path | None
+    keep: tuple[str, ...]
+    path: str
+    python: Path
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SetupFailed:
+    """Why there is no environment. `could_not_judge`: the program gave no answer, so the artifact is not to blame."""
+
+    sentence: str
+    output: str
+    could_not_judge: bool
+
+
+async def prepare_environment(
+    setup: Setup | None,
+    *,
+    files: Mapping[str, bytes],
+    cache: Path,
+    limits: Limits,
+    report: Callable[[str], None],
+    server: Mapping[str, str] = os.environ,
+) -> PreparedEnvironment | SetupFailed:
+    """Return the environment for these key files (path to content), built first when it is not in `cache`.
+
+    One builder at a time, also among processes; whoever waits is told through `report`. An environment that was not
+    finished, by a crash or a cancellation, is removed and built anew. `server` is the server's own environment.
+    """
+    server_path = _server_path(server)
+    python = await find_python(server_path, Path(sys.executable))
+    if str(python.parent) not in server_path.split(os.pathsep):
+        server_path = f"{python.parent}{os.pathsep}{server_path}"
+    key = _key_of(setup, files, python)
+    if setup is None:
+        return PreparedEnvironment(key, None, (), server_path, python)
+    secrets = _find_secrets(setup, server)
+    if isinstance(secrets, SetupFailed):
+        return secrets
+    await to_thread.run_sync(lambda: cache.mkdir(mode=0o700, parents=True, exist_ok=True))
+    async with _lock(cache / f"{key}.lock", report):
+        if not is_finished(cache, key):
+            report("setup: building the environment")
+            extra = {**_settings(server), **secrets}
+            failed = await _build(setup, files, cache / key, path=server_path, extra=extra, limits=limits)
+            if failed is not None:
+                return _without_secrets(failed, secrets)
+            await to_thread.run_sync(finish, cache, key)
+            await to_thread.run_sync(forget_unused, cache)
+        touch(cache, key)
+    return _describe(setup, cache / key, key, server_path, python)
+
+
+async def layer_install(
+    prepared: PreparedEnvironment, install: Install | None, *, tree: Path, into: Path, limits: Limits
+) -> PreparedEnvironment | SetupFailed:
+    """Put the artifact in `tree` (a private copy) into a layer of its own in `into`, an empty folder.
+
+    Python programs then run from the layer, which falls back to the shared environment for everything else, so that
+    what is installed by gates never reaches the shared one. Other kept folders are linked into the tree.
+    """
+    await to_thread.run_sync(_link_kept, prepared, tree)
+    has_venv = prepared.root is not None and _venv(prepared.root).is_dir()
+    if install is None and not has_venv:
+        return prepared
+    home = into / "home"
+    home.mkdir()
+    process_limits = _process_limits(limits, INSTALL_TIMEOUT_S)
+    bare = allowed_environment(path=prepared.path, home=home, tmp=home, extra=prepared.variables)
+    venv = _venv(into)
+    problem = await make_layer(prepared.python, venv, environment=bare, limits=process_limits)
+    if problem is not None:
+        return SetupFailed(problem, "", could_not_judge=True)
+    await to_thread.run_sync(_link, venv, _venv(tree))
+    layered = replace(
+        prepared,
+        path=f"{venv / 'bin'}{os.pathsep}{prepared.path}",
+        python=venv / "bin" / "python",
+        variables={**prepared.variables, "VIRTUAL_ENV": str(venv)},
+    )
+    if install is None:
+        return layered
+    environment = allowed_environment(path=layered.path, home=home, tmp=home, extra={**layered.variables, **OFFLINE})
+    command = ["/bin/sh", "-c", install.run]
+    finished = await run_process(command, cwd=tree, environment=environment, limits=process_limits)
+    return _judge("install", finished) or layered
+
+
+async def _build(
+    setup: Setup, files: Mapping[str, bytes], root: Path, *, path: str, extra: Mapping[str, str], limits: Limits
+) -> SetupFailed | None:
+    await to_thread.run_sync(start_anew, root, files)
+    home = Path(await to_thread.run_sync(lambda: tempfile.mkdtemp(prefix="home-", dir=root.parent)))
+    try:
+        environment = allowed_environment(path=path, home=home, tmp=home, extra=extra)
+        finished = await run_process(
+            ["/bin/sh", "-c", setup.run],
+            cwd=root,
+            environment=environment,
+            limits=_process_limits(limits, setup.timeout),
+        )
+    finally:
+        with anyio.CancelScope(shield=True):
+            await to_thread.run_sync(remove_folder, home)
+    return _judge("setup", finished) or _check_kept(setup, root, finished)
+
+
+def _judge(what: str, finished: Finished) -> SetupFailed | None:
+    problem = judge_exit(finished)
+    if problem is not None:
+        return SetupFailed(f"`{what}` could not be run: {problem}", finished.output, could_not_judge=True)
+    if finished.returncode:
+        sentence = f"`{what}` ended with exit code {finished.returncode}."
+        return SetupFailed(sentence, finished.output, could_not_judge=False)
+    return None
+
+
+def _check_kept(setup: Setup, root: Path, finished: Finished) -> SetupFailed | None:
+    for pattern in setup.keep:
+        if not _kept(root, (pattern,)):
+            sentence = f"`setup` ended well but made no '{pattern}', which the pipeline says to keep."
+            return SetupFailed(sentence, finished.output, could_not_judge=False)
+    return None
+
+
+def _kept(root: Path, patterns: tuple[str, ...]) -> tuple[str, ...]:
+    """The kept paths that exist, relative; what points out of the root is none."""
+    found = {path.relative_to(root) for pattern in patterns for path in root.glob(pattern)}
+    return tuple(sorted(str(path) for path in found if ".." not in path.parts))
+
+
+def _describe(setup: Setup, root: Path, key: str, server_path: str, python: Path) -> PreparedEnvironment:
+    venv = _venv(root)
+    folders = [folder for folder in (venv / "bin", root / "node_modules" / ".bin") if folder.is_dir()]
+    return PreparedEnvironment(
+        key=key,
+        root=root,
+        keep=_kept(root, setup.keep),
+        path=os.pathsep.join([*map(str, folders), server_path]),
+        python=venv / "bin" / "python" if (venv / "bin" / "python").exists() else python,
+        variables={"VIRTUAL_ENV": str(venv)} if venv.is_dir() else {},
+    )
+
+
+def _venv(folder: Path) -> Path:
+    return folder / ".venv"
+
+
+def _key_of(setup: Setup | None, files: Mapping[str, bytes], python: Path) -> str:
+    """What an environment depends on. Every part is preceded by its length, so that no two sets of parts look alike."""
+    parts = [os.fsencode(python.resolve()), sys.version.encode(), platform.platform().encode()]
+    if setup is not None:
+        parts += [setup.run.encode(), *(f"keep {path}".encode() for path in setup.keep)]
+    for path, content in sorted(files.items()):
+        parts += [os.fsencode(path), content]
+    digest = sha256()
+    for part in parts:
+        digest.update(len(part).to_bytes(8))
+        digest.update(part)
+    return digest.hexdigest()[:KEY_DIGITS]
+
+
+def _server_path(server: Mapping[str, str]) -> str:
+    """The server's PATH, with the tools that gatewright itself depends on, such as ruff, as the last resort."""
+    return os.pathsep.join([server.get("PATH", os.defpath), str(Path(sys.executable).parent)])
+
+
+def _settings(server: Mapping[str, str]) -> dict[str, str]:
+    passed = {
+        name: value
+        for name, value in server.items()
+        if name.startswith(PASSED_PREFIXES) or name.upper() in PASSED_NAMES
+    }
+    home = server.get("HOME")
+    for variable, places in SETTINGS_FILES.items() if home else ():
+        for place in (Path(home or "") / place for place in places):
+            if place.is_file():
+                passed.setdefault(variable, str(place))
+    return passed
+
+
+def _find_secrets(setup: Setup, server: Mapping[str, str]) -> dict[str, str] | SetupFailed:
+    found = {}
+    for name in setup.secrets:
+        value = server.get(f"{SECRET_PREFIX}{name}", server.get(name))
+        if value is None:
+            sentence = (
+                f"`setup` needs the secret '{name}': the server's environment has neither it nor {SECRET_PREFIX}{name}."
+            )
+            return SetupFailed(sentence, "", could_not_judge=True)
+        found[name] = value
+    return found
+
+
+def _without_secrets(failed: SetupFailed, secrets: Mapping[str, str]) -> SetupFailed:
+    output = failed.output
+    for name, value in secrets.items():
+        output = output.replace(value, f"({name})") if value else output
+    return replace(failed, output=output)
+
+
+def _process_limits(limits: Limits, timeout_s: float) -> ProcessLimits:
+    return ProcessLimits(
+        timeout_s=timeout_s,
+        output_bytes_max=limits.output,
+        processes_max=limits.processes,
+        memory_bytes_max=limits.memory,
+    )
+
+
+@asynccontextmanager
+async def _lock(file: Path, report: Callable[[str], None]) -> AsyncIterator[None]:
+    """Hold the lock between processes; waiting can be cancelled, and ends at the latest with the builder's time-out."""
+    descriptor = try_lock(file)
+    if descriptor is None:
+        report("setup: waiting for another process that builds the same environment")
+    while descriptor is None:
+        await anyio.sleep(LOCK_POLL_S)
+        descriptor = try_lock(file)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _link_kept(prepared: PreparedEnvironment, tree: Path) -> None:
+    for path in prepared.keep if prepared.root else ():
+        if path != ".venv" and prepared.root:
+            _link(prepared.root / path, tree / path)
+
+
+def _link(target: Path, link: Path) -> None:
+    """Make the link unless the artifact has something there, and keep it out of what git calls untracked."""
+    if os.path.lexists(link) or not link.parent.is_dir():
+        return
+    link.symlink_to(target)
+    for folder in link.parents:
+        if (folder / ".git").is_dir():
+            (folder / ".git" / "info").mkdir(exist_ok=True)
+            with (folder / ".git" / "info" / "exclude").open("a") as exclude:
+                exclude.write(f"/{link.relative_to(folder)}\n")
+            return
