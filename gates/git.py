@@ -19,10 +19,13 @@ from typing import IO
 GIT_TIMEOUT_S = 120.0
 STDERR_CHARS_MAX = 2_000
 
-# git runs with a work tree as its working directory: an empty or relative entry would look for programs in there.
-SEARCH_PATH = os.pathsep.join(
-    folder for folder in os.environ.get("PATH", os.defpath).split(os.pathsep) if Path(folder).is_absolute()
-)
+
+def absolute_entries(search_path: str) -> str:
+    """Drop relative and empty entries: with a work tree as working directory they would find programs in there."""
+    return os.pathsep.join(folder for folder in search_path.split(os.pathsep) if Path(folder).is_absolute())
+
+
+SEARCH_PATH = absolute_entries(os.environ.get("PATH", os.defpath))
 PROGRAM = shutil.which("git", path=SEARCH_PATH) or "git"
 
 BARE_ENVIRONMENT: Mapping[str, str] = {
@@ -143,7 +146,9 @@ class Git:
                 return output[:bytes_max], True
             errors = process.stderr.read()
             status = process.wait()
-        if status != 0 or deadline.passed:
+        if deadline.passed:
+            raise GitFailed(arguments, -1, f"no answer within {timeout_s:.0f} s")
+        if status != 0:
             raise GitFailed(arguments, status, errors.decode("utf-8", "replace"))
         return output, False
 

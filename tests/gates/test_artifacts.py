@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from gatewright.gates import artifacts
 from gatewright.gates.artifacts import ArtifactStore, BadArtifact, FetchBudget, TooLarge, TreeBudget
 from gatewright.gates.git import GitFailed
+from gatewright.gates.locks import LockTimeout, locked
 
 WHEN = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SMALL = TreeBudget(entries_max=1_000, bytes_max=100_000, depth_max=20, path_bytes_max=200, commits_max=5)
@@ -177,6 +179,16 @@ def test_a_commit_of_the_servers_own_can_be_artifact_and_base(
     store.fetch_base(ours)
 
     assert store.is_ancestor(base, ours)
+
+
+def test_replace_refs_cannot_keep_an_honest_artifact_out(store: ArtifactStore, project: Project, base: str) -> None:
+    artifact = project.commit({"fine": "fine"})
+    project.git("replace", artifact, project.commit_of(project.tree()))
+    project.git("replace", base, project.commit_of(project.tree(), artifact))
+
+    store.fetch(artifact, base=base)
+
+    assert store.read(artifact, "fine", 10) == b"fine"
 
 
 # What is kept out
@@ -532,6 +544,15 @@ def test_threads_that_fetch_the_same_artifact_all_succeed(store: ArtifactStore, 
         racing = [threads.submit(store.fetch, artifact, base=base) for _ in range(4)]
 
     assert [future.exception() for future in racing] == [None] * 4
+
+
+def test_a_fetch_waits_for_another_ones_lock_no_longer_than_its_bound(
+    store: ArtifactStore, base: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(artifacts, "LOCK_TIMEOUT_S", 0.05)
+
+    with locked(store.path / "gatewright.lock", timeout_s=1), pytest.raises(LockTimeout):
+        store.fetch_base(base)
 
 
 def test_a_kept_commit_survives_a_clean_up_and_a_pruned_one_does_not(
