@@ -1,1 +1,8 @@
-"""."""
+"""The command line: one module for each command or family of commands, imported when it is asked for.
+
+main      find the command and run it; `COMMANDS` is the list
+command   what a command's module holds, and what exit statuses mean
+failures  expected problems as a sentence and a next step
+terminal  tables, colours, progress and questions
+opening   the repository, the store and the services that a command works on
+"""

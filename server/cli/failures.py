@@ -1,0 +1,80 @@
+"""Expected problems as one sentence and what to do next: no command ends with a traceback because of them."""
+
+import json
+from dataclasses import dataclass
+
+from ...gates.git import GitFailed
+from ...gates.problems import RepositoryProblem, WorkspaceProblem
+from ...schemas.refusals import Refused
+from ..client import CallFailed
+from ..rendezvous import NoServer
+from ..store import StoreMissing, StoreUnavailable, StoreUnusable
+from .command import CannotGoOn, Exit
+from .terminal import Terminal
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A problem as the command line tells it."""
+
+    code: str
+    message: str
+    next: str
+    status: Exit = Exit.REFUSED
+
+
+def failure_of(problem: BaseException) -> Failure | None:
+    """How an expected problem is told; None for a broken invariant, which must surface as one."""
+    match problem:
+        case Refused(refusal=refusal):
+            return Failure(refusal.code.value, refusal.message, refusal.next)
+        case CannotGoOn(code=code, message=message, next=action):
+            return Failure(code, message, action)
+        case RepositoryProblem(kind=kind, message=message, next=action):
+            return Failure(kind.value, message, action)
+        case WorkspaceProblem(message=message, next=action):
+            return Failure("workspace", message, action)
+        case StoreMissing():
+            return Failure("not_set_up", "This repository is not set up for gatewright.", "gatewright init sets it up.")
+        case StoreUnusable() | StoreUnavailable():
+            return Failure("store_unavailable", str(problem), "gatewright doctor says more.")
+        case NoServer():
+            return Failure("no_server", str(problem), "gatewright doctor looks at the surroundings.")
+        case CallFailed():
+            return Failure("call_failed", str(problem), "Call again: the same call has one effect.", Exit.ERRORED)
+        case GitFailed(stderr=stderr):
+            said = (stderr.strip().splitlines() or ["it said nothing"])[-1]
+            return Failure(
+                "git_failed", f"git could not do its part: {said}.", "Mend that, then try again.", Exit.ERRORED
+            )
+        case OSError(filename=str(path), strerror=str(reason)):
+            return Failure("not_possible", f"{path}: {reason}.", "Look at its permissions and at the free space.")
+    return _failure_of_policy(problem)
+
+
+def tell(failure: Failure, terminal: Terminal, *, as_json: bool) -> int:
+    """Show the failure, to a program with the keys of a refusal, and return the exit status."""
+    if as_json:
+        reply = {"code": failure.code, "message": failure.message, "next": failure.next}
+        terminal.write_data(json.dumps(reply, indent=2, ensure_ascii=False) + "\n")
+    else:
+        terminal.warn(f"gatewright: {failure.message}", "red")
+        terminal.warn(f"next: {failure.next}")
+    return failure.status
+
+
+def _failure_of_policy(problem: BaseException) -> Failure | None:
+    # Reading policies needs pydantic and YAML, which a failure of another sort should not have to load.
+    from ...gates.objects import BadArtifact
+    from ...gates.policy import PolicyInvalid, PolicyMissing
+
+    match problem:
+        case PolicyInvalid():
+            return Failure(
+                "policy_invalid", str(problem), "Mend the file: gatewright check-pipeline shows what is wrong."
+            )
+        case PolicyMissing():
+            return Failure("policy_missing", f"{problem}.", "gatewright init writes one; commit it on that branch.")
+        case BadArtifact():
+            return Failure("bad_artifact", str(problem), "gatewright doctor looks at the repository.")
+    return None
