@@ -101,6 +101,8 @@ def _result(line: bytes | Oversized, on_progress: OnProgress) -> dict[str, objec
             raise CallFailed(str(message))
         case {"method": "notifications/progress", "params": {"message": str(message)}}:
             on_progress(message)
+        case _:
+            pass
     return None
 
 

@@ -106,7 +106,7 @@ class Daemon:
         try:
             async with stream:
                 uid = peer_uid(stream.extra(SocketAttribute.raw_socket))
-                if uid != os.geteuid():
+                if uid is None or uid != os.geteuid():
                     logger.warning("refused a connection of user %s", uid)
                     return
                 splitter = LineSplitter()

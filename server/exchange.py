@@ -118,6 +118,8 @@ class Exchange:
                 self._session.note_initialized()
             case {"method": "notifications/cancelled", "params": {"requestId": str() | int() as request_id}}:
                 self._in_flight.pop(request_id, None)
+            case _:
+                pass
         if self._is_connected:
             self.to_server += line
 
@@ -161,6 +163,8 @@ class Exchange:
                 for name, asked in self._questions.items():
                     if asked == question:
                         return message_line({**message, "params": {**others, "requestId": name}})
+            case _:
+                pass
         return None
 
     def _send(self, sent: "_Sent") -> None:
@@ -206,6 +210,8 @@ class _Session:
                 self._accepted[uri] = request
             case {"method": "resources/unsubscribe", "params": {"uri": str(uri)}}:
                 self._accepted.pop(uri, None)
+            case _:
+                pass
 
     def note_initialized(self) -> None:
         """Remember that the client has ended its handshake."""

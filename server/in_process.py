@@ -33,11 +33,13 @@ def main(repository: str | None, *, open_application: Callable[[Path], "Applicat
 
 
 async def _serve(application: "Application") -> None:
-    import anyio
+    import anyio.lowlevel
     from mcp.server.stdio import stdio_server
 
     async with stdio_server() as (read, write), anyio.create_task_group() as tasks:
         tasks.start_soon(application.run)
+        # The background work begins before the client is served.
+        await anyio.lowlevel.checkpoint()
         server = application.mcp_server(f"stdio:{os.urandom(8).hex()}")
         await server.run(read, write, server.create_initialization_options())
         with anyio.move_on_after(DRAIN_TIMEOUT_S):

@@ -30,7 +30,7 @@ _LINUX_SO_PEERCRED = 17
 
 
 class NoServer(Exception):
-    """The repository's server cannot be reached; `str()` says why and what to do. `is_final`: trying again is useless."""
+    """The repository's server cannot be reached; `str()` says why and what to do. `is_final`: a retry is useless."""
 
     def __init__(self, sentence: str, *, is_final: bool = False) -> None:
         self.is_final = is_final

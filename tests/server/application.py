@@ -6,6 +6,7 @@ serves this application.
 
 import os
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,54 +14,68 @@ from typing import Any
 import anyio
 
 SELF = Path(__file__).resolve()
+POLL_S = 0.01
 
 
 def server_command(folder: Path, version: str = "1.0.0") -> list[str]:
     return [sys.executable, str(SELF), "server-process", str(folder), version]
 
 
-def bridge_command(folder: Path, *options: str, version: str = "1.0.0") -> list[str]:
-    return [sys.executable, str(SELF), "bridge", str(folder), version, *options]
+def bridge_command(folder: Path, version: str = "1.0.0") -> list[str]:
+    return [sys.executable, str(SELF), "bridge", str(folder), version]
 
 
 class CountingApplication:
-    """`folder` is where the test and the tools meet: `effects` (one line per new stamp), `begun`, `release`, `busy`."""
+    """`folder` is where test and tools meet.
+
+    The application writes `servers` (a process id per start), `begun` and `effects` (a stamp per line), `subscribed`
+    and `drained`; the test makes `hold` (no start ends), `release` (slow calls end), `busy` and `problem`.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.is_running = False
+        self._is_running = False
+        self._append("servers", str(os.getpid()))
+        if (folder / "problem").exists():
+            raise ValueError((folder / "problem").read_text())
+        while (folder / "hold").exists():
+            time.sleep(POLL_S)
 
     async def run(self) -> None:
-        self.is_running = True
-        (self.folder / "ran").touch()
+        self._is_running = True
         await anyio.sleep_forever()
 
     def is_busy(self) -> bool:
         return (self.folder / "busy").exists()
 
     async def drain(self) -> None:
-        (self.folder / "drained").touch()
+        self._append("drained", str(os.getpid()))
 
-    def mcp_server(self, principal: str) -> Any:
+    # Any: the SDK's handler types are generic over a lifespan that this application has not.
+    def mcp_server(self, principal: str) -> Any:  # noqa: ANN401
         import mcp_types as types
         from mcp.server.lowlevel import Server
         from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
 
-        names = ("echo", "slow", "die", "ask")
+        assert self._is_running, "a connection was served before the background work had begun"
 
-        async def list_tools(ctx: Any, params: Any) -> types.ListToolsResult:
-            schema = {"type": "object"}
-            return types.ListToolsResult(tools=[types.Tool(name=name, input_schema=schema) for name in names])
-
-        async def call_tool(ctx: Any, params: types.CallToolRequestParams) -> types.CallToolResult:
-            stamp = str((params.meta or {}).get("gatewright/call"))
-            answer = await self.call(ctx, params.name, params.arguments or {}, stamp, principal)
-            return types.CallToolResult(
-                content=[types.TextContent(type="text", text=str(answer))], structured_content=answer
+        async def list_tools(ctx: object, params: object) -> types.ListToolsResult:
+            return types.ListToolsResult(
+                tools=[types.Tool(name=name, input_schema={"type": "object"}) for name in ("echo", "slow", "ask")]
             )
 
-        async def subscribe(ctx: Any, params: types.SubscribeRequestParams) -> types.EmptyResult:
+        async def call_tool(ctx: object, params: types.CallToolRequestParams) -> types.CallToolResult:
+            stamp = str((params.meta or {}).get("gatewright/call"))
+            answer = await self._call(ctx, params.name, params.arguments or {}, stamp)
+            answer["principal"] = principal
+            text = types.TextContent(type="text", text=str(answer.get("text")))
+            return types.CallToolResult(content=[text], structured_content=answer)
+
+        async def subscribe(ctx: object, params: types.SubscribeRequestParams) -> types.EmptyResult:
             self._append("subscribed", str(params.uri))
+            return types.EmptyResult()
+
+        async def unsubscribe(ctx: object, params: types.UnsubscribeRequestParams) -> types.EmptyResult:
             return types.EmptyResult()
 
         return Server(
@@ -69,25 +84,27 @@ class CountingApplication:
             on_list_tools=list_tools,
             on_call_tool=call_tool,
             on_subscribe_resource=subscribe,
+            on_unsubscribe_resource=unsubscribe,
             on_subscriptions_listen=ListenHandler(InMemorySubscriptionBus()),
         )
 
-    async def call(self, ctx: Any, name: str, arguments: dict[str, Any], stamp: str, principal: str) -> dict[str, Any]:
-        if name == "slow":
-            self._append("begun", stamp)
-            while not (self.folder / "release").exists():
-                await ctx.session.report_progress(1.0, message="still waiting")
-                await anyio.sleep(0.01)
-        if name == "die":
-            self._append("begun", stamp)
-            os._exit(9)
+    async def _call(self, ctx: Any, name: str, arguments: dict[str, Any], stamp: str) -> dict[str, Any]:  # noqa: ANN401
+        self._append("begun", stamp)
+        if name == "refuse":
+            raise ValueError("there is no such tool")
         if name == "ask":
-            self._append("begun", stamp)
             reply = await ctx.session.elicit_form("May I?", {"type": "object", "properties": {}})
-            return {"action": reply.action}
-        if stamp not in (self.folder / "effects").read_text().split():
+            return {"text": reply.action}
+        while name == "slow" and not (self.folder / "release").exists():
+            await ctx.session.report_progress(1.0, message="still waiting")
+            await anyio.sleep(POLL_S)
+        if stamp not in self._lines("effects"):
             self._append("effects", stamp)
-        return {"text": arguments.get("text"), "stamp": stamp, "principal": principal, "server": os.getpid()}
+        return {"text": arguments.get("text"), "stamp": stamp, "server": os.getpid()}
+
+    def _lines(self, name: str) -> list[str]:
+        path = self.folder / name
+        return path.read_text().split() if path.exists() else []
 
     def _append(self, name: str, line: str) -> None:
         with (self.folder / name).open("a") as file:
@@ -95,24 +112,22 @@ class CountingApplication:
 
 
 def main(arguments: Sequence[str]) -> int:
-    role, folder, *rest = arguments
+    role, folder, version, *rest = arguments
 
     def open_application(common_dir: Path) -> CountingApplication:
-        if (Path(folder) / "problem").exists():
-            raise ValueError((Path(folder) / "problem").read_text())
         return CountingApplication(Path(folder))
 
     if role == "server-process":
         from gatewright.server import process
 
-        return process.main(rest[1:], open_application=open_application, version=rest[0])
+        return process.main(rest, open_application=open_application, version=version)
     if role == "in-process":
         from gatewright.server import in_process
 
         return in_process.main(rest[0], open_application=open_application)
     from gatewright.server import bridge
 
-    return bridge.main(*rest[1:], command=server_command(Path(folder), rest[0]), version=rest[0])
+    return bridge.main(*rest, command=server_command(Path(folder), version), version=version)
 
 
 if __name__ == "__main__":
