@@ -181,10 +181,14 @@ def test_a_commit_of_the_servers_own_can_be_artifact_and_base(
     assert store.is_ancestor(base, ours)
 
 
-def test_replace_refs_cannot_keep_an_honest_artifact_out(store: ArtifactStore, project: Project, base: str) -> None:
+def test_grafts_and_replace_refs_cannot_keep_an_honest_artifact_out(
+    store: ArtifactStore, project: Project, base: str
+) -> None:
     artifact = project.commit({"fine": "fine"})
     project.git("replace", artifact, project.commit_of(project.tree()))
     project.git("replace", base, project.commit_of(project.tree(), artifact))
+    (project.common_dir / "info").mkdir(exist_ok=True)
+    (project.common_dir / "info" / "grafts").write_text(f"{base}\n")
 
     store.fetch(artifact, base=base)
 
