@@ -13,6 +13,8 @@ from .pipeline_shapes import NAME_RULE, nearest, shape_problems
 from .shell_text import cannot_fail
 from .yaml_source import KeyPath, PolicyProblem, Source
 
+COMMAND_SHOWN_CHARS_MAX = 120
+
 SCOPE = "scope"
 # Kinds that the design knows; a file that names them is of a later version, not misspelt.
 KINDS_OF_LATER_VERSIONS = frozenset({"schema", "trace", "transform", "review", "approval"})
@@ -72,7 +74,8 @@ def run_problems(source: Source, path: KeyPath, command: object) -> list[PolicyP
     """A command that ends with success whatever it finds must not stand where something is to be checked."""
     if not isinstance(command, str) or not cannot_fail(command):
         return []
-    message = f"{command.strip()!r} cannot fail: it ends with success whatever its programs find"
+    shown = command.strip()[:COMMAND_SHOWN_CHARS_MAX]
+    message = f"{shown!r} cannot fail: it ends with success whatever its programs find"
     return [source.problem(path, message, "let the program that checks decide the exit status")]
 
 

@@ -9,6 +9,7 @@ from pydantic_core import ErrorDetails
 
 from .yaml_source import KeyPath, PolicyProblem, Source, format_key
 
+MISSING = "is missing"
 NAME_RULE = "lower-case letters, digits, '-' and '_', a letter first, at most 32"
 
 # Said of a key that is missing or empty; `*` stands for the name of a stage.
@@ -49,10 +50,10 @@ def shape_problems(
     try:
         model.model_validate(value)
     except ValidationError as exc:
-        found = (
+        found = [
             _problem(source, prefix, value, (model, keys_beside), error) for error in exc.errors(include_url=False)
-        )
-        return tuple(dict.fromkeys(found))
+        ]
+        return tuple(problem for problem in dict.fromkeys(found) if not _is_misspelt(problem, found))
     return ()
 
 
@@ -79,11 +80,19 @@ def _problem(
     return source.problem(path, *_sentence(error, path))
 
 
+def _is_misspelt(missing: PolicyProblem, problems: Iterable[PolicyProblem]) -> bool:
+    """Whether the key that is missing stands beside, misspelt, and is told of there."""
+    holder, _, key = missing.key.rpartition(".")
+    if missing.message != MISSING:
+        return False
+    return any((problem.key, problem.hint) == (holder, f"did you mean {key!r}?") for problem in problems)
+
+
 def _sentence(error: ErrorDetails, path: KeyPath) -> tuple[str, str | None]:
     given, context = error["input"], error.get("ctx", {})
     match error["type"]:
         case "missing":
-            return "is missing", _why_needed(path)
+            return MISSING, _why_needed(path)
         case "too_short" | "string_too_short":
             return "is empty", _why_needed(path)
         case _ if given is None:
