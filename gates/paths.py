@@ -117,8 +117,16 @@ def _check_segment(segment: str) -> str | None:
 
 @lru_cache(maxsize=512)
 def _compile(globs: tuple[str, ...]) -> re.Pattern[str]:
+    names, others = [], []
+    for segments in map(_segments, dict.fromkeys(globs)):
+        if segments[0] is None and len(segments) == 2 and segments[1] is not None:
+            names.append(_segment_regex(segments[1]))
+        else:
+            others.append(_regex(segments))
+    # Names that count in every folder share one walk down the path: a policy has dozens of them.
+    anywhere = [f"(?:[^/]+/)*(?:{'|'.join(names)})"] if names else []
     # `(?!)` matches nothing; an empty pattern would match the empty path.
-    return re.compile("|".join(_regex(_segments(glob)) for glob in globs) or "(?!)", re.DOTALL)
+    return re.compile("|".join([*others, *anywhere]) or "(?!)", re.DOTALL)
 
 
 @lru_cache(maxsize=4096)
@@ -192,6 +200,8 @@ def _segment_regex(segment: Segment) -> str:
 
 
 def _character_regex(ranges: Ranges) -> str:
+    if len(ranges) == 1 and ranges[0][0] == ranges[0][1]:
+        return re.escape(chr(ranges[0][0]))
     return "[" + "".join(f"{re.escape(chr(low))}-{re.escape(chr(high))}" for low, high in ranges) + "]"
 
 

@@ -74,7 +74,7 @@ class Policy(Model):
 
     def is_protected(self, path: str) -> bool:
         """Whether the whole file is protected, also under a name that is the same where case does not count."""
-        return matches(path, self._protected_in_any_case) or matches(path.lower(), self._protected_in_any_case)
+        return any(matches(name, self._protected_in_any_case) for name in {path, path.lower()})
 
     def protected_tables(self, path: str) -> tuple[str, ...]:
         """The names of the protected tables of a mixed file; empty for a file that is not mixed."""
