@@ -35,7 +35,7 @@ class Group(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One entry of the help. `module` below this package has `configure` and `run`; it is imported when it is asked for."""
+    """One entry of the help. `module`, below this package, is imported when the command is asked for."""
 
     module: str
     group: Group

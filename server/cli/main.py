@@ -123,7 +123,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _common_options() -> argparse.ArgumentParser:
-    """What every command takes, before its name or after it; absent when not given, so that neither place hides the other."""
+    """What every command takes, before its name or after it. Absent when not given: neither place hides the other."""
     parser = _Parser(prog="gatewright", add_help=False, argument_default=argparse.SUPPRESS)
     parser.add_argument("--repo", metavar="PATH", help="the repository (default: the one of this folder)")
     parser.add_argument("--no-color", action="store_true", help="no colours; the variable NO_COLOR says the same")

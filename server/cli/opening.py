@@ -1,0 +1,90 @@
+"""The repository, the store and the services that a command works on; each import as late as it can be."""
+
+import os
+import pwd
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..rendezvous import STATE_FOLDER, NoServer, find_common_dir
+from .command import CannotGoOn
+
+if TYPE_CHECKING:
+    from ...gates.repository import SharedRepository
+    from ..services import Services
+    from ..store import Store
+
+TARGET = "target"
+"""Under this name the store keeps the trusted branch, outside of every tree."""
+
+
+def folder_of(options: Namespace) -> Path:
+    """The folder that the command is about."""
+    return Path(getattr(options, "repo", os.curdir))
+
+
+def open_git(options: Namespace) -> "SharedRepository":
+    """The repository; raises `RepositoryProblem`."""
+    from ...gates.repository import open_repository
+
+    return open_repository(folder_of(options))
+
+
+def set_up_common_dir(options: Namespace) -> str:
+    """The git common folder, found without running git; raises `CannotGoOn`, and `StoreMissing` before any set-up."""
+    from ..store import StoreMissing
+    from ..store.store import DATABASE_FILE
+
+    try:
+        common_dir = find_common_dir(str(folder_of(options)))
+    except NoServer as exc:
+        message, _, action = str(exc).partition(": ")
+        raise CannotGoOn(f"{message}.", f"{action[:1].upper()}{action[1:]}", code="no_repository") from exc
+    folder = Path(common_dir) / STATE_FOLDER
+    if not (folder / DATABASE_FILE).exists():
+        raise StoreMissing(f"There is no gatewright store in {folder}.")
+    return common_dir
+
+
+@contextmanager
+def store_of(repository: "SharedRepository") -> Iterator["Store"]:
+    """The repository's store, closed afterwards; raises `StoreMissing` and its kin."""
+    from ..store import open_store
+
+    store = open_store(repository.state_dir, create=False)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def recorded_target(store: "Store") -> str:
+    """The trusted branch that `init` recorded."""
+    target = store.read(lambda tx: tx.meta_get(TARGET))
+    if target is None:
+        raise CannotGoOn("No trusted branch is recorded for this repository.", "gatewright init records one.")
+    return target
+
+
+@contextmanager
+def services_of(options: Namespace) -> Iterator["Services"]:
+    """Everything that the operations work with, in this process; the server sees what is committed."""
+    common_dir = set_up_common_dir(options)
+    from ..app import open_services
+
+    services = open_services(Path(common_dir))
+    try:
+        yield services
+    finally:
+        services.store.close()
+
+
+def person() -> str:
+    """Who decides: the operating system's name of the user, not a variable that anybody may set."""
+    try:
+        name = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        name = str(os.getuid())
+    return f"person:{name}"
