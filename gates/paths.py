@@ -57,8 +57,8 @@ def overlap(globs_a: Sequence[str], globs_b: Sequence[str]) -> tuple[str, str] |
 
 
 def escape(path: str) -> str:
-    """The glob that matches exactly this path."""
-    return re.sub(r"[*?[]", r"[\g<0>]", path)
+    """The glob that matches this path, and no other unless the path holds a character that no glob may."""
+    return re.sub(r"[\\\x00-\x1f\x7f]", "?", re.sub(r"[*?[]", r"[\g<0>]", path))
 
 
 def substitute(text: str, *, change: str, stage: str, task: str | None = None) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from pydantic import BaseModel
 
 from ..schemas.ids import STAGE_NAME
-from .paths import check_glob, check_placeholders
+from .paths import PLACEHOLDERS, check_glob, check_placeholders
 from .pipeline_shapes import NAME_RULE, nearest, shape_problems
 from .shell_text import cannot_fail
 from .yaml_source import KeyPath, PolicyProblem, Source
@@ -18,8 +18,13 @@ COMMAND_SHOWN_CHARS_MAX = 120
 SCOPE = "scope"
 # Kinds that the design knows; a file that names them is of a later version, not misspelt.
 KINDS_OF_LATER_VERSIONS = frozenset({"schema", "trace", "transform", "review", "approval"})
-# Options that are globs or paths, with {change} and {stage} in them.
-GLOB_OPTIONS = frozenset({"path", "paths", "into"})
+# Options that are globs or paths of the repository, with what is substituted in each.
+GLOB_OPTIONS: Mapping[tuple[str, str], tuple[str, ...]] = {
+    ("document", "path"): PLACEHOLDERS,
+    ("compile", "paths"): (),
+    ("ruff", "paths"): (),
+    ("test", "area"): (),
+}
 
 # Stands where a gate could not be read, so that an empty list is not reported as well. It never leaves this package:
 # where it is used there is a problem, and a policy with a problem is not made.
@@ -107,11 +112,12 @@ def _kind_problems(source: Source, path: KeyPath, gate: _Written, kinds: Kinds) 
     model = kinds[gate.kind].options
     problems = [*shape_problems(source, gate.path, gate.options, model, keys_beside=("name",))]
     problems += run_problems(source, (*gate.path, "run"), gate.options.get("run"))
-    for option in GLOB_OPTIONS & gate.options.keys():
-        values = gate.options[option]
-        for text in values if isinstance(values, list) else [values]:
-            complaint = check_placeholders(text) or check_glob(text) if isinstance(text, str) else None
-            problems += [source.problem((*gate.path, option), complaint)] if complaint else []
+    for option, value in gate.options.items():
+        if (gate.kind, option) in GLOB_OPTIONS:
+            placeholders = GLOB_OPTIONS[gate.kind, option]
+            texts = [text for text in (value if isinstance(value, list) else [value]) if isinstance(text, str)]
+            complaints = (check_placeholders(text, placeholders) or check_glob(text) for text in texts)
+            problems += [source.problem((*gate.path, option), each) for each in complaints if each is not None]
     return problems
 
 

@@ -10,6 +10,7 @@ what is installed and not what is checked.
 
 import configparser
 import json
+import posixpath
 import re
 import tomllib
 from collections.abc import Collection, Iterable, Mapping
@@ -103,16 +104,15 @@ def protection_of(pipeline: Pipeline, *, kinds: Kinds, paths: Collection[str]) -
     """What the pipeline protects in a tree with the given paths."""
     named = _words_of(pipeline)
     runners = [runner for runner in RUNNERS if any(PurePosixPath(word).name in runner.programs for word in named)]
-    keys = pipeline.setup.key if pipeline.setup is not None else ()
-    files = dict.fromkeys((PIPELINE_FILE, *TOOL_FILES))
-    files.update(dict.fromkeys(glob for runner in runners for glob in runner.files))
-    files.update(dict.fromkeys(escape(word) for word in named if word in paths and not matches(word, keys)))
-    files.update(dict.fromkeys(glob for path in _references(pipeline, kinds) for glob in _globs_of(path, paths)))
-    files.update(dict.fromkeys(pipeline.protect))
     tables = dict(TOOL_TABLES)
     for glob, names in (entry for runner in runners for entry in runner.tables):
         tables[glob] = tuple(dict.fromkeys((*tables.get(glob, ()), *names)))
-    return Protection(tuple(files), tables)
+    # What setup installs from and what is protected by table stay open to ordinary changes, though they are named.
+    spared = (*(pipeline.setup.key if pipeline.setup is not None else ()), *tables)
+    referred = (posixpath.normpath(path) for path in _references(pipeline, kinds))
+    exact = sorted(path for path in {*named, *referred} if path in paths and not matches(path, spared))
+    files = (PIPELINE_FILE, *TOOL_FILES, *(glob for runner in runners for glob in runner.files), *map(escape, exact))
+    return Protection(tuple(dict.fromkeys((*files, *pipeline.protect))), tables)
 
 
 def tables_of(path: str, data: bytes, names: Iterable[str]) -> dict[str, str]:
@@ -162,13 +162,6 @@ def _references(pipeline: Pipeline, kinds: Kinds) -> Iterable[str]:
 def _gates(pipeline: Pipeline) -> Iterable[GateSpec]:
     for gates in (*(stage.gates for stage in pipeline.stages.values()), pipeline.land.gates or ()):
         yield from gates
-
-
-def _globs_of(path: str, paths: Collection[str]) -> tuple[str, ...]:
-    """A path that a gate refers to, and all below it when it is a folder; one that is missing may not appear either."""
-    exact = escape(path.rstrip("/"))
-    is_folder = any(other.startswith(f"{path.rstrip('/')}/") for other in paths)
-    return (exact, f"{exact}/**") if is_folder else (exact,)
 
 
 def _sections(text: str, names: Iterable[str]) -> dict[str, object]:

@@ -69,12 +69,28 @@ def test_files_that_commands_name_are_protected_and_folders_and_key_files_are_no
     assert not found.is_protected("dev.txt")
 
 
-def test_what_a_gates_options_refer_to_is_protected_also_before_it_exists(kinds: Kinds) -> None:
-    found = policy(kinds, "[{ruff: {config: ci/ruff}}]", paths=("ci/ruff/a.toml",))
+@pytest.mark.parametrize(
+    ("written", "path"), [("ci/x.toml", "ci/x.toml"), ("./ci/x.toml", "ci/x.toml"), ("ci/[x]", "ci/[x]")]
+)
+def test_a_file_that_a_gates_options_refer_to_is_protected(written: str, path: str, kinds: Kinds) -> None:
+    found = policy(kinds, f"[{{ruff: {{config: '{written}'}}}}]", paths=(path, "ci/other"))
 
-    assert found.is_protected("ci/ruff")
-    assert found.is_protected("ci/ruff/a.toml")
-    assert policy(kinds, "[{ruff: {config: 'ci/[x].toml'}}]").is_protected("ci/[x].toml")
+    assert found.is_protected(path)
+    assert not found.is_protected("ci/other")
+
+
+@pytest.mark.parametrize("written", ["ci", "../x.toml", "/etc/x.toml", "-v", "", "absent.toml"])
+def test_a_reference_to_no_file_of_the_policy_protects_nothing_and_breaks_nothing(written: str, kinds: Kinds) -> None:
+    found = policy(kinds, f"[{{ruff: {{config: '{written}'}}}}]", paths=("ci/x.toml",))
+
+    assert not found.is_protected("ci/x.toml")
+
+
+def test_a_mixed_file_that_a_command_names_is_still_protected_by_table(kinds: Kinds) -> None:
+    found = policy(kinds, "[{command: {run: 'mypy --config-file pyproject.toml'}}]", paths=("pyproject.toml",))
+
+    assert not found.is_protected("pyproject.toml")
+    assert "tool.mypy" in found.protected_tables("pyproject.toml")
 
 
 def test_people_protect_more(kinds: Kinds) -> None:
