@@ -31,7 +31,8 @@ class Job:
     stage started from: only what differs from it may be blamed on this artifact. The `scope` gate is not in `gates`; it
     always runs. `writes` has its substitutions made; `conflicts` are the paths that `scope_base` came conflicted with.
     `store` is our bare store, `shared` the user's common git directory, `cache` the folder for checkouts, environments
-    and scratch. `baselines` are base results already known, by key; new ones come back as `BaseResult`.
+    and scratch. `baselines` are base results already known, by key; new ones come back as `BaseResult`. `allowed` are
+    the fingerprints of findings that people have allowed in this change: a gate that asks nothing else passes.
     """
 
     evaluation: str
@@ -49,6 +50,7 @@ class Job:
     slots: int
     conflicts: tuple[str, ...] = ()
     baselines: Mapping[str, str] = field(default_factory=dict)
+    allowed: tuple[str, ...] = ()
 
     @property
     def limits(self) -> Limits:

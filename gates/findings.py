@@ -1,0 +1,183 @@
+"""From what a tool reported to findings, and from findings to an outcome; pure.
+
+A `Problem` is what a tool said. Its fingerprint is made of what stays the same when the problem moves: the rule, the
+file it was in on the base, the text of the line and the message without line numbers; never the line's number. Problems
+are compared with the base's as a multiset: what the base has as often is tolerated, what is more is the artifact's.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+from ..schemas.pipeline import GateSpec
+from ..schemas.records import Evidence, Finding, Outcome
+from .process import Finished
+from .text import clean_text, shorten
+
+FINDINGS_MAX = 500
+MESSAGE_CHARS_MAX = 600
+QUESTION_CHARS_MAX = 12_000
+ID_DIGITS = 7
+
+_NUMBER_OF_LINE = re.compile(r"\b(line|lines|column|col)\s+\d+", re.IGNORECASE)
+_SPACE = re.compile(r"\s+")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that a tool objects to; `text` is the source line that it is about.
+
+    `mark` is what makes the fingerprint, with the rule, where line and message do not tell it from its like.
+    """
+
+    rule: str
+    message: str
+    path: str | None = None
+    line: int | None = None
+    text: str = ""
+    satisfy: str | None = None
+    severity: str = "error"
+    mark: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a person must decide: the sentence, the diff or lines it is about, and a finding for each place."""
+
+    sentence: str
+    about: tuple[Problem, ...]
+    details: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a kind found out, from which `conclude` makes the outcome."""
+
+    counted: int
+    unit: str
+    new: tuple[Problem, ...] = ()
+    tolerated: tuple[Problem, ...] = ()
+    questions: tuple[Question, ...] = ()
+    summary: str = ""
+    runs: tuple[Finished, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
+    moved: Mapping[str, str] | None = None
+
+
+def split_by_base(
+    problems: Iterable[Problem], base: Iterable[Problem], moved: Mapping[str, str]
+) -> tuple[tuple[Problem, ...], tuple[Problem, ...]]:
+    """Return the problems that the base does not have, and those that it has; `moved` is new path to old path."""
+    left = Counter(fingerprint(problem, {}) for problem in base)
+    new: list[Problem] = []
+    tolerated: list[Problem] = []
+    for problem in problems:
+        mark = fingerprint(problem, moved)
+        (tolerated if left[mark] > 0 else new).append(problem)
+        left[mark] -= 1
+    return tuple(new), tuple(tolerated)
+
+
+def fingerprint(problem: Problem, moved: Mapping[str, str]) -> str:
+    """Sixteen hexadecimal digits, equal for the same problem on other lines and in a file that was moved."""
+    if problem.mark is not None:
+        return sha256(f"{problem.rule}\0{problem.mark}".encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    path = moved.get(problem.path, problem.path) if problem.path else ""
+    message = _NUMBER_OF_LINE.sub(r"\1 #", problem.message)
+    parts = (problem.rule, path or "", _SPACE.sub(" ", problem.text).strip(), _SPACE.sub(" ", message).strip())
+    return sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def make_findings(
+    gate: str, problems: Sequence[Problem], *, moved: Mapping[str, str], on_base: bool, taken: set[str]
+) -> tuple[Finding, ...]:
+    """At most `FINDINGS_MAX` findings whose ids are not in `taken`, to which they are added.
+
+    Another attempt gives the same ids to the same problems: equal ones are told apart by their order alone.
+    """
+    return tuple(_finding(gate, problem, moved, on_base=on_base, taken=taken) for problem in problems[:FINDINGS_MAX])
+
+
+def conclude(gate: GateSpec, judged: Judged) -> Evidence:
+    """The evidence of one gate: a failure outranks a question, and nothing counted is never a pass."""
+    asked = tuple(problem for question in judged.questions for problem in question.about)
+    moved, taken = judged.moved or {}, set[str]()
+    if judged.new:
+        outcome = Outcome.FAILED
+    elif judged.counted == 0:
+        outcome = Outcome.ERRORED
+    else:
+        outcome = Outcome.PENDING if judged.questions else Outcome.PASSED
+    return Evidence(
+        gate=gate.name,
+        kind=gate.kind,
+        outcome=outcome,
+        counted=judged.counted,
+        unit=judged.unit,
+        summary=_summary(outcome, judged),
+        findings=make_findings(gate.name, (*judged.new, *asked), moved=moved, on_base=False, taken=taken),
+        tolerated=make_findings(gate.name, judged.tolerated, moved=moved, on_base=True, taken=taken),
+        question=_put(judged.questions) if outcome is Outcome.PENDING else None,
+        output="\n".join(run.output for run in judged.runs if run.output),
+        output_sha256=judged.runs[0].output_sha256 if judged.runs else "",
+        isolation=_weakest(judged.runs),
+        environment=judged.environment,
+    )
+
+
+def errored(gate: GateSpec, unit: str, sentence: str, *, output: str = "") -> Evidence:
+    """The gate could not judge: nobody's fault, and the code need not change."""
+    return Evidence(
+        gate=gate.name,
+        kind=gate.kind,
+        outcome=Outcome.ERRORED,
+        counted=0,
+        unit=unit,
+        summary=f"{sentence} This is not your fault: do not change the code.",
+        output=output,
+    )
+
+
+def _finding(gate: str, problem: Problem, moved: Mapping[str, str], *, on_base: bool, taken: set[str]) -> Finding:
+    mark = name = fingerprint(problem, moved)
+    while name[:ID_DIGITS] in taken:
+        name = sha256(name.encode()).hexdigest()
+    taken.add(name[:ID_DIGITS])
+    return Finding(
+        id=f"f{name[:ID_DIGITS]}",
+        gate=gate,
+        severity=problem.severity,
+        rule=clean_text(problem.rule),
+        message=shorten(clean_text(problem.message).strip(), MESSAGE_CHARS_MAX),
+        fingerprint=mark,
+        path=problem.path,
+        line=problem.line,
+        satisfy=clean_text(problem.satisfy) if problem.satisfy else None,
+        on_base=on_base,
+    )
+
+
+def _summary(outcome: Outcome, judged: Judged) -> str:
+    if outcome is Outcome.ERRORED:
+        return judged.summary or f"Checked nothing: there were no {judged.unit} to judge."
+    parts = [f"{judged.counted} {judged.unit}"]
+    if judged.new:
+        parts.append(f"{len(judged.new)} new finding{'s' if len(judged.new) != 1 else ''}")
+    if judged.tolerated:
+        parts.append(f"{len(judged.tolerated)} tolerated")
+    if judged.questions and outcome is not Outcome.FAILED:
+        parts.append("a person must decide")
+    text = ", ".join(parts) + "."
+    return f"{text} {judged.summary}" if judged.summary else text
+
+
+def _put(questions: Sequence[Question]) -> str:
+    blocks = [f"{question.sentence}\n{clean_text(question.details)}".strip() for question in questions]
+    return shorten("\n\n".join(blocks), QUESTION_CHARS_MAX)
+
+
+def _weakest(runs: Sequence[Finished]) -> str:
+    levels = {run.isolation for run in runs}
+    return "none" if not levels or "none" in levels else min(levels, key=len)
