@@ -1,0 +1,51 @@
+"""The file in which a program of a private tree reports.
+
+It is removed before the run and read after it, never through a link, so that what is read was written by that run.
+"""
+
+import os
+import stat
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from .contract import CannotJudge
+from .process import Finished
+from .reports import ReportUnreadable, TestCase, parse_junit
+
+REPORT_BYTES_MAX = 50_000_000
+
+
+def remove_report(tree: Path, path: str) -> None:
+    """Make sure that what is read later was written by the run to come."""
+    with suppress(FileNotFoundError, NotADirectoryError):
+        place = tree / path
+        if not place.parent.resolve().is_relative_to(tree.resolve()):
+            raise CannotJudge(f"The report {path} would lie outside the tree.")
+        place.unlink()
+
+
+def read_cases(tree: Path, path: str, finished: Finished) -> Sequence[TestCase]:
+    """The test cases of a JUnit report. Raises `CannotJudge` when there is no report that can be read."""
+    try:
+        return parse_junit(read_report(tree, path), REPORT_BYTES_MAX)
+    except ReportUnreadable as exc:
+        raise CannotJudge(f"The report {path} cannot be read: {exc}", output=finished.output) from exc
+
+
+def read_report(tree: Path, path: str) -> bytes:
+    """The report's bytes. Raises `CannotJudge` when it is missing, no regular file, too large or outside the tree."""
+    try:
+        place = (tree / path).parent.resolve(strict=True) / Path(path).name
+        if not place.is_relative_to(tree.resolve()):
+            raise CannotJudge(f"The report {path} lies outside the tree.")
+        descriptor = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as exc:
+        raise CannotJudge(f"The run wrote no report {path}.") from exc
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise CannotJudge(f"The report {path} is no regular file.")
+        data = file.read(REPORT_BYTES_MAX + 1)
+    if len(data) > REPORT_BYTES_MAX:
+        raise CannotJudge(f"The report {path} has more than {REPORT_BYTES_MAX} bytes.")
+    return data

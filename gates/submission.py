@@ -1,0 +1,304 @@
+"""Everything a gate kind may use to judge one commit, computed once and shared by the gates of an evaluation.
+
+Trees and comparisons come from our own store; nothing is asked of the shared repository. Programs run only through
+`run`, which takes a slot, so that the gates of one evaluation share the machine as the server said.
+"""
+
+import math
+import os
+import shutil
+import stat
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager, suppress
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import TypeVar, cast
+
+import anyio
+from anyio import CapacityLimiter, Lock, to_thread
+
+from .artifacts import ArtifactStore
+from .checkout import CheckoutPool
+from .contract import BaseResult, CannotJudge, Job, Message, Progress
+from .environment import PreparedEnvironment, SetupFailed, layer_install, prepare_environment
+from .findings import Problem
+from .paths import matches
+from .process import Finished, ProcessLimits, allowed_environment, run_process
+from .walk import Change, TreeBudget, TreeEntry
+
+T = TypeVar("T")
+
+KEY_FILE_BYTES_MAX = 10_000_000
+CLEAN_UP_TIMEOUT_S = 30.0
+# What a gate may add to its private copy before the copy counts as a runaway.
+FILE_BYTES_MAX = 2_000_000_000
+
+
+class Blamed(Exception):
+    """The artifact itself keeps the gate from judging; `problem` becomes its finding and the gate fails."""
+
+    def __init__(self, problem: Problem, *, output: str) -> None:
+        super().__init__(problem.message)
+        self.problem = problem
+        self.output = output
+
+
+@dataclass(slots=True)
+class _Held:
+    opened: AbstractContextManager[Path]
+    path: Path
+    readers: int = 0
+
+
+class Submission:
+    """One commit under judgement. `scratch` is a private folder that the caller removes."""
+
+    def __init__(self, job: Job, emit: Callable[[Message], None], scratch: Path) -> None:
+        self.job = job
+        self.limits = job.limits
+        self.store = ArtifactStore(job.store, job.shared)
+        self.pool = CheckoutPool(job.cache / "checkouts", self.store)
+        self._emit = emit
+        self._scratch = scratch
+        self._numbers = count(1)
+        self._slots = CapacityLimiter(max(1, job.slots))
+        self._known: dict[object, object] = {}
+        self._locks: dict[object, Lock] = {}
+        self._held: dict[str, _Held] = {}
+        self._budget = TreeBudget(entries_max=self.limits.entries, bytes_max=self.limits.tree)
+
+    async def once(self, key: object, compute: Callable[[], Awaitable[T]]) -> T:
+        """The result of `compute`, which runs once per key; whoever asks meanwhile waits for it.
+
+        A `CannotJudge` or `Blamed` is kept and raised again: every gate that needs it gets the same answer.
+        """
+        async with self._locks.setdefault(key, Lock()):
+            if key not in self._known:
+                try:
+                    self._known[key] = await compute()
+                except (CannotJudge, Blamed) as exc:
+                    self._known[key] = exc
+        known = self._known[key]
+        if isinstance(known, CannotJudge | Blamed):
+            raise known
+        return cast(T, known)
+
+    async def entries(self, commit: str) -> Mapping[str, TreeEntry]:
+        """The files, links and submodules of a commit by path."""
+
+        async def walk() -> Mapping[str, TreeEntry]:
+            entries = await to_thread.run_sync(lambda: self.store.entries(commit, self._budget))
+            return {entry.path: entry for entry in entries}
+
+        return await self.once(("entries", commit), walk)
+
+    async def changes(self, old: str, new: str) -> tuple[Change, ...]:
+        """What differs between two trees, renames told as both sides."""
+
+        async def compare() -> tuple[Change, ...]:
+            return tuple(await to_thread.run_sync(self.store.changes, old, new))
+
+        return await self.once(("changes", old, new), compare)
+
+    async def moved(self) -> Mapping[str, str]:
+        """Paths of the artifact that the base has under another name: new path to old path."""
+        job = self.job
+
+        async def find() -> Mapping[str, str]:
+            return await to_thread.run_sync(self.store.renames, job.base, job.commit)
+
+        return await self.once("moved", find)
+
+    async def read(self, commit: str, path: str, bytes_max: int) -> bytes | None:
+        """One file of a commit, None when there is none."""
+        return await to_thread.run_sync(self.store.read, commit, path, bytes_max)
+
+    async def diff(self, old: str, new: str, path: str | None, bytes_max: int) -> str:
+        """The difference of one path or of everything, as people read it, cut at `bytes_max`."""
+        return await to_thread.run_sync(lambda: self.store.diff(old, new, path, bytes_max=bytes_max))
+
+    @asynccontextmanager
+    async def pristine(self, commit: str) -> AsyncIterator[Path]:
+        """A checkout shared by whoever reads this commit now: to be read, and nothing of the artifact runs in it.
+
+        Whoever holds one asks for no second, so that evaluations never wait for each other in a circle.
+        """
+        async with self._locks.setdefault(("pristine", commit), Lock()):
+            held = self._held.get(commit)
+            if held is None:
+                opened = self.pool.pristine(commit)
+                held = self._held[commit] = _Held(opened, await to_thread.run_sync(opened.__enter__))
+            held.readers += 1
+        try:
+            yield held.path
+        finally:
+            held.readers -= 1
+            if not held.readers:
+                del self._held[commit]
+                with anyio.move_on_after(CLEAN_UP_TIMEOUT_S, shield=True):
+                    await to_thread.run_sync(held.opened.__exit__, None, None, None)
+
+    @asynccontextmanager
+    async def private(self, commit: str) -> AsyncIterator[Path]:
+        """A writable copy with a `.git` of its own, thrown away at the end."""
+        folder = self.make_folder("tree")
+        try:
+            yield await to_thread.run_sync(self.pool.private, commit, folder / "tree")
+        finally:
+            with anyio.move_on_after(CLEAN_UP_TIMEOUT_S, shield=True):
+                await to_thread.run_sync(remove_tree, folder)
+
+    def make_folder(self, name: str) -> Path:
+        """A new, empty folder outside every tree."""
+        folder = self._scratch / f"{name}-{next(self._numbers)}"
+        folder.mkdir(mode=0o700, parents=True)
+        return folder
+
+    async def environment(self, commit: str) -> PreparedEnvironment:
+        """What `setup` makes of the commit's key files. Raises `CannotJudge`, or `Blamed` when the artifact did it."""
+        setup = self.job.policy.pipeline.setup
+        files = await self._key_files(commit)
+
+        async def prepare() -> PreparedEnvironment:
+            made = await prepare_environment(
+                setup, files=files, cache=self.job.cache / "environments", limits=self.limits, report=self.report
+            )
+            if isinstance(made, PreparedEnvironment):
+                return made
+            return await self._setup_failed(made, files)
+
+        return await self.once(("environment", tuple(sorted(files.items()))), prepare)
+
+    @asynccontextmanager
+    async def workplace(self, commit: str, *, of: str) -> AsyncIterator[tuple[Path, PreparedEnvironment]]:
+        """A private copy of `commit` with the environment of `of`, over which the copy is installed.
+
+        Raises `CannotJudge`, or `Blamed` when the artifact cannot be installed though the base can.
+        """
+        prepared = await self.environment(of)
+        install = self.job.policy.pipeline.install
+        async with self.private(commit) as tree:
+            into = self.make_folder("layer")
+            try:
+                async with self._slots:
+                    made = await layer_install(prepared, install, tree=tree, into=into, limits=self.limits)
+                if isinstance(made, SetupFailed):
+                    raise await self._install_failed(made, of)
+                yield tree, made
+            finally:
+                with anyio.move_on_after(CLEAN_UP_TIMEOUT_S, shield=True):
+                    await to_thread.run_sync(remove_tree, into)
+
+    async def run(
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: Path,
+        environment: PreparedEnvironment,
+        timeout_s: float,
+        extra: Mapping[str, str] | None = None,
+        stdin: bytes | None = None,
+        stdout_bytes_max: int | None = None,
+        output_bytes_max: int | None = None,
+    ) -> Finished:
+        """Run a program in a slot, under the policy's limits, with a home and a temporary folder of its own."""
+        places = self.make_folder("run")
+        home, temporary = places / "home", places / "tmp"
+        home.mkdir()
+        temporary.mkdir()
+        variables = allowed_environment(
+            path=environment.path, home=home, tmp=temporary, extra={**environment.variables, **(extra or {})}
+        )
+        try:
+            async with self._slots:
+                return await run_process(
+                    argv,
+                    cwd=cwd,
+                    environment=variables,
+                    limits=self._process_limits(timeout_s, output_bytes_max or self.limits.output),
+                    stdin=stdin,
+                    stdout_bytes_max=stdout_bytes_max,
+                )
+        finally:
+            with anyio.move_on_after(CLEAN_UP_TIMEOUT_S, shield=True):
+                await to_thread.run_sync(remove_tree, places)
+
+    async def base_result(self, key: str, compute: Callable[[], Awaitable[str]]) -> str:
+        """A result about the base: known to the server, or computed now and told to it."""
+
+        async def compute_and_tell() -> str:
+            known = self.job.baselines.get(key)
+            if known is not None:
+                return known
+            value = await compute()
+            self._emit(BaseResult(key, value))
+            return value
+
+        return await self.once(("base", key), compute_and_tell)
+
+    def report(self, text: str) -> None:
+        """A line of progress for those who wait."""
+        self._emit(Progress(text))
+
+    async def _key_files(self, commit: str) -> Mapping[str, bytes]:
+        setup = self.job.policy.pipeline.setup
+        if setup is None:
+            return {}
+        paths = [path for path in await self.entries(commit) if matches(path, setup.key)]
+        read = {path: await self.read(commit, path, KEY_FILE_BYTES_MAX) for path in paths}
+        return {path: data for path, data in read.items() if data is not None}
+
+    async def _setup_failed(self, failed: SetupFailed, files: Mapping[str, bytes]) -> PreparedEnvironment:
+        trusted = await self._key_files(self.job.policy.commit)
+        changed = sorted(path for path in {*files, *trusted} if files.get(path) != trusted.get(path))
+        if failed.could_not_judge or not changed or files != await self._key_files(self.job.commit):
+            raise CannotJudge(failed.sentence, output=failed.output)
+        satisfy = f"Mend {changed[0]} so that the policy's setup succeeds with it."
+        raise Blamed(Problem("setup", failed.sentence, changed[0], satisfy=satisfy), output=failed.output)
+
+    async def _install_failed(self, failed: SetupFailed, of: str) -> Exception:
+        if failed.could_not_judge or of != self.job.commit:
+            return CannotJudge(failed.sentence, output=failed.output)
+
+        async def try_base() -> bool:
+            try:
+                async with self.workplace(self.job.base, of=self.job.base):
+                    return True
+            except CannotJudge:
+                return False
+
+        if not await self.once("base installs", try_base):
+            return CannotJudge(f"{failed.sentence} The base cannot be installed either.", output=failed.output)
+        satisfy = "Make the artifact install as the policy's `install` does it."
+        return Blamed(Problem("install", failed.sentence, satisfy=satisfy), output=failed.output)
+
+    def _process_limits(self, timeout_s: float, output_bytes_max: int) -> ProcessLimits:
+        return ProcessLimits(
+            timeout_s=timeout_s,
+            output_bytes_max=output_bytes_max,
+            processes_max=self.limits.processes,
+            memory_bytes_max=self.limits.memory,
+            file_bytes_max=FILE_BYTES_MAX,
+        )
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a folder that a program may have made unwritable; what still resists is left to the next sweep."""
+
+    def open_up(_: Callable[[str], object], path: str, __: object) -> None:
+        with suppress(OSError):
+            Path(path).parent.chmod(stat.S_IRWXU)
+            if not Path(path).is_symlink():
+                Path(path).chmod(stat.S_IRWXU)
+
+    shutil.rmtree(folder, onerror=open_up)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def gate_bound_s(job: Job, timeout_s: float, runs: int) -> float:
+    """How long a gate that runs `runs` programs may take in all, preparing the environment included."""
+    setup = job.policy.pipeline.setup
+    prepare_s = setup.timeout if setup is not None else 0.0
+    waiting = math.ceil((len(job.gates) + 1) / max(1, min(job.slots, os.cpu_count() or 1)))
+    return 2 * prepare_s + runs * timeout_s * waiting + 60.0
