@@ -1,0 +1,178 @@
+"""The `document` kind: a Markdown file has its sections, none of them empty, and its requirements have distinct ids.
+
+A document is what its stage makes, so it is judged as it stands and not against the base. A heading inside a code block
+is none, and a section that only says TODO is empty.
+"""
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from pydantic import Field, field_validator
+
+from ...schemas.pipeline import GateSpec, Glob, Model
+from ...schemas.records import Evidence
+from ..findings import Judged, Problem, conclude
+from ..paths import substitute
+from ..submission import Submission
+
+DOCUMENT_BYTES_MAX = 2_000_000
+ID_PATTERN_CHARS_MAX = 200
+REQUIREMENTS = "requirements"
+
+PLACEHOLDER = re.compile(r"\W*(todo|tbd|tba|fixme|xxx|placeholder|lorem ipsum.*|\.{3}|…)?\W*", re.IGNORECASE)
+# A quantified group with a quantifier inside can match for ever; ids never need one.
+NESTED_QUANTIFIER = re.compile(r"\([^()]*[*+}][^()]*\)\s*[*+{]")
+
+
+class Options(Model):
+    """`path` and `sections`; `ids` is a pattern that must be found in the Requirements section, each id once."""
+
+    path: Glob
+    sections: tuple[str, ...] = Field(min_length=1)
+    ids: str | None = Field(default=None, max_length=ID_PATTERN_CHARS_MAX)
+
+    @field_validator("ids")
+    @classmethod
+    def _is_a_safe_pattern(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        try:
+            found = re.compile(value)
+        except re.error as exc:
+            raise ValueError(f"ids is not a regular expression: {exc}") from exc
+        if found.fullmatch(""):
+            raise ValueError("ids matches the empty text; write for example R\\d+")
+        if NESTED_QUANTIFIER.search(value):
+            raise ValueError("ids repeats a group that repeats; that can run for ever")
+        return value
+
+
+@dataclass(slots=True)
+class Section:
+    """One heading with the text below it, up to the next heading of its level or above."""
+
+    title: str
+    line: int
+    level: int
+    text: list[str] = field(default_factory=list)
+    has_more: bool = False
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing stands below the heading, or only a word that says so."""
+        return not self.has_more and all(PLACEHOLDER.fullmatch(line) for line in self.text)
+
+
+class Document:
+    """See the module."""
+
+    name = "document"
+    unit = "sections"
+    is_soft = False
+    options = Options
+
+    def about(self, options: Options) -> str:
+        """The sections are counted; a wanted id is told with them."""
+        wanted = ", ".join(options.sections)
+        ids = f"; every requirement has a unique id like {options.ids}" if options.ids else ""
+        return f"{options.path} has the sections {wanted}, none of them empty{ids}. Counted: sections."
+
+    def references(self, options: Options) -> tuple[str, ...]:
+        """The document is the artifact's own."""
+        return ()
+
+    async def check(self, submission: Submission, gate: GateSpec, options: Options) -> Evidence:
+        """Read the document from the commit, never from a checkout."""
+        job = submission.job
+        path = substitute(options.path, change=job.change, stage=job.stage)
+        entry = (await submission.entries(job.commit)).get(path)
+        if entry is None or entry.mode not in ("100644", "100755"):
+            missing = Problem("missing", f"{path} does not exist as a file.", path, satisfy=f"Write {path}.")
+            return conclude(gate, Judged(0, self.unit, new=(missing,)))
+        data = await submission.read(job.commit, path, DOCUMENT_BYTES_MAX)
+        if data is None:
+            raise AssertionError(f"{path} is in the tree but cannot be read")
+        try:
+            text = data.decode("utf-8")
+        except UnicodeDecodeError:
+            broken = Problem("encoding", f"{path} is not UTF-8 text.", path, satisfy="Save it as UTF-8.")
+            return conclude(gate, Judged(0, self.unit, new=(broken,)))
+        return conclude(gate, judge_document(text, path, options))
+
+
+KIND = Document()
+
+
+def judge_document(text: str, path: str, options: Options) -> Judged:
+    """Look for each wanted section; titles are compared without case, numbering and surrounding signs."""
+    sections = read_sections(text)
+    problems: list[Problem] = []
+    for wanted in options.sections:
+        found = [section for section in sections if _plain(section.title) == _plain(wanted)]
+        if not found:
+            satisfy = f"Add a heading '## {wanted}' with text below it."
+            problems.append(Problem("section-missing", f"There is no section '{wanted}'.", path, satisfy=satisfy))
+        elif all(section.is_empty for section in found):
+            satisfy = f"Write what '{wanted}' should say."
+            message = f"The section '{wanted}' is empty."
+            problems.append(Problem("section-empty", message, path, found[0].line, satisfy=satisfy))
+    problems += _judge_ids(sections, text, path, options.ids) if options.ids else []
+    return Judged(len(options.sections), Document.unit, new=tuple(problems))
+
+
+def read_sections(text: str) -> list[Section]:
+    """Every heading of the document in order; `#` and underlined ones, none inside code, quotes or HTML."""
+    tokens = MarkdownIt("commonmark").enable("table").parse(text)
+    sections: list[Section] = []
+    open_sections: list[Section] = []
+    for index, token in enumerate(tokens):
+        if token.type == "heading_open" and token.level == 0:
+            level = int(token.tag[1:])
+            section = Section(tokens[index + 1].content, _line(token), level)
+            open_sections = [above for above in open_sections if above.level < level] + [section]
+            sections.append(section)
+        elif token.type in ("inline", "fence", "code_block") and not _is_heading_text(tokens, index):
+            _add_text(open_sections, token)
+    return sections
+
+
+def _add_text(sections: list[Section], token: Token) -> None:
+    # A picture says something too, though it has no text of its own.
+    is_picture = any(child.type == "image" for child in token.children or ())
+    for section in sections:
+        section.text.extend(line for line in token.content.splitlines() if line.strip())
+        section.has_more = section.has_more or is_picture
+
+
+def _is_heading_text(tokens: list[Token], index: int) -> bool:
+    return index > 0 and tokens[index - 1].type == "heading_open" and tokens[index - 1].level == 0
+
+
+def _line(token: Token) -> int:
+    return token.map[0] + 1 if token.map else 1
+
+
+def _plain(title: str) -> str:
+    return re.sub(r"^[\d.)\s]+|[\s:*_`#.]+$|^[*_`]+", "", title.strip()).casefold()
+
+
+def _judge_ids(sections: list[Section], text: str, path: str, pattern: str) -> list[Problem]:
+    required = [section for section in sections if _plain(section.title) == REQUIREMENTS]
+    lines = [line for section in required for line in section.text] if required else text.splitlines()
+    # An id is declared where a line begins with it; elsewhere it may be named as often as one likes.
+    declared = re.compile(rf"[\s>*+\-#|(\[`_]*(?:\d+[.)]\s+)?[*_`\[(]*({pattern})(?![\w])")
+    found = Counter(match[1] for line in lines if (match := declared.match(line[:1000])))
+    if not found:
+        satisfy = f"Begin each requirement with an id that matches {pattern}."
+        line = required[0].line if required else None
+        return [
+            Problem("ids-missing", f"No requirement begins with an id like {pattern}.", path, line, satisfy=satisfy)
+        ]
+    return [
+        Problem("id-repeated", f"The id {name} is given to {count} requirements.", path, satisfy="Number them apart.")
+        for name, count in found.items()
+        if count > 1
+    ]

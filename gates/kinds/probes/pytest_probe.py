@@ -1,0 +1,147 @@
+"""Run pytest and write down what it does, one JSON object a line, into a file that nobody else names.
+
+Standard input: JSON `{"tree", "report", "sys_path", "plugins", "arguments"}`. Lines of the report:
+`{"pytest": version}`, `{"missing": sentence}`, `{"collected": [ids], "doctests": [files]}`,
+`{"broken": file, "path", "line", "message"}`, `{"started": id}`,
+`{"id", "when", "outcome", "is_expected", "path", "line", "message"}`, and at the end `{"finished": exit status}`.
+Started with `-I`: pytest and its plug-ins are imported before the tree becomes importable.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+
+# The objects of whichever pytest the project has: nothing of them is known here.
+from typing import Any
+
+MESSAGE_CHARS_MAX = 2_000
+PLACE = re.compile(r"^(\S.*?):(\d+): |^E\s+File \"(.+?)\", line (\d+)", re.MULTILINE)
+
+
+class Report:
+    """Lines are written at once and by this process alone: a test that forks does not write them twice."""
+
+    def __init__(self, path: str) -> None:
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        self._process = os.getpid()
+
+    def write(self, **line: object) -> None:
+        if os.getpid() == self._process:
+            os.write(self._file, json.dumps(line).encode() + b"\n")
+
+
+class Recorder:
+    """A pytest plug-in: what is collected, what fails where, what ends how."""
+
+    def __init__(self, tree: str, report: Report) -> None:
+        self._tree = os.path.realpath(tree) + os.sep
+        self._report = report
+
+    def pytest_collection_finish(self, session: Any) -> None:
+        doctests = {item.nodeid.split("::")[0] for item in session.items if type(item).__name__ == "DoctestItem"}
+        self._report.write(collected=[item.nodeid for item in session.items], doctests=sorted(doctests))
+
+    def pytest_collectreport(self, report: Any) -> None:
+        if report.failed:
+            text = str(report.longrepr)
+            path, line = self._place_in_text(text)
+            said = [line[1:].strip() for line in text.splitlines() if line.startswith("E ")]
+            message = said[-1] if said else text.strip()[-MESSAGE_CHARS_MAX:]
+            self._report.write(broken=report.nodeid, path=path, line=line, message=message[:MESSAGE_CHARS_MAX])
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        self._report.write(started=nodeid)
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        if report.when != "call" and report.passed:
+            return
+        path, line = getattr(report, "gatewright_place", (None, None))
+        if path is None and report.failed:
+            path, line = report.location[0], (report.location[1] or 0) + 1
+        self._report.write(
+            id=report.nodeid,
+            when=report.when,
+            outcome=report.outcome,
+            is_expected=hasattr(report, "wasxfail"),
+            path=path,
+            line=line,
+            message=_message(report) if report.failed else "",
+        )
+
+    def place_of(self, excinfo: Any) -> tuple[str | None, int | None]:
+        """The innermost line of the traceback that lies in the project."""
+        for entry in reversed(excinfo.traceback):
+            path = os.path.realpath(str(entry.path))
+            if path.startswith(self._tree) and "site-packages" not in path:
+                return path[len(self._tree) :], entry.lineno + 1
+        return None, None
+
+    def _place_in_text(self, text: str) -> tuple[str | None, int | None]:
+        for found in reversed(list(PLACE.finditer(text))):
+            path = os.path.realpath(os.path.join(self._tree, found[1] or found[3]))
+            if path.startswith(self._tree) and "site-packages" not in path:
+                return path[len(self._tree) :], int(found[2] or found[4])
+        return None, None
+
+
+def _message(report: Any) -> str:
+    crash = getattr(report.longrepr, "reprcrash", None)
+    text = crash.message if crash is not None else str(report.longrepr)
+    return text[:MESSAGE_CHARS_MAX]
+
+
+def main() -> int:
+    request = json.load(sys.stdin)
+    report = Report(request["report"])
+    try:
+        import pytest
+    except ImportError as exc:
+        report.write(missing=f"pytest cannot be imported by {sys.executable}: {exc}")
+        return 4
+    report.write(pytest=pytest.__version__)
+    arguments = []
+    for name in request["plugins"]:
+        plugin = find_plugin(name)
+        if plugin is None:
+            report.write(missing=f"The pytest plug-in '{name}' is not installed for {sys.executable}.")
+            return 4
+        arguments += ["-p", plugin]
+    recorder = Recorder(request["tree"], report)
+
+    class Places:
+        @pytest.hookimpl(hookwrapper=True)
+        def pytest_runtest_makereport(self, call: Any) -> Any:
+            made = yield
+            if call.excinfo is not None:
+                made.get_result().gatewright_place = recorder.place_of(call.excinfo)
+
+    sys.argv = ["pytest"]
+    sys.path[:0] = request["sys_path"]
+    status = int(pytest.main([*arguments, *request["arguments"]], plugins=[recorder, Places()]))
+    report.write(finished=status)
+    return status
+
+
+def find_plugin(name: str) -> str | None:
+    """What `-p` calls the plug-in of this distribution, entry point or module; None if there is none."""
+    from importlib import metadata, util
+
+    def plain(text: str) -> str:
+        return re.sub(r"[-_.]+", "-", text).lower()
+
+    for distribution in metadata.distributions():
+        for entry in distribution.entry_points:
+            own = (plain(distribution.metadata["Name"] or ""), plain(entry.name), plain(entry.value.split(":")[0]))
+            if entry.group == "pytest11" and plain(name) in own:
+                return entry.name
+    try:
+        return name if util.find_spec(name) else None
+    except (ImportError, ValueError):
+        return None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,165 @@
+"""The `scope` kind, always on: an artifact changes something, and only what its stage may write.
+
+Blamed is what differs from where the stage started, both sides of renames, in the final tree and in every commit on the
+way. What judges the artifact (protected files and tables) may be changed, but a person decides about it.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from anyio import to_thread
+
+from ...schemas.pipeline import GateSpec, Model
+from ...schemas.records import Evidence
+from ..findings import Judged, Problem, Question, conclude
+from ..objects import LINK, SUBMODULE
+from ..paths import matches
+from ..regime import protected_changes
+from ..submission import Submission
+from ..trees import LINK_BYTES_MAX, TreeProblem, check_tree
+from ..walk import Change
+
+CONFLICT_BYTES_MAX = 5_000_000
+DIFF_BYTES_MAX = 4_000
+FILES_WITH_DIFF_MAX = 10
+CONFLICT_MARKERS = (re.compile(rb"^<{7} ", re.MULTILINE), re.compile(rb"^>{7} ", re.MULTILINE))
+
+
+class Options(Model):
+    """None: what may be written is the stage's to say."""
+
+
+class Scope:
+    """See the module."""
+
+    name = "scope"
+    unit = "tree entries"
+    is_soft = False
+    options = Options
+
+    def about(self, options: Options) -> str:
+        """The globs themselves are the stage's."""
+        return "Only paths that the stage may write are changed, and at least one. Counted: changed tree entries."
+
+    def references(self, options: Options) -> tuple[str, ...]:
+        """Nothing of the policy commit is read."""
+        return ()
+
+    async def check(self, submission: Submission, gate: GateSpec, options: Options) -> Evidence:
+        """Refuse before asking: a person is not shown what fails anyway."""
+        job = submission.job
+        changes = await submission.changes(job.scope_base, job.commit)
+        if not changes:
+            return conclude(gate, Judged(0, self.unit, new=(_changes_nothing(),)))
+        problems = [
+            *await _outside(submission, changes),
+            *await _unfit(submission, changes),
+            *_too_large(submission, changes, await submission.entries(job.commit)),
+            *await _unresolved(submission),
+        ]
+        questions = [*_submodules(changes), *await _protected(submission, changes)]
+        return conclude(gate, Judged(len(changes), self.unit, tuple(problems), questions=tuple(questions)))
+
+
+KIND = Scope()
+
+
+def default_gate() -> GateSpec:
+    """The gate that runs though no pipeline names it."""
+    return GateSpec(kind=Scope.name, name=Scope.name)
+
+
+def _changes_nothing() -> Problem:
+    return Problem("nothing", "The artifact changes nothing.", satisfy="Make the change that the stage asks for.")
+
+
+async def _outside(submission: Submission, changes: Sequence[Change]) -> list[Problem]:
+    job = submission.job
+    on_the_way = await to_thread.run_sync(submission.store.range_changes, job.scope_base, job.commit)
+    final = {change.path for change in changes}
+    writes = ", ".join(job.writes)
+    problems = []
+    for path in sorted(final | {change.path for change in on_the_way}):
+        if matches(path, job.writes):
+            continue
+        where = "" if path in final else " in a commit on the way"
+        message = f"{path} is changed{where}, but this stage may write only {writes}."
+        satisfy = f"Leave {path} as it is at {job.scope_base}" + (" in every commit." if where else ".")
+        problems.append(Problem("outside", message, path, satisfy=satisfy))
+    return problems
+
+
+async def _unfit(submission: Submission, changes: Sequence[Change]) -> Iterator[Problem]:
+    written = {change.path for change in changes if change.new_oid is not None}
+    entries = (await submission.entries(submission.job.commit)).values()
+
+    def read_blobs(oids: Sequence[str]) -> Mapping[str, bytes]:
+        paths = {entry.oid: entry.path for entry in entries if entry.mode == LINK}
+        commit = submission.job.commit
+        return {oid: submission.store.read(commit, paths[oid], LINK_BYTES_MAX) or b"" for oid in oids}
+
+    found = await to_thread.run_sync(check_tree, tuple(entries), read_blobs)
+    return (_tree_problem(problem) for problem in found if problem.path in written)
+
+
+def _tree_problem(problem: TreeProblem) -> Problem:
+    return Problem(problem.rule, problem.message, problem.path, satisfy=f"Remove or rename {problem.path}.")
+
+
+def _too_large(submission: Submission, changes: Iterable[Change], entries: Mapping[str, object]) -> Iterator[Problem]:
+    allowed = submission.limits.file
+    for change in changes:
+        size = getattr(entries.get(change.path), "size", 0)
+        if change.new_oid is not None and size > allowed:
+            message = f"{change.path} has {size} bytes; {allowed} are allowed."
+            yield Problem("size", message, change.path, satisfy="Make it smaller or keep it out of the repository.")
+
+
+async def _unresolved(submission: Submission) -> list[Problem]:
+    job = submission.job
+    before, after = await submission.entries(job.scope_base), await submission.entries(job.commit)
+    problems = []
+    for path in job.conflicts:
+        if path not in after:
+            continue
+        is_untouched = path in before and before[path].oid == after[path].oid
+        data = await submission.read(job.commit, path, CONFLICT_BYTES_MAX) or b""
+        if is_untouched or all(marker.search(data) for marker in CONFLICT_MARKERS):
+            message = f"{path} still has the conflict that it came with."
+            problems.append(Problem("conflict", message, path, satisfy="Resolve it and remove the markers."))
+    return problems
+
+
+def _submodules(changes: Iterable[Change]) -> Iterator[Question]:
+    moved = [change for change in changes if SUBMODULE in (change.old_mode, change.new_mode)]
+    if moved:
+        about = tuple(
+            Problem(
+                "submodule", f"The submodule {c.path} is changed.", c.path, text=f"{c.new_oid}", severity="question"
+            )
+            for c in moved
+        )
+        lines = "\n".join(f"{c.path}: {c.old_oid or 'absent'} -> {c.new_oid or 'removed'}" for c in moved)
+        yield Question("May these submodules be changed?", about, lines)
+
+
+async def _protected(submission: Submission, changes: Sequence[Change]) -> list[Question]:
+    job = submission.job
+    protected = await protected_changes(submission, changes)
+    if not protected:
+        return []
+    about = tuple(
+        Problem(
+            "protected",
+            f"{change.path} is protected: it takes part in judging this change, and a person decides about it.",
+            change.path,
+            # The question is about these contents; other contents are another question.
+            text=f"{change.new_mode} {change.new_oid}",
+            satisfy="Wait for a person's answer, or leave the file as it was.",
+            severity="question",
+        )
+        for change in protected
+    )
+    diffs = [await submission.diff(job.scope_base, job.commit, c.path, DIFF_BYTES_MAX) for c in protected]
+    names = ", ".join(change.path for change in protected[:FILES_WITH_DIFF_MAX])
+    return [Question(f"May these protected files be changed: {names}?", about, "\n".join(diffs[:FILES_WITH_DIFF_MAX]))]
