@@ -1,0 +1,147 @@
+"""Judge one job: every gate of it side by side, and nothing left behind.
+
+The runner child (`runner_child.py`) calls `judge` for the server, and `doctor` calls it in its own process.
+"""
+
+import logging
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from secrets import token_hex
+
+import anyio
+from anyio import to_thread
+
+from ..schemas.pipeline import GateSpec
+from ..schemas.records import Evidence, Outcome
+from .checkout import CheckoutFailed
+from .contract import AnyGateKind, CannotJudge, Done, Found, Job, Message, Started
+from .findings import Judged, Problem, conclude, errored
+from .git import GitFailed
+from .kinds import KINDS
+from .kinds.scope import default_gate
+from .locks import try_lock
+from .objects import BadArtifact
+from .submission import Blamed, Submission, gate_bound_s, remove_tree
+from .text import head_and_tail
+
+SCRATCH = "scratch"
+LOCK = ".lock"
+# The known and own runs of a suite with their second and third chances, the base's likewise, one for red_first.
+RUNS_PER_GATE_MAX = 10
+CLOSE_TIMEOUT_S = 60.0
+
+log = logging.getLogger(__name__)
+
+
+async def judge(job: Job, emit: Callable[[Message], None]) -> None:
+    """Tell `emit` about every gate: `Started`, progress, one `Found` each, `Done` at the end.
+
+    It raises for nothing that a gate or the artifact does; what could not be judged is ERRORED evidence, and one gate
+    never hides another. Cancelled, it ends every program, removes its files and does not say `Done`.
+    """
+    with _scratch(job) as scratch:
+        submission = Submission(job, emit, scratch)
+        try:
+            async with anyio.create_task_group() as gates:
+                for gate in (default_gate(), *(gate for gate in job.gates if gate.kind != default_gate().kind)):
+                    gates.start_soon(_judge_gate, submission, gate, emit)
+        finally:
+            with anyio.move_on_after(CLOSE_TIMEOUT_S, shield=True):
+                await to_thread.run_sync(remove_tree, scratch)
+    emit(Done())
+
+
+async def _judge_gate(submission: Submission, gate: GateSpec, emit: Callable[[Message], None]) -> None:
+    emit(Started(gate.name))
+    started = time.monotonic()
+    try:
+        evidence = await _check(submission, gate)
+    except Exception as exc:
+        log.exception("gate %s of %s failed in our own code", gate.name, submission.job.evaluation)
+        sentence = f"gatewright itself failed: {type(exc).__name__}: {exc}."
+        evidence = errored(gate, "things", sentence)
+    evidence = _without_allowed(evidence, submission.job.allowed)
+    output = _bounded(evidence.output, submission.limits.output)
+    emit(Found(replace(evidence, output=output, duration_s=time.monotonic() - started)))
+
+
+async def _check(submission: Submission, gate: GateSpec) -> Evidence:
+    """The kind's evidence, or what its exceptions stand for."""
+    kind: AnyGateKind | None = KINDS.get(gate.kind)
+    if kind is None:
+        return errored(gate, "things", f"The gate kind '{gate.kind}' is not in this version.")
+    options = kind.options.model_validate(gate.options)
+    timeout_s = getattr(options, "timeout", None) or submission.limits.gate
+    bound_s = gate_bound_s(submission.job, timeout_s, RUNS_PER_GATE_MAX)
+    try:
+        with anyio.fail_after(bound_s):
+            return await kind.check(submission, gate, options)
+    except CannotJudge as exc:
+        return errored(gate, kind.unit, str(exc), output=exc.output)
+    except Blamed as exc:
+        return replace(conclude(gate, Judged(0, kind.unit, new=(exc.problem,))), output=exc.output)
+    except BadArtifact as exc:
+        problem = Problem("artifact", str(exc), satisfy="Hand in a commit that keeps within the limits.")
+        return conclude(gate, Judged(0, kind.unit, new=(problem,)))
+    except TimeoutError:
+        return errored(gate, kind.unit, f"The gate did not end within {bound_s:.0f} s.")
+    except (GitFailed, CheckoutFailed, OSError) as exc:
+        log.exception("gate %s of %s could not judge", gate.name, submission.job.evaluation)
+        return errored(gate, kind.unit, f"The machine failed: {exc}.")
+
+
+def _without_allowed(evidence: Evidence, allowed: tuple[str, ...]) -> Evidence:
+    """A gate that asks only what people have allowed already has passed."""
+    asked = {finding.fingerprint for finding in evidence.findings}
+    if evidence.outcome is not Outcome.PENDING or not asked or not asked <= set(allowed):
+        return evidence
+    known = tuple(replace(finding, severity="allowed") for finding in evidence.findings)
+    return replace(
+        evidence,
+        outcome=Outcome.PASSED,
+        question=None,
+        findings=(),
+        tolerated=(*evidence.tolerated, *known),
+        summary=f"{evidence.counted} {evidence.unit}. A person has allowed what it asked.",
+    )
+
+
+def _bounded(text: str, bytes_max: int) -> str:
+    data = text.encode("utf-8", "replace")
+    if len(data) <= bytes_max:
+        return text
+    half = bytes_max // 2
+    return head_and_tail(data[:half], data[-half:], len(data) - 2 * half)
+
+
+@contextmanager
+def _scratch(job: Job) -> Iterator[Path]:
+    """A folder for this judgement; those of runners that were killed are removed first."""
+    root = job.cache / SCRATCH
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for lock in root.glob(f"*{LOCK}"):
+        _remove_unowned(lock)
+    name = f"{job.evaluation}-{token_hex(4)}"
+    folder, lock = root / name, root / f"{name}{LOCK}"
+    descriptor = try_lock(lock)
+    assert descriptor is not None, "nobody else knows this name"
+    try:
+        folder.mkdir(mode=0o700)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        lock.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def _remove_unowned(lock: Path) -> None:
+    descriptor = try_lock(lock)
+    if descriptor is not None:
+        remove_tree(lock.with_name(lock.name.removesuffix(LOCK)))
+        lock.unlink(missing_ok=True)
+        os.close(descriptor)

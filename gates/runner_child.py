@@ -1,0 +1,94 @@
+"""The program that judges one job in a process of its own: `python -I -m gatewright.gates.runner_child`.
+
+It may be started long before there is a job: everything is imported first, then one line, the job, is awaited on
+standard input. Messages go to standard output, one a line; diagnostics to standard error. Standard input stays open for
+as long as the server wants the judgement: its end, the server's death and SIGTERM all end the judgement and whatever it
+started.
+Exit status: 0 after `Done`, 1 when there was no job to judge, 143 when it was ended.
+"""
+
+import ctypes
+import logging
+import os
+import signal
+import sys
+import threading
+from types import FrameType
+
+import anyio
+
+from . import kinds
+from .contract import Message, format_message, parse_job
+from .runner import judge
+
+ENDED = 128 + signal.SIGTERM
+# How long an ended judgement may take to kill its programs and remove its files.
+GRACE_S = 30
+JOB_BYTES_MAX = 64 * 2**20
+PR_SET_PDEATHSIG = 1
+
+
+def main() -> int:
+    """Read one job, judge it, and return the exit status."""
+    parent = os.getppid()
+    _die_with_parent()
+    if os.getppid() != parent:
+        return ENDED
+    # What the imports print, and programs that inherit it, must not reach the channel of messages.
+    channel = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8", buffering=1)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
+    for name in kinds.KINDS:
+        assert kinds.KINDS[name].name == name, "a kind is registered under its name"
+    line = sys.stdin.buffer.readline(JOB_BYTES_MAX)
+    if not line.endswith(b"\n"):
+        return 1
+
+    def emit(message: Message) -> None:
+        channel.write(format_message(message) + "\n")
+        channel.flush()
+
+    return anyio.run(_judge_until_ended, line, emit)
+
+
+async def _judge_until_ended(line: bytes, emit: object) -> int:
+    assert callable(emit), "anyio.run passes it on as it is"
+    job = parse_job(line)
+    threading.Thread(target=_end_with_input, daemon=True).start()
+    is_ended = False
+    async with anyio.create_task_group() as tasks:
+
+        async def wait_for_end() -> None:
+            nonlocal is_ended
+            with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+                async for _ in signals:
+                    is_ended = True
+                    # Cleaning up is bounded too: whoever sent the signal does not wait for ever.
+                    signal.signal(signal.SIGALRM, _leave)
+                    signal.alarm(GRACE_S)
+                    tasks.cancel_scope.cancel()
+                    return
+
+        tasks.start_soon(wait_for_end)
+        await judge(job, emit)
+        tasks.cancel_scope.cancel()
+    return ENDED if is_ended else 0
+
+
+def _end_with_input() -> None:
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _die_with_parent() -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+
+
+def _leave(_: int, __: FrameType | None) -> None:
+    os._exit(ENDED)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
