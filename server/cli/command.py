@@ -45,11 +45,11 @@ class Command:
 class CommandModule(Protocol):
     """What a command's module holds. A module may serve several commands, so it is told which one."""
 
-    def configure(self, command: str, parser: "ArgumentParser") -> None:
+    def configure(self, command: str, parser: "ArgumentParser", /) -> None:
         """Declare the arguments; `--repo` and `--no-color` are there already."""
         ...
 
-    def run(self, command: str, options: "Namespace", terminal: "Terminal") -> int:
+    def run(self, command: str, options: "Namespace", terminal: "Terminal", /) -> int:
         """Do it and return the exit status. Expected problems are raised: `failures` words them."""
         ...
 
