@@ -1,6 +1,7 @@
 """What pydantic finds wrong with a part of `gatewright.yaml`, as sentences for the person who wrote it."""
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from typing import get_args, get_origin
 
@@ -9,6 +10,7 @@ from pydantic_core import ErrorDetails
 
 from .yaml_source import KeyPath, PolicyProblem, Source, format_key
 
+NEAR = "did you mean"
 MISSING = "is missing"
 NAME_RULE = "lower-case letters, digits, '-' and '_', a letter first, at most 32"
 
@@ -62,7 +64,7 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     words = sorted(known)
     close = difflib.get_close_matches(word, words, n=1, cutoff=0.6)
     if close:
-        return f"did you mean {close[0]!r}?"
+        return f"{NEAR} {close[0]!r}?"
     return f"known: {', '.join(words)}" if words else None
 
 
@@ -85,7 +87,7 @@ def _is_misspelt(missing: PolicyProblem, problems: Iterable[PolicyProblem]) -> b
     holder, _, key = missing.key.rpartition(".")
     if missing.message != MISSING:
         return False
-    return any((problem.key, problem.hint) == (holder, f"did you mean {key!r}?") for problem in problems)
+    return any((problem.key, problem.hint) == (holder, f"{NEAR} {key!r}?") for problem in problems)
 
 
 def _sentence(error: ErrorDetails, path: KeyPath) -> tuple[str, str | None]:
@@ -102,7 +104,8 @@ def _sentence(error: ErrorDetails, path: KeyPath) -> tuple[str, str | None]:
         case "literal_error" if path == ("version",):
             return f"version {given!r} is not read by this gatewright", "write 'version: 1'"
         case "literal_error":
-            return f"{given!r} is not among {context['expected']}", None
+            hint = nearest(str(given), re.findall(r"'([^']*)'", context["expected"]))
+            return f"{given!r} is not among {context['expected']}", hint if hint and hint.startswith(NEAR) else None
         case "string_pattern_mismatch":
             return f"{given!r} is not a name: {NAME_RULE}", None
         case "value_error":

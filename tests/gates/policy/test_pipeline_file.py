@@ -34,6 +34,16 @@ def test_the_whole_vocabulary_is_read(kinds: Kinds) -> None:
     assert pipeline.land.gates is not None
 
 
+@pytest.mark.parametrize("text", [DEFAULT, WHOLE], ids=["default", "whole"])
+def test_both_files_are_read_with_the_gate_kinds_there_really_are(text: str, kinds: Kinds) -> None:
+    assert parse_pipeline(text) == parse_pipeline(text, kinds=kinds)
+
+
+def test_the_options_of_the_real_kinds_are_held_to_their_models() -> None:
+    with pytest.raises(PolicyInvalid, match=r"gates\[0\]\.command\.report: 'lins' is not among .*did you mean 'lines'"):
+        parse_pipeline(DEFAULT.replace("[compile, ruff, test]", "[{command: {run: mypy src, report: lins}}]"))
+
+
 def test_stages_that_write_the_same_name_for_themselves_do_not_overlap(kinds: Kinds) -> None:
     text = (
         "version: 1\ntarget: main\nstages:\n"

@@ -48,6 +48,13 @@ WRONG_FILES = [
         "gatewright.yaml:16: land.strategy: 'octopus' is not among 'merge', 'squash' or 'rebase'",
     ),
     (
+        DEFAULT.replace("strategy: merge", "strategy: squish"),
+        (
+            "gatewright.yaml:16: land.strategy: 'squish' is not among 'merge', 'squash' or 'rebase'; "
+            "did you mean 'squash'?"
+        ),
+    ),
+    (
         DEFAULT.replace("[compile, ruff, test]", "[compile, ruff, tset]"),
         "gatewright.yaml:14: stages.code.gates[2]: unknown gate kind 'tset'; did you mean 'test'?",
     ),
