@@ -285,3 +285,12 @@ def store_unavailable(problem: str) -> Refusal:
         problem,
         "A person runs `gatewright doctor`. Call again then; what was acknowledged is safe.",
     )
+
+
+def not_prepared() -> Refusal:
+    """The repository was never set up."""
+    return Refusal(
+        RefusalCode.POLICY_MISSING,
+        "gatewright is not set up in this repository.",
+        "A person runs `gatewright init` there, commits gatewright.yaml, and calls again; no restart is needed.",
+    )

@@ -45,8 +45,8 @@ class Services:
     _store_threads: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(STORE_THREADS))
     _git_threads: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(GIT_THREADS))
 
-    async def run(self, work: "Callable[[Tx], T]") -> T:
-        """One transaction, off the event loop; whoever waits is woken.
+    async def run(self, work: "Callable[[Tx], T]", *, is_news: bool = True) -> T:
+        """One transaction, off the event loop; whoever waits is woken when it `is_news`.
 
         Raises `Refused` when the store is unavailable.
         """
@@ -55,7 +55,8 @@ class Services:
         except StoreUnavailable as exc:
             raise Refused(refusals.store_unavailable(str(exc))) from exc
         finally:
-            self.changed.fire()
+            if is_news:
+                self.changed.fire()
 
     async def read(self, work: "Callable[[Tx], T]") -> T:
         """One consistent look, off the event loop."""

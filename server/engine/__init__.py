@@ -1,1 +1,12 @@
-"""."""
+"""Who runs gates: a port of three verbs and its embedded adapter.
+
+port       enqueue, cancel, work: what any engine offers
+jobs       from a record to the job that a runner judges, and what of it is known already
+runners    runner processes, one kept warm
+execution  one evaluation: start under a token, heartbeat, judge, finish by conditional write
+landing    merge, judge the merged tree, move the target, recover
+embedded   the server's own engine: slots for all agents of the repository
+
+Enqueueing and cancelling are rows in the deciding transaction (`Tx.enqueue`, `Tx.cancel_evaluation`), so an
+evaluation exists exactly when the decision does.
+"""

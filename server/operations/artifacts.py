@@ -127,19 +127,14 @@ def _page(
 ) -> EvidenceReply:
     evidence = [item.evidence for item in stored]
     findings = findings_of(evidence)
-    output = "\n".join(item.output for item in evidence) if arguments.gate is not None else None
+    # One offset goes through the findings first and then, for a named gate, through its output.
+    output = "\n".join(item.output for item in evidence) if arguments.gate is not None else ""
     told = findings[arguments.offset : arguments.offset + FINDINGS_TOLD_MAX]
-    following: int | None = arguments.offset + len(told)
-    rest = len(findings) > (following or 0)
-    if output is not None and arguments.offset >= len(findings):
-        # Past the findings, the offset goes on through the output.
-        start = arguments.offset - len(findings)
-        rest = len(output) > start + PAGE_CHARS
-        following = arguments.offset + PAGE_CHARS
-        output = output[start : start + PAGE_CHARS]
-    elif output is not None:
-        rest = rest or bool(output)
-        output = None
+    start = max(0, arguments.offset + len(told) - len(findings))
+    fits = arguments.offset + len(told) >= len(findings)
+    page = output[start : start + PAGE_CHARS] if fits else ""
+    following = arguments.offset + len(told) + len(page)
+    rest = following < len(findings) + len(output)
     tolerated = [f for item in evidence for f in item.tolerated][:TOLERATED_TOLD_MAX] if arguments.offset == 0 else []
     return EvidenceReply(
         summary=f"{len(findings)} findings in {where}.",
@@ -152,7 +147,7 @@ def _page(
         findings=told,
         tolerated=tuple(finding_reply(f) for f in tolerated),
         questions=questions_of(evidence) if arguments.offset == 0 else (),
-        output=output,
+        output=page or None,
         environment=dict(evidence[0].environment) if arguments.gate is not None else {},
         next_offset=following if rest else None,
         next=(

@@ -7,10 +7,10 @@ from ...gates.commands import Command
 from ...gates.evolve import evolve
 from ...gates.lifecycle import decide, live_evaluations
 from ...schemas import refusals
-from ...schemas.events import EvaluationErrored, Event
+from ...schemas.events import EvaluationErrored, Event, LandingIntended
 from ...schemas.records import ChangeRecord, StageState
 from ...schemas.refusals import Refusal, Refused
-from ..store import EvaluationRow, EvaluationState, Purpose
+from ..store import EvaluationRow, EvaluationState, PassedTree, Purpose
 
 if TYPE_CHECKING:
     from ..store.tx import Tx
@@ -36,6 +36,7 @@ def apply(tx: "Tx", record: ChangeRecord | None, command: Command, now: datetime
     if decided:
         tx.save(after, decided)
         _follow_evaluations(tx, record, after, decided, now)
+        _remember_passed_tree(tx, after, decided, now)
     return after
 
 
@@ -55,6 +56,14 @@ def _follow_evaluations(
         tx.enqueue(_row(after, evaluation, now, delays.get(evaluation, now)))
     if before is not None:
         _cancel_dry_runs(tx, after)
+
+
+def _remember_passed_tree(tx: "Tx", record: ChangeRecord, events: tuple[Event, ...], now: datetime) -> None:
+    """What `verify` looks up: a tree that passed everything that landing asks for, under the pinned policy."""
+    for event in events:
+        if isinstance(event, LandingIntended) and record.landing is not None:
+            evaluation = record.landing.evaluation
+            tx.add_passed_tree(PassedTree(event.tree, record.policy.digest, record.id, evaluation, event.new, now))
 
 
 def _row(record: ChangeRecord, evaluation: str, now: datetime, not_before: datetime) -> EvaluationRow:

@@ -1,0 +1,127 @@
+"""The server's own engine: slots for all agents of the repository."""
+
+import logging
+import os
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import anyio
+from anyio.abc import TaskGroup
+
+from ...schemas.refusals import Refused
+from ..services import Services
+from ..signal import wait_for
+from ..store import EvaluationRow, EvaluationState, Purpose
+from .execution import LOST_AFTER_S, execute
+from .landing import execute_landing, finish_landings, retry_blocked
+from .runners import Runners
+
+if TYPE_CHECKING:
+    from ..store.tx import Tx
+
+# Two at least: a long suite of one change must not keep another change's quick gate waiting.
+EVALUATIONS_AT_ONCE = max(2, os.cpu_count() or 1)
+LOOK_AT_LEAST_EVERY_S = 2.0
+WARM_UP_AFTER_S = 0.5
+STORE_DOWN_PAUSE_S = 1.0
+
+log = logging.getLogger(__name__)
+
+
+class EmbeddedEngine:
+    """Runs evaluations in this process's runners."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._runners = Runners()
+        self._running: set[str] = set()
+
+    def is_busy(self) -> bool:
+        """Whether an evaluation is running here."""
+        return bool(self._running)
+
+    async def work(self) -> None:
+        """Run evaluations as they become due, until cancelled."""
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._keep_warm)
+                while True:
+                    ticket = self._services.changed.ticket()
+                    try:
+                        pause_s = await self._look(tasks)
+                    except Refused as exc:
+                        log.warning("the store is unavailable: %s", exc)
+                        pause_s = STORE_DOWN_PAUSE_S
+                    await wait_for(ticket, pause_s)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._runners.aclose()
+
+    async def _keep_warm(self) -> None:
+        await anyio.sleep(WARM_UP_AFTER_S)
+        await self._runners.warm_up()
+
+    async def _look(self, tasks: TaskGroup) -> float:
+        """Start what is due and carry out what was decided; returns how long nothing more can be due."""
+        if self._services.is_draining:
+            return LOOK_AT_LEAST_EVERY_S
+        await finish_landings(self._services)
+        await retry_blocked(self._services)
+        free = EVALUATIONS_AT_ONCE - len(self._running)
+        now = self._services.clock()
+        due = await self._services.read(lambda tx: self._due(tx, free))
+        for row in due:
+            self._running.add(row.id)
+            tasks.start_soon(self._run, row)
+        upcoming = await self._services.read(lambda tx: tx.next_due())
+        if upcoming is None or free <= len(due):
+            return LOOK_AT_LEAST_EVERY_S
+        return min(LOOK_AT_LEAST_EVERY_S, max(0.05, (upcoming - now).total_seconds()))
+
+    def _due(self, tx: "Tx", free: int) -> list[EvaluationRow]:
+        if free <= 0:
+            return []
+        now = self._services.clock()
+        stale = now - timedelta(seconds=LOST_AFTER_S)
+        rows = tx.due_evaluations(now, stale_before=stale, limit=free + len(self._running))
+        return [row for row in rows if row.id not in self._running][:free]
+
+    async def _run(self, row: EvaluationRow) -> None:
+        try:
+            if row.purpose is Purpose.LAND:
+                await execute_landing(self._services, self._runners, row)
+            else:
+                await execute(self._services, self._runners, row)
+        except Refused as exc:
+            # Nothing was settled: its heartbeat ages and it is taken again when the store is back.
+            log.warning("%s could not be settled: %s", row.id, exc)
+        except Exception:  # a defect of ours in one evaluation must not end the others
+            log.exception("evaluation %s failed in our own code", row.id)
+        finally:
+            self._running.discard(row.id)
+            self._services.changed.fire()
+            await self._runners.warm_up()
+
+
+async def adopt_lost(services: Services) -> None:
+    """Queue again what a server that is gone was running; called before the first connection is served."""
+
+    def adopt(tx: "Tx") -> None:
+        for row in tx.evaluations(states=[EvaluationState.RUNNING]):
+            if row.token is not None and not _is_alive(row.token):
+                tx.requeue_evaluation(row.id, row.token, services.clock())
+
+    await services.run(adopt)
+
+
+def _is_alive(token: str) -> bool:
+    owner = token.partition(".")[0]
+    if not owner.isdigit():
+        return False
+    try:
+        os.kill(int(owner), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return int(owner) != os.getpid()

@@ -1,0 +1,240 @@
+"""One evaluation: start under a token, heartbeat, judge, finish by conditional write.
+
+An evaluation may be started more than once (its runner or the server was killed); it is settled at most once, by
+whoever holds the token in its row at that moment. Everybody else's result is dropped (invariant I3).
+"""
+
+import logging
+import os
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import anyio
+
+from ...gates import commands as c
+from ...gates import verdict
+from ...gates.contract import BaseResult, Found, Job, Message, Progress, Started
+from ...gates.findings import errored
+from ...gates.policy import SCOPE_GATE
+from ...schemas.pipeline import GateSpec
+from ...schemas.records import ChangeRecord, Evidence
+from ...schemas.refusals import Refused
+from ..operations.deciding import apply, get_change
+from ..services import Services
+from ..store import EvaluationRow, Purpose, StoredEvidence
+from . import jobs
+from .runners import RunnerLost, Runners
+
+if TYPE_CHECKING:
+    from ..store.tx import Tx
+
+HEARTBEAT_EVERY_S = 2.0
+LOST_AFTER_S = 10.0
+STARTS_MAX = 4
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Judgement:
+    """What a runner has said so far."""
+
+    evidence: dict[str, Evidence] = field(default_factory=dict)
+    baselines: dict[str, str] = field(default_factory=dict)
+    progress: str = ""
+
+    def take(self, message: Message) -> None:
+        """Take note of a message."""
+        match message:
+            case Found(evidence):
+                self.evidence[evidence.gate] = evidence
+            case BaseResult(key, value):
+                self.baselines[key] = value
+            case Started(gate):
+                self.progress = f"gate '{gate}' is running"
+            case Progress(text):
+                self.progress = text
+            case _:
+                pass
+
+
+class Lost(Exception):
+    """The evaluation is somebody else's now, or nobody's: its result does not matter any more."""
+
+
+class Execution:
+    """One start of one evaluation."""
+
+    def __init__(self, services: Services, runners: Runners, row: EvaluationRow) -> None:
+        self.services = services
+        self.row = row
+        # The process id lets a successor see at once that this runner's server is gone.
+        self.token = f"{os.getpid()}.{secrets.token_hex(8)}"
+        self._runners = runners
+        self._judgement = Judgement()
+
+    async def start(self) -> bool:
+        """Take the evaluation; False when somebody else has."""
+        now = self.services.clock()
+        stale = now - timedelta(seconds=LOST_AFTER_S)
+        return await self.services.run(lambda tx: tx.start_evaluation(self.row.id, self.token, now, stale_before=stale))
+
+    async def judge(self, job: Job, subject: jobs.Subject) -> tuple[Evidence, ...]:
+        """The evidence of every gate of the job, in its order: known, or found by a runner.
+
+        Raises `Lost` when the evaluation was cancelled or taken over, `RunnerLost` when its runner ended early.
+        """
+        known = await self.services.read(lambda tx: jobs.find_known(tx, job, subject))
+        missing = [gate for gate in job.gates if gate.name not in known]
+        if missing:
+            await self._run(
+                await self.services.read(lambda tx: jobs.with_knowledge(tx, _narrowed(job, missing), self._record(tx)))
+            )
+        found = {**self._judgement.evidence, **known}
+        absent = "The runner said nothing about this gate."
+        return tuple(found.get(gate.name) or errored(gate, "things", absent) for gate in job.gates)
+
+    def keep(self, tx: "Tx", job: Job, subject: jobs.Subject, evidence: Sequence[Evidence]) -> None:
+        """Store the evidence, and what of it may be served again. Within the settling transaction."""
+        by_name = {gate.name: gate for gate in job.gates}
+        for item in evidence:
+            tx.add_evidence(self._stored(job, subject, by_name[item.gate], item))
+        self.keep_knowledge(tx, job, subject, evidence)
+
+    def keep_knowledge(self, tx: "Tx", job: Job, subject: jobs.Subject, evidence: Iterable[Evidence]) -> None:
+        """Keep base results and passes for later."""
+        from ..store.tx import evidence_adapter
+
+        by_name = {gate.name: gate for gate in job.gates}
+        now = self.services.clock()
+        for key, value in self._judgement.baselines.items():
+            tx.cache_put(jobs.baseline_key(job.base, key), value, now)
+        for item in evidence:
+            if jobs.may_be_kept(item) and not item.cached:
+                text = evidence_adapter().dump_json(item).decode()
+                tx.cache_put(jobs.verdict_key(job, by_name[item.gate], subject), text, now)
+
+    def finish(self, tx: "Tx") -> None:
+        """Settle the evaluation's row; raises `Lost`, which rolls everything back, when it is not ours any more."""
+        if not tx.finish_evaluation(self.row.id, self.token, self.services.clock()):
+            raise Lost
+
+    async def give_back(self) -> None:
+        """Have it run again, by anybody, soon."""
+        later = self.services.clock() + timedelta(seconds=min(self.row.tries, STARTS_MAX))
+        await self.services.run(lambda tx: tx.requeue_evaluation(self.row.id, self.token, later))
+
+    def _record(self, tx: "Tx") -> ChangeRecord:
+        return get_change(tx, self.row.change)
+
+    async def _run(self, job: Job) -> None:
+        is_lost = False
+        async with anyio.create_task_group() as tasks:
+
+            async def beat() -> None:
+                nonlocal is_lost
+                while True:
+                    if not await self._is_ours():
+                        is_lost = True
+                        tasks.cancel_scope.cancel()
+                    await anyio.sleep(HEARTBEAT_EVERY_S)
+
+            async def watch() -> None:
+                # A cancelled evaluation is ended at once, not at the next heartbeat.
+                nonlocal is_lost
+                while True:
+                    ticket = self.services.changed.ticket()
+                    row = await self.services.read(lambda tx: tx.find_evaluation(self.row.id))
+                    if row is None or row.token != self.token or row.state != "running":
+                        is_lost = True
+                        tasks.cancel_scope.cancel()
+                    await ticket.wait()
+
+            tasks.start_soon(beat)
+            tasks.start_soon(watch)
+            try:
+                await self._runners.judge(job, self._judgement.take)
+            finally:
+                tasks.cancel_scope.cancel()
+        if is_lost:
+            raise Lost
+
+    async def _is_ours(self) -> bool:
+        now, progress = self.services.clock(), self._judgement.progress
+        return await self.services.run(lambda tx: tx.heartbeat(self.row.id, self.token, now, progress), is_news=False)
+
+    def _stored(self, job: Job, subject: jobs.Subject, gate: GateSpec, evidence: Evidence) -> StoredEvidence:
+        return StoredEvidence(
+            evaluation=self.row.id,
+            change=self.row.change,
+            stage=self.row.stage,
+            attempt=self.row.attempt,
+            commit=subject.commit,
+            tree=subject.tree,
+            policy_digest=job.policy.digest,
+            gate_digest=jobs.gate_digest(gate),
+            evidence=evidence,
+        )
+
+
+async def execute(services: Services, runners: Runners, row: EvaluationRow) -> None:
+    """Run a stage's evaluation, a dry run or a warming up to its end, or give it back when its runner was lost."""
+    execution = Execution(services, runners, row)
+    if not await execution.start():
+        return
+    try:
+        record = await services.read(lambda tx: get_change(tx, row.change))
+        subject = await services.act(lambda: jobs.subject_of(services, record, row))
+        policy = await services.act(lambda: services.policies.at(record.policy.commit))
+        gates = jobs.gates_of(policy, record, row)
+        job = await services.act(lambda: jobs.make_job(services, record, row, subject, gates))
+        evidence = await execution.judge(job, subject)
+        await services.run(lambda tx: _settle(tx, execution, job, subject, evidence))
+    except Lost:
+        log.info("the result of %s is not wanted any more", row.id)
+    except RunnerLost as exc:
+        await _after_loss(services, execution, str(exc))
+    except Refused as exc:
+        log.warning("%s could not be judged: %s", row.id, exc)
+        await _after_loss(services, execution, str(exc.refusal.message))
+
+
+def _settle(tx: "Tx", execution: Execution, job: Job, subject: jobs.Subject, evidence: tuple[Evidence, ...]) -> None:
+    row, now = execution.row, execution.services.clock()
+    execution.finish(tx)
+    if row.purpose is Purpose.WARM:
+        execution.keep_knowledge(tx, job, subject, evidence)
+        return
+    execution.keep(tx, job, subject, evidence)
+    if row.purpose is Purpose.ATTEMPT:
+        outcomes = verdict.outcomes_of(evidence)
+        command = c.Settle(row.stage, row.id, outcomes, verdict.fingerprints_of(evidence))
+        apply(tx, get_change(tx, row.change), command, now)
+
+
+async def _after_loss(services: Services, execution: Execution, because: str) -> None:
+    """Start again, within a bound; beyond it the gates are told to be broken, which is errored and never a pass."""
+    row = execution.row
+    if row.tries + 1 < STARTS_MAX:
+        await execution.give_back()
+        return
+    log.error("%s was lost %s times: %s", row.id, STARTS_MAX, because)
+
+    def settle(tx: "Tx") -> None:
+        execution.finish(tx)
+        if row.purpose is Purpose.ATTEMPT:
+            apply(tx, get_change(tx, row.change), c.Settle(row.stage, row.id, ()), services.clock())
+
+    try:
+        await services.run(settle)
+    except Lost:
+        log.info("%s went on elsewhere", row.id)
+
+
+def _narrowed(job: Job, gates: Sequence[GateSpec]) -> Job:
+    from dataclasses import replace
+
+    return replace(job, gates=tuple(gate for gate in gates if gate.kind != SCOPE_GATE.kind))

@@ -1,0 +1,152 @@
+"""From a record to the job that a runner judges, and what of it is known already.
+
+A passed verdict belongs to one tree, one base, one policy and one gate; asked again, it is served from the cache and
+says so. Only the server writes the cache. Failures are not kept: a flake must not outlive the person's retry.
+"""
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from ... import __version__
+from ...gates.contract import Job
+from ...gates.policy import SCOPE_GATE, Policy, land_gates_of
+from ...schemas.ids import LAND
+from ...schemas.pipeline import GateSpec
+from ...schemas.records import ChangeRecord, Evidence, Outcome
+from ..operations import bases
+from ..operations.briefs import filled_options, writes_of
+from ..services import Services
+from ..store import EvaluationRow, Purpose
+
+if TYPE_CHECKING:
+    from ..store.tx import Tx
+
+ALLOWED = "allowed"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is judged: `commit` against `base`; only what differs from `scope_base` may be blamed on it."""
+
+    commit: str
+    tree: str
+    base: str
+    scope_base: str
+
+
+def subject_of(services: Services, record: ChangeRecord, row: EvaluationRow) -> Subject:
+    """The subject of an evaluation of a stage or a dry run. Blocking: git may be asked."""
+    if row.purpose is Purpose.ATTEMPT:
+        attempt = record.stage(row.stage).attempts[(row.attempt or 0) - 1]
+        return Subject(attempt.commit, attempt.tree, record.base, attempt.base)
+    assert row.commit is not None
+    assert row.scope_base is not None
+    return Subject(row.commit, row.tree or services.artifacts.tree_of(row.commit), record.base, row.scope_base)
+
+
+def gates_of(policy: Policy, record: ChangeRecord, row: EvaluationRow) -> tuple[GateSpec, ...]:
+    """The gates to run, `scope` first where it is asked for, with the change's names filled in."""
+    if row.purpose is Purpose.LAND:
+        return tuple(filled_options(gate, record, LAND) for gate in land_gates_of(policy.pipeline))
+    if row.purpose is Purpose.WARM:
+        return tuple(gate for gate in land_gates_of(policy.pipeline) if gate.kind != SCOPE_GATE.kind)
+    declared = (SCOPE_GATE, *policy.pipeline.stages[row.stage].gates)
+    wanted = [gate for gate in declared if not row.gates or gate.name in row.gates]
+    return tuple(filled_options(gate, record, row.stage) for gate in wanted)
+
+
+def make_job(
+    services: Services, record: ChangeRecord, row: EvaluationRow, subject: Subject, gates: Sequence[GateSpec]
+) -> Job:
+    """The job, without what is known about the base or has been allowed. Blocking."""
+    policy = services.policies.at(record.policy.commit)
+    is_stage = row.purpose in {Purpose.ATTEMPT, Purpose.DRY}
+    conflicts = bases.stage_base(services, record, row.stage).conflicts if is_stage else ()
+    return Job(
+        evaluation=row.id,
+        change=record.id,
+        stage=row.stage,
+        commit=subject.commit,
+        base=subject.base,
+        scope_base=subject.scope_base,
+        policy=policy,
+        gates=tuple(gates),
+        writes=writes_of(record, policy, row.stage) if is_stage else ("**",),
+        store=services.artifacts.path,
+        shared=services.repository.common_dir,
+        cache=services.cache,
+        slots=os.cpu_count() or 1,
+        conflicts=conflicts,
+    )
+
+
+def with_knowledge(tx: "Tx", job: Job, record: ChangeRecord) -> Job:
+    """The job with what is known about its base, and what people have allowed in this change already."""
+    prefix = baseline_key(job.base, "")
+    known = {key.removeprefix(prefix): value for key, value in tx.cache_find(prefix).items()}
+    return replace(job, baselines=known, allowed=tuple(sorted(_allowed(tx, record))))
+
+
+def baseline_key(base: str, key: str) -> str:
+    """Where a base result is kept: by the base commit first, so that all of one base are found at once."""
+    return f"baseline:{base}:{key}"
+
+
+def find_known(tx: "Tx", job: Job, subject: Subject) -> dict[str, Evidence]:
+    """The gates of the job that are known to pass, by name."""
+    from ..store.tx import evidence_adapter
+
+    found = {}
+    for gate in job.gates:
+        text = tx.cache_get(verdict_key(job, gate, subject))
+        if text is not None:
+            found[gate.name] = replace(evidence_adapter().validate_json(text), cached=True, gate=gate.name)
+    return found
+
+
+def may_be_kept(evidence: Evidence) -> bool:
+    """Whether evidence may be served again: a pass that no person had a part in."""
+    return evidence.outcome is Outcome.PASSED and not any(f.severity == ALLOWED for f in evidence.tolerated)
+
+
+def verdict_key(job: Job, gate: GateSpec, subject: Subject) -> str:
+    """Equal exactly when the gate would be run on the same bytes under the same rules in the same surroundings."""
+    inputs: dict[str, object] = {
+        "tree": subject.tree,
+        "base": subject.base,
+        "policy": job.policy.digest,
+        "gate": gate_digest(gate),
+        "surroundings": _surroundings(),
+    }
+    if gate.kind == SCOPE_GATE.kind:
+        # The history of the range counts for it, and what the stage may write.
+        inputs |= {"commit": subject.commit, "from": subject.scope_base, "writes": job.writes, "at": job.conflicts}
+    return f"verdict:{_digest(inputs)}"
+
+
+def gate_digest(gate: GateSpec) -> str:
+    """What identifies a gate as it was run: its kind and every option."""
+    return _digest({"kind": gate.kind, "options": gate.options})
+
+
+def _surroundings() -> Mapping[str, str]:
+    return {"gatewright": __version__, "python": sys.version, "path": os.environ.get("PATH", "")}
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _allowed(tx: "Tx", record: ChangeRecord) -> Iterable[str]:
+    """The fingerprints of what people have allowed in this change: the same thing is not asked twice."""
+    for stage in record.stages:
+        for attempt in stage.attempts:
+            if attempt.allowed:
+                for stored in tx.evidence_of(attempt.evaluation):
+                    if stored.evidence.gate in attempt.allowed:
+                        yield from (finding.fingerprint for finding in stored.evidence.findings)

@@ -1,0 +1,227 @@
+"""Landing: merge with the target's tip, judge the merged tree, move the target by compare-and-swap, recover.
+
+The intent is durable before the target moves. From then on only the ref tells what happened: it stands at the new
+commit (or beyond it), and the landing is confirmed; or it stands elsewhere, and the intent is given up and tried again.
+"""
+
+import logging
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from ...gates import commands as c
+from ...gates import verdict
+from ...gates.objects import BadArtifact
+from ...gates.policy import plan_of
+from ...gates.problems import RepositoryProblem
+from ...gates.writing import Merge
+from ...schemas.records import ChangeRecord, ChangeState, Evidence, LandingStep, Outcome, PolicyPin
+from ...schemas.refusals import Refused
+from ..operations.deciding import apply, get_change
+from ..services import Services
+from ..store import EvaluationRow
+from . import jobs
+from .execution import Execution, Lost
+from .runners import RunnerLost, Runners
+
+if TYPE_CHECKING:
+    from ..store.tx import Tx
+
+LANDINGS_AT_ONCE_MAX = 50
+
+log = logging.getLogger(__name__)
+
+
+async def execute_landing(services: Services, runners: Runners, row: EvaluationRow) -> None:
+    """Prepare one landing and decide it; the target is moved afterwards by `finish_landings`."""
+    execution = Execution(services, runners, row)
+    if not await execution.start():
+        return
+    try:
+        record = await services.read(lambda tx: get_change(tx, row.change))
+        await _prepare(services, execution, record)
+    except Lost:
+        log.info("the landing %s is not wanted any more", row.id)
+    except RunnerLost:
+        await execution.give_back()
+    except (Refused, RepositoryProblem, BadArtifact) as exc:
+        problem = exc.refusal.message if isinstance(exc, Refused) else str(exc)
+        await _settle(services, execution, c.BlockLanding(row.id, problem))
+
+
+async def finish_landings(services: Services) -> None:
+    """Carry out every durable intent, also one that a killed server left; safe to repeat at any time."""
+    for record in await services.read(lambda tx: tx.changes([ChangeState.LANDING], limit=LANDINGS_AT_ONCE_MAX)):
+        await _finish(services, record)
+
+
+async def retry_blocked(services: Services) -> None:
+    """Start again every landing whose obstacle is gone."""
+    for record in await services.read(lambda tx: tx.changes([ChangeState.ACTIVE], limit=LANDINGS_AT_ONCE_MAX)):
+        if record.landing is not None and record.landing.step is LandingStep.BLOCKED:
+            await _retry_when_free(services, record)
+
+
+def remove_workspaces(services: Services, record: ChangeRecord) -> None:
+    """Take away the workspaces of a change that is over; what was not handed in is kept under refs first. Blocking."""
+    from ...gates.problems import WorkspaceProblem
+    from ...gates.workspaces import SAVED_REFS
+
+    for workspace in services.workspaces.list():
+        if workspace.change != record.id:
+            continue
+        ref = f"{SAVED_REFS}{workspace.change}-{workspace.stage}-{workspace.fence}"
+        try:
+            services.workspaces.save_unsaved(workspace.path, ref, when=services.clock())
+            services.workspaces.remove(workspace.change, workspace.stage, workspace.fence)
+        except WorkspaceProblem as exc:
+            log.warning("workspace %s stays: %s", workspace.path, exc)
+
+
+async def _finish(services: Services, record: ChangeRecord) -> None:
+    command = await services.act(lambda: _move(services, record))
+    await services.run(lambda tx: apply(tx, get_change(tx, record.id), command, services.clock()))
+    if isinstance(command, c.ConfirmLanding):
+        await services.act(lambda: remove_workspaces(services, record))
+
+
+async def _retry_when_free(services: Services, record: ChangeRecord) -> None:
+    if await services.act(lambda: _obstacle_now(services, record)) is None:
+        command = c.RetryLanding("server")
+        await services.run(lambda tx: apply(tx, get_change(tx, record.id), command, services.clock()))
+
+
+async def _prepare(services: Services, execution: Execution, record: ChangeRecord) -> None:
+    tip = await services.act(services.policies.tip)
+    policy = await services.act(lambda: services.policies.at(tip))
+    if policy.digest != record.policy.digest:
+        because = f"'{record.target}' has another policy than this change was judged by"
+        repin = c.Repin(PolicyPin(policy.commit, policy.digest), plan_of(policy.pipeline), because)
+        await _settle(services, execution, repin)
+        return
+    merge = await services.act(lambda: merge_with_target(services, record, tip, policy.pipeline.land.strategy))
+    if merge.conflicts:
+        command = c.SettleLanding(execution.row.id, tip, merge.commit, merge.tree, (), conflicts=merge.conflicts)
+        await _settle(services, execution, command)
+        return
+    obstacle = await services.act(lambda: _obstacle(services, record, tip, merge.commit))
+    if obstacle is not None:
+        await _settle(services, execution, c.BlockLanding(execution.row.id, obstacle))
+        return
+    subject = jobs.Subject(merge.commit, merge.tree, tip, tip)
+    gates = jobs.gates_of(policy, record, execution.row)
+    job = await services.act(lambda: jobs.make_job(services, record, execution.row, subject, gates))
+    evidence = await execution.judge(job, subject)
+    command = c.SettleLanding(
+        evaluation=execution.row.id,
+        old=tip,
+        new=merge.commit,
+        tree=merge.tree,
+        gates=verdict.outcomes_of(evidence),
+        paths=_failing_paths(evidence),
+        because="; ".join(item.summary for item in evidence if item.outcome is not Outcome.PASSED),
+    )
+
+    def settle(tx: "Tx") -> None:
+        execution.finish(tx)
+        execution.keep(tx, job, subject, evidence)
+        apply(tx, get_change(tx, record.id), command, services.clock())
+
+    await services.run(settle)
+
+
+async def _settle(services: Services, execution: Execution, command: c.Command) -> None:
+    def settle(tx: "Tx") -> None:
+        execution.finish(tx)
+        apply(tx, get_change(tx, execution.row.change), command, services.clock())
+
+    await services.run(settle)
+
+
+def merge_with_target(services: Services, record: ChangeRecord, tip: str, strategy: str) -> Merge:
+    """The commit that would land: its tree is the merge of the target's tip with what landing needs. Blocking."""
+    artifacts = [record.stage(need).artifact for need in record.plan.land_needs]
+    commits = [artifact.commit for artifact in artifacts if artifact is not None]
+    assert len(commits) == len(artifacts), "landing starts when all that it needs has passed"
+    message = _message(record)
+    when = max((a.submitted_at for a in artifacts if a is not None), default=record.created_at)
+    merged: Merge | None = None
+    ours = tip
+    for commit in commits:
+        merged = _merge_one(services, ours, commit, message, when)
+        if merged.conflicts:
+            return merged
+        ours = merged.commit
+    assert merged is not None, "a plan lands at least one stage"
+    if strategy == "squash":
+        return Merge(
+            services.artifacts.commit_tree(merged.tree, [tip], message=message, when=when), merged.tree, (), ""
+        )
+    return merged
+
+
+def _merge_one(services: Services, ours: str, commit: str, message: str, when: datetime) -> Merge:
+    if services.artifacts.is_ancestor(ours, commit):
+        # Nothing to merge: the tree is the artifact's own, and the commit says what landed.
+        tree = services.artifacts.tree_of(commit)
+        return Merge(services.artifacts.commit_tree(tree, [ours, commit], message=message, when=when), tree, (), "")
+    return services.artifacts.merge(ours, commit, message=message, when=when)
+
+
+def _message(record: ChangeRecord) -> str:
+    return f"Land {record.id}: {record.title}\n\n{record.intent.strip()}\n\nGatewright-Change: {record.id}\n"
+
+
+def _failing_paths(evidence: tuple[Evidence, ...]) -> tuple[str, ...]:
+    failed = (item for item in evidence if item.outcome is Outcome.FAILED)
+    return tuple(sorted({f.path for item in failed for f in item.findings if f.path is not None}))
+
+
+def _obstacle(services: Services, record: ChangeRecord, old: str, new: str) -> str | None:
+    services.artifacts.publish(new, _landing_ref(record))
+    found = services.repository.obstacles(record.target, old, new)
+    if not found:
+        return None
+    first = found[0]
+    files = f": {', '.join(first.paths[:5])}" if first.paths else ""
+    return f"{first.worktree} has '{record.target}' checked out and {first.reason}{files}"
+
+
+def _obstacle_now(services: Services, record: ChangeRecord) -> str | None:
+    """Whether the way is free, asked again. A landing without a merge to ask about was blocked by its policy."""
+    try:
+        tip = services.policies.tip()
+        policy = services.policies.at(tip)
+        merge = merge_with_target(services, record, tip, policy.pipeline.land.strategy)
+        return None if merge.conflicts else _obstacle(services, record, tip, merge.commit)
+    except Refused as exc:
+        return exc.refusal.message
+    except (RepositoryProblem, BadArtifact) as exc:
+        return str(exc)
+
+
+def _move(services: Services, record: ChangeRecord) -> c.ConfirmLanding | c.LoseLanding:
+    """Move the target, or find that it was moved; returns what to decide. Idempotent. Blocking."""
+    found = record.landing
+    assert found is not None
+    assert found.old is not None
+    assert found.new is not None
+    services.artifacts.publish(found.new, _landing_ref(record))
+    moved = services.repository.move_target(
+        record.target, found.old, found.new, message=f"gatewright: land {record.id}: {record.title}"
+    )
+    tip = services.repository.branch_tip(record.target)
+    if not moved and (tip is None or not _contains(services, tip, found.new)):
+        return c.LoseLanding(found.number, f"'{record.target}' had moved to {tip}")
+    for obstacle in services.repository.bring_along(record.target, found.old, found.new):
+        # The landing stands; a person brings this checkout along by hand.
+        log.warning("%s stays behind: %s", obstacle.worktree, obstacle.reason)
+    return c.ConfirmLanding(found.number)
+
+
+def _contains(services: Services, tip: str, commit: str) -> bool:
+    services.artifacts.fetch_base(tip)
+    return services.artifacts.is_ancestor(commit, tip)
+
+
+def _landing_ref(record: ChangeRecord) -> str:
+    return f"refs/gatewright/landing/{record.id}"

@@ -1,0 +1,344 @@
+"""The eleven MCP tools: parse, call the operation, describe. No rules live here.
+
+Arguments are parsed by strict models, so an unknown or wrongly typed one is refused in our own shape. Every reply
+goes out as structured content and as text, because some clients show the model only the one and some only the other.
+Source: docs/tools.md
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import mcp_types as types
+from pydantic import ValidationError
+
+from ..schemas import arguments as a
+from ..schemas import refusals
+from ..schemas import replies as r
+from ..schemas.prose import text_of, text_of_refusal
+from ..schemas.refusals import Refusal, Refused
+from .operations import artifacts, changes, looking, stages, submissions, waiting
+from .operations.repeating import Request
+from .services import Services
+
+CALL_STAMP = "gatewright/call"
+WAIT_S_DEFAULT = 45
+# How long these clients are known to let a call take; opencode's clock is reset by our progress.
+WAIT_S_BY_CLIENT: Mapping[str, int] = {
+    "claude-code": 240,
+    "codex-mcp-client": 240,
+    "gemini-cli-mcp-client": 240,
+    "opencode": 240,
+    "qwen-cli-mcp-client": 240,
+}
+
+log = logging.getLogger(__name__)
+
+Report = Callable[[str], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One tools/call: who calls, what, under which key, and how it is told that work goes on."""
+
+    services: Services
+    request: Request
+    wait_s: float
+    report: Report
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """One tool as agents see it."""
+
+    title: str
+    description: str
+    reply: type[r.Reply]
+    run: Callable[[Call, Any], Awaitable[r.Reply]]  # Any: each takes the arguments model of its own name
+    is_read_only: bool = False
+    is_destructive: bool = False
+
+
+async def _start_change(call: Call, arguments: a.StartChange) -> r.Reply:
+    return await changes.start_change(call.services, call.request, arguments)
+
+
+async def _claim_stage(call: Call, arguments: a.ClaimStage) -> r.Reply:
+    # Nothing open is an answer; an agent waits for work only when it says so.
+    wait_s = 0 if arguments.wait_s is None else arguments.wait_s
+    return await stages.claim_stage(call.services, call.request, arguments, wait_s=wait_s)
+
+
+async def _renew_lease(call: Call, arguments: a.RenewLease) -> r.Reply:
+    return await stages.renew_lease(call.services, call.services.leases.check(arguments.lease))
+
+
+async def _check_gates(call: Call, arguments: a.CheckGates) -> r.Reply:
+    lease = call.services.leases.check(arguments.lease)
+    evaluation = await submissions.check_gates(call.services, lease, arguments)
+    return await waiting.wait_for_verdict(call.services, evaluation, wait_s=call.wait_s, report=call.report)
+
+
+async def _submit_artifact(call: Call, arguments: a.SubmitArtifact) -> r.Reply:
+    lease = call.services.leases.check(arguments.lease)
+    evaluation = await submissions.submit_artifact(call.services, call.request, lease, arguments)
+    return await waiting.wait_for_verdict(call.services, evaluation, wait_s=call.wait_s, report=call.report)
+
+
+async def _wait_for_update(call: Call, arguments: a.WaitForUpdate) -> r.Reply:
+    if arguments.evaluation is not None:
+        return await waiting.wait_for_verdict(
+            call.services, arguments.evaluation, wait_s=call.wait_s, report=call.report
+        )
+    return await waiting.wait_for_update(call.services, arguments, wait_s=call.wait_s, report=call.report)
+
+
+async def _read_artifact(call: Call, arguments: a.ReadArtifact) -> r.Reply:
+    return await artifacts.read_artifact(call.services, arguments)
+
+
+async def _review_artifact(call: Call, arguments: a.ReviewArtifact) -> r.Reply:
+    call.services.leases.check(arguments.lease)
+    raise Refused(
+        refusals.not_allowed(
+            "There are no review leases in this version; a stage's lease does not let its holder review.",
+            "Reviews come with a later version. Until then a person reviews, and answers with `gatewright answer`.",
+        )
+    )
+
+
+async def _release_stage(call: Call, arguments: a.ReleaseStage) -> r.Reply:
+    lease = call.services.leases.check(arguments.lease)
+    return await stages.release_stage(call.services, call.request, lease, arguments)
+
+
+async def _get_status(call: Call, arguments: a.GetStatus) -> r.Reply:
+    return await looking.get_status(call.services, arguments)
+
+
+async def _get_evidence(call: Call, arguments: a.GetEvidence) -> r.Reply:
+    return await artifacts.get_evidence(call.services, arguments)
+
+
+TOOLS: Mapping[str, Tool] = {
+    "start_change": Tool(
+        "Start a change",
+        "Begin a change in this repository: one intent that goes through the pipeline's stages until it lands on the "
+        "target branch. Then claim_stage.",
+        r.StartedReply,
+        _start_change,
+    ),
+    "claim_stage": Tool(
+        "Claim a stage",
+        "Take a stage to work on (the named one, or the best open) and get the brief: goal, workspace folder, gates, "
+        "what earlier attempts found. You hold it until you submit or release, or stop calling for a while. "
+        "Work in the workspace, then submit_artifact.",
+        r.Brief,
+        _claim_stage,
+    ),
+    "renew_lease": Tool(
+        "Renew a lease",
+        "Say that you are still working on your stage. Every other call with the lease says so too.",
+        r.RenewedReply,
+        _renew_lease,
+    ),
+    "check_gates": Tool(
+        "Check without submitting",
+        "Run the stage's gates on what is in your workspace now. Costs no attempt and hands nothing in.",
+        r.Verdict,
+        _check_gates,
+    ),
+    "submit_artifact": Tool(
+        "Submit your work",
+        "Hand in your stage's work: the server commits your workspace, runs the gates on exactly that commit and "
+        "answers with the verdict, with file and line for what failed. Passed work goes on to the next stage. "
+        "Without a file system give `files`. If it is still running, wait_for_update.",
+        r.Verdict,
+        _submit_artifact,
+    ),
+    "wait_for_update": Tool(
+        "Wait for news",
+        "Wait for the verdict of an evaluation, or until something happens or becomes claimable, in a change or "
+        "anywhere.",
+        r.Verdict,
+        _wait_for_update,
+        is_read_only=True,
+    ),
+    "read_artifact": Tool(
+        "Read handed-over work",
+        "Read what a stage handed over: the list of files with the diff, or one file. For agents that cannot see the "
+        "repository.",
+        r.ArtifactReply,
+        _read_artifact,
+        is_read_only=True,
+    ),
+    "review_artifact": Tool(
+        "Review another's work",
+        "Hand in your findings about the commit that your review lease names. Not your own work; the verdict follows "
+        "from the findings. Not in this version.",
+        r.ReleasedReply,
+        _review_artifact,
+    ),
+    "release_stage": Tool(
+        "Release a stage",
+        "Let go honourably: done_for_now, withdraw (take a submission back), cannot, spec_conflict (an earlier stage "
+        "is wrong: name it), needs_decision (a person must decide). Better than submitting what you know is wrong.",
+        r.ReleasedReply,
+        _release_stage,
+    ),
+    "get_status": Tool(
+        "Where everything stands",
+        "See every change and stage: who holds what, why something cannot move, and what would unlock it.",
+        r.Status,
+        _get_status,
+        is_read_only=True,
+    ),
+    "get_evidence": Tool(
+        "What the gates found",
+        "See all findings of an attempt, and with `gate` that gate's output. A page at a time.",
+        r.EvidenceReply,
+        _get_evidence,
+        is_read_only=True,
+    ),
+}
+
+
+@cache
+def tool_list() -> tuple[types.Tool, ...]:
+    """The tools as `tools/list` answers."""
+    return tuple(_described(name, tool) for name, tool in TOOLS.items())
+
+
+async def call_tool(
+    services: Services,
+    principal: str,
+    name: str,
+    given: Mapping[str, object],
+    *,
+    client: str,
+    stamp: str | None,
+    report: Report,
+) -> types.CallToolResult:
+    """Run one tool and answer; a refusal is a result with `isError`, a defect of ours is logged and says so."""
+    try:
+        return _answered(await _run(services, principal, name, given, client=client, stamp=stamp, report=report))
+    except Refused as exc:
+        return refused(exc.refusal)
+    except Exception:
+        log.exception("%s failed in our own code", name)
+        raise
+
+
+async def _run(
+    services: Services,
+    principal: str,
+    name: str,
+    given: Mapping[str, object],
+    *,
+    client: str,
+    stamp: str | None,
+    report: Report,
+) -> r.Reply:
+    tool, model = TOOLS.get(name), a.TOOLS.get(name)
+    if tool is None or model is None:
+        raise Refused(refusals.bad_argument(f"there is no tool '{name[:60]}'; the tools are {', '.join(TOOLS)}"))
+    try:
+        parsed = model.model_validate(dict(given))
+    except ValidationError as exc:
+        raise Refused(refusals.bad_argument(_problem(exc), tool=name)) from None
+    wanted = getattr(parsed, "wait_s", None)
+    key = getattr(parsed, "key", None)
+    # An agent's key outlives its connection's; the bridge's stamp only guards a call that the bridge sends again.
+    whole_key = f"key:{key}" if key is not None else (f"call:{stamp}" if stamp is not None else None)
+    request = Request(principal, name, parsed.model_dump(mode="json"), whole_key)
+    wait_s = _wait_s(client) if wanted is None else wanted
+    return await tool.run(Call(services, request, wait_s, report), parsed)
+
+
+def refused(refusal: Refusal) -> types.CallToolResult:
+    """A refusal on the wire."""
+    content = r.RefusalReply(code=refusal.code, message=refusal.message, next=refusal.next)
+    return types.CallToolResult(
+        content=[types.TextContent(type="text", text=text_of_refusal(refusal))],
+        structured_content=content.model_dump(mode="json"),
+        is_error=True,
+    )
+
+
+def _answered(reply: r.Reply) -> types.CallToolResult:
+    return types.CallToolResult(
+        content=[types.TextContent(type="text", text=text_of(reply))], structured_content=reply.model_dump(mode="json")
+    )
+
+
+def _wait_s(client: str) -> int:
+    return next((s for name, s in WAIT_S_BY_CLIENT.items() if client.startswith(name)), WAIT_S_DEFAULT)
+
+
+def _problem(error: ValidationError) -> str:
+    """The first problem in a few words, with the name of the argument."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(part) for part in first["loc"]) or "arguments"
+    match first["type"]:
+        case "extra_forbidden":
+            return f"there is no argument `{where[:80]}`"
+        case "missing":
+            return f"`{where}` is missing"
+        case _:
+            return f"`{where[:80]}`: {first['msg'][:200]}"
+
+
+def _described(name: str, tool: Tool) -> types.Tool:
+    return types.Tool(
+        name=name,
+        title=tool.title,
+        description=tool.description,
+        input_schema=_compact(a.TOOLS[name].model_json_schema()),
+        output_schema=_output_schema(name, tool),
+        annotations=types.ToolAnnotations(
+            title=tool.title,
+            read_only_hint=tool.is_read_only,
+            destructive_hint=tool.is_destructive,
+            idempotent_hint=tool.is_read_only,
+            open_world_hint=False,
+        ),
+    )
+
+
+def _output_schema(name: str, tool: Tool) -> dict[str, Any]:  # JSON
+    if name != "wait_for_update":
+        schema: dict[str, Any] = _untitled(tool.reply.model_json_schema())
+        return schema
+    # A verdict or an update, depending on what was waited for.
+    verdict: dict[str, Any] = _untitled(r.Verdict.model_json_schema())
+    update: dict[str, Any] = _untitled(r.Update.model_json_schema())
+    definitions = {**verdict.pop("$defs", {}), **update.pop("$defs", {})}
+    return {"type": "object", "anyOf": [verdict, update], "$defs": definitions}
+
+
+def _compact(schema: Any) -> Any:  # noqa: ANN401 - JSON in, JSON out
+    """An input schema without what agents do not need: titles, nulls for what may be left out, defaults of null."""
+    match _untitled(schema):
+        case {"anyOf": [other, {"type": "null"}], **rest}:
+            return _compact({**other, **{key: part for key, part in rest.items() if key != "default"}})
+        case dict(untitled):
+            return {key: _compact(part) for key, part in untitled.items()}
+        case list(parts):
+            return [_compact(part) for part in parts]
+        case other:
+            return other
+
+
+def _untitled(schema: Any) -> Any:  # noqa: ANN401 - JSON in, JSON out
+    """Without the titles that pydantic makes from names; a property called `title` is none."""
+    match schema:
+        case dict():
+            return {
+                key: _untitled(part) for key, part in schema.items() if not (key == "title" and isinstance(part, str))
+            }
+        case list():
+            return [_untitled(part) for part in schema]
+        case _:
+            return schema
