@@ -41,7 +41,16 @@ def bridge_options(arguments: list[str], *, is_terminal: bool) -> tuple[str | No
     return repository, in_process
 
 
+def _end_on_signals() -> None:
+    """End quietly when the client is gone before the bridge is there to hear of it."""
+    import _signal  # type: ignore[import-not-found]  # `signal` costs 4 ms of each start
+
+    for number in (_signal.SIGTERM, _signal.SIGINT, _signal.SIGHUP):
+        _signal.signal(number, lambda *_: os._exit(0))
+
+
 def _serve_client(repository: str | None, in_process: bool) -> int:  # noqa: FBT001  (unpacked from the options)
+    _end_on_signals()
     if in_process:
         from .server.in_process import main as serve_in_process
 

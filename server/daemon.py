@@ -19,7 +19,7 @@ from anyio.abc import SocketAttribute, SocketListener, SocketStream, TaskGroup
 from mcp.server.lowlevel import Server
 
 from .lines import LineSplitter, Oversized, message_line, parse_message
-from .reach import GREETING_VERSION
+from .reach import GREETING_VERSION, older
 from .rendezvous import SOCKET_LINK, peer_uid, state_folder
 from .transport import READ_BYTES, serve_connection
 
@@ -64,7 +64,7 @@ class Daemon:
         self._version = version
         self._connections = 0
         self._is_draining = False
-        self._is_published = False
+        self._inode: int | None = None
         self._left = anyio.Event()
 
     async def serve(self, *, idle_s: float, on_ready: Callable[[], None]) -> None:
@@ -136,7 +136,7 @@ class Daemon:
         # A copied repository carries the link to the original's socket with it.
         if greeting.get("common_dir") != str(self._common_dir):
             return False, {**mine, "ok": False, "elsewhere": True}
-        if greeting.get("drain") is True:
+        if greeting.get("drain") is True and older(self._version, str(greeting.get("version"))):
             await self._drain()
             return False, {**mine, "ok": True}
         if self._is_draining:
@@ -178,20 +178,18 @@ class Daemon:
         fresh.unlink(missing_ok=True)
         fresh.symlink_to(self._socket_path)
         fresh.replace(self._link)
-        self._is_published = True
+        self._inode = self._socket_path.stat().st_ino
 
     def _withdraw(self) -> None:
-        """Take link and socket away, once: afterwards both names may belong to a newer server.
+        """Take link and socket away, once and only ours: both names may belong to a newer server by now.
 
         Before the listener is closed, never after: as long as it listens nobody else starts and takes the names.
         """
-        if not self._is_published:
-            return
-        self._is_published = False
-        with suppress(OSError):
-            if self._link.readlink() == self._socket_path:
-                self._link.unlink()
-        self._socket_path.unlink(missing_ok=True)
+        inode, self._inode = self._inode, None
+        with suppress(FileNotFoundError):
+            if inode is not None and self._socket_path.stat().st_ino == inode:
+                self._link.unlink(missing_ok=True)
+                self._socket_path.unlink()
 
 
 async def _receive_greeting(

@@ -22,6 +22,7 @@ from .lines import (
 
 CALL_STAMP_KEY = "gatewright/call"
 SENDS_MAX = 5
+IN_FLIGHT_BYTES_MAX = 4 * LINE_BYTES_MAX
 
 
 class Exchange:
@@ -107,6 +108,11 @@ class Exchange:
         request_id = as_request_id(message["id"])
         if request_id is None:
             self.to_client += error_line(None, INVALID_REQUEST, "A request's id is a string or an integer.")
+            return
+        if sum(len(sent.line) for sent in self._in_flight.values()) + len(line) > IN_FLIGHT_BYTES_MAX:
+            self.to_client += error_line(
+                request_id, INTERNAL_ERROR, "Too much is waiting for a reply already: wait for it."
+            )
             return
         sent = self._in_flight[request_id] = _Sent(message, self._stamped(message) or line)
         if self._is_connected:

@@ -7,6 +7,7 @@ import gc
 import logging
 import logging.handlers
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from .. import __version__
 from .lines import message_line
-from .reach import LOG_BYTES_MAX
+from .reach import LOG_BYTES_MAX, START_TIMEOUT_S
 from .rendezvous import LOG_FILE, PID_FILE, new_socket_path, state_folder
 
 if TYPE_CHECKING:
@@ -45,15 +46,13 @@ def main(
         sys.stderr.write("server-process is started by gatewright itself, with --common-dir PATH.\n")
         return 2
     common_dir = Path(arguments[1])
-    lock, ready = _detach()
+    starter = _detach()
     _log_to(Path(state_folder(str(common_dir))) / LOG_FILE)
     try:
-        _serve(common_dir, open_application, version, lambda: _announce(ready, lock, {"ok": True}))
+        _serve(common_dir, open_application, version, lambda: starter.tell({"ok": True}))
     except Exception as exc:  # the starter is told in one sentence, the log keeps the rest
         logger.exception("the server ended")
-        _announce(
-            ready, lock, {"ok": False, "problem": f"The server of this repository cannot start: {_sentence(exc)}"}
-        )
+        starter.tell({"ok": False, "problem": f"The server of this repository cannot start: {_sentence(exc)}"})
         return 1
     return 0
 
@@ -86,29 +85,42 @@ def _serve(
     anyio.run(run)
 
 
-def _detach() -> tuple[int, int]:
-    """Leave session, process tree and folder of the starter; return the start lock and the readiness pipe."""
+class Starter:
+    """Who waits for this server: told once how the start went, upon which the next start may go on."""
+
+    def __init__(self, ready: int, lock: int) -> None:
+        self._descriptors = [ready, lock]
+
+    def tell(self, answer: dict[str, object]) -> None:
+        """Send the answer; a second one is dropped, because by then the descriptors' numbers belong to other files."""
+        signal.alarm(0)
+        if not self._descriptors:
+            return
+        ready, lock = self._descriptors
+        self._descriptors.clear()
+        try:
+            os.write(ready, message_line(answer))
+        except OSError:
+            logger.info("whoever started this server is gone")
+        os.close(ready)
+        os.close(lock)
+
+
+def _detach() -> Starter:
+    """Leave session, process tree and folder of the starter, which gave the lock as input and its pipe as output."""
     os.closerange(3, DESCRIPTORS_MAX)  # what a client leaked would stay open as long as the server lives
     os.setsid()
     if os.fork():
         os._exit(0)
+    # A start that hangs would hold the lock, and with it every other start, for ever.
+    signal.alarm(int(START_TIMEOUT_S))
     os.chdir("/")
-    lock, ready = os.dup(0), os.dup(1)
+    starter = Starter(os.dup(1), os.dup(0))
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
     os.dup2(2, 1)
-    return lock, ready
-
-
-def _announce(ready: int, lock: int, answer: dict[str, object]) -> None:
-    """Answer the starter, once, and let the next start go on. A starter that is gone is no reason to end."""
-    try:
-        os.write(ready, message_line(answer))
-        os.close(ready)
-        os.close(lock)
-    except OSError:
-        logger.debug("nobody waits for the readiness any more")
+    return starter
 
 
 def _log_to(path: Path) -> None:

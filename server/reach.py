@@ -17,6 +17,7 @@ from .rendezvous import LOCK_FILE, LOG_FILE, PID_FILE, STATE_FOLDER, NoServer, S
 GREETING_VERSION = 1
 GREETING_TIMEOUT_S = 10.0
 START_TIMEOUT_S = 60.0
+RETRY_WITHIN_S = 30.0
 LOCK_POLL_S = 0.02
 RETRY_DELAYS_S = (0.0, 0.1, 0.5, 2.0, 5.0)
 LOG_BYTES_MAX = 4 * 1024 * 1024
@@ -61,11 +62,14 @@ class Greeting:
 def reach_server(greeting: Greeting, command: Sequence[str] = SERVER_COMMAND) -> Socket:
     """Return a connection on which the server has accepted `greeting`, starting the server if need be.
 
-    Blocks for at most a few starts of a server. Raises `NoServer` with the last problem once the tries are used up.
+    Tries again for RETRY_WITHIN_S seconds, then raises `NoServer` with the last problem.
     """
     problem = NoServer("The server of this repository cannot be reached.")
+    deadline = time.monotonic() + RETRY_WITHIN_S
     for delay_s in RETRY_DELAYS_S:
         time.sleep(delay_s)
+        if time.monotonic() > deadline:
+            break
         try:
             connection = _greet(greeting) or _start_and_greet(greeting, command)
         except NoServer as exc:

@@ -77,6 +77,12 @@ class Client:
         self.process.stdin.close()
         return self.process.wait(WITHIN_S), time.monotonic() - begun
 
+    def stop_reading_and_wait(self) -> tuple[int, float]:
+        assert self.process.stdout is not None
+        begun = time.monotonic()
+        self.process.stdout.close()
+        return self.process.wait(WITHIN_S), time.monotonic() - begun
+
     def signal_and_wait(self, number: int) -> tuple[int, float]:
         begun = time.monotonic()
         self.process.send_signal(number)

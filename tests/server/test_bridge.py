@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -14,11 +15,12 @@ from mcp.client.client import Client as SdkClient
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
 from gatewright.__main__ import bridge_options
+from gatewright.server import exchange as exchange_module
 from gatewright.server.exchange import SENDS_MAX, Exchange
 from gatewright.server.lines import LINE_BYTES_MAX, LineSplitter, Oversized
 
 if TYPE_CHECKING:
-    from tests.server.conftest import Machine
+    from tests.server.conftest import Client, Machine
 
 ROOT = Path(__file__).resolve().parents[2]
 GENERATIONS = pytest.mark.parametrize("mode", ["legacy", "auto"], ids=["2025-11-25", "2026-07-28"])
@@ -97,26 +99,34 @@ def test_a_start_goes_on_when_its_starter_is_killed_and_nobody_starts_a_second_s
 
 
 @pytest.mark.parametrize("moment", ["while the server starts", "idle", "in the middle of a call"])
-@pytest.mark.parametrize("way", ["closed stdin", "SIGTERM", "SIGINT"])
-def test_the_end_of_the_client_ends_the_bridge_within_a_second(machine: "Machine", moment: str, way: str) -> None:
+def test_the_end_of_the_client_ends_the_bridge_at_once(machine: "Machine", moment: str) -> None:
+    endings: dict[str, Callable[[Client], tuple[int, float]]] = {
+        "closed stdin": lambda client: client.close_and_wait(),
+        "closed stdout": lambda client: client.stop_reading_and_wait(),
+        "SIGTERM": lambda client: client.signal_and_wait(signal.SIGTERM),
+        "SIGINT": lambda client: client.signal_and_wait(signal.SIGINT),
+    }
+    ended: dict[str, tuple[int, float]] = {}
     if moment == "while the server starts":
         machine.make("hold")
-    client = machine.start()
-    if moment == "while the server starts":
-        client.send({"jsonrpc": "2.0", "id": 1, "method": "ping"})
-        machine.until(machine.servers)
-    else:
-        client.initialize()
-    if moment == "in the middle of a call":
-        client.call(1, "slow")
-        machine.until(lambda: machine.lines("begun"))
 
-    ended = client.close_and_wait() if way == "closed stdin" else client.signal_and_wait(getattr(signal, way))
+    for way, end in endings.items():
+        client = machine.start()
+        if moment == "while the server starts":
+            client.send({"jsonrpc": "2.0", "id": 1, "method": "ping"}, b"this the bridge answers by itself")
+            client.reply_to(None)
+            machine.until(machine.servers)
+        else:
+            client.initialize()
+        if moment == "in the middle of a call":
+            client.call(1, "slow")
+            machine.until(lambda: len(machine.lines("begun")) > len(ended))
+        ended[way] = end(client)
 
-    status, seconds = ended
-    assert status == 0
-    assert seconds < 1.5
+    assert {way: status for way, (status, _) in ended.items()} == dict.fromkeys(endings, 0)
+    assert max(seconds for _, seconds in ended.values()) < 1.5
     assert machine.is_alive(machine.servers()[0])
+    assert len(machine.servers()) == 1
 
 
 def test_requests_written_before_the_input_was_closed_are_answered(machine: "Machine") -> None:
@@ -271,6 +281,18 @@ def test_a_stamp_that_the_client_made_up_is_replaced() -> None:
         {"gatewright/call": "bridge-1", "progressToken": 3},
         {"gatewright/call": "bridge-2", "progressToken": 3},
     ]
+
+
+def test_requests_that_nobody_answers_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exchange_module, "IN_FLIGHT_BYTES_MAX", 150)
+    exchange = Exchange("bridge")
+    for number in range(4):
+        exchange.take_client_line(b'{"jsonrpc":"2.0","id":%d,"method":"ping"}' % number)
+
+    refused = json.loads(exchange.to_client)
+
+    assert refused["id"] == 3
+    assert "wait for it" in refused["error"]["message"]
 
 
 def test_a_client_that_waits_for_nothing_lets_its_server_rest() -> None:

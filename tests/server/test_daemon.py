@@ -18,6 +18,7 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 
 from gatewright.server import reach, rendezvous
 from gatewright.server.client import CallFailed, call_tool
+from gatewright.server.process import Starter
 from gatewright.server.reach import Greeting, older, reach_server, server_environment
 from gatewright.server.rendezvous import NoServer, find_common_dir, make_private_folder, new_socket_path
 
@@ -260,28 +261,61 @@ def test_versions_are_compared_by_number(version: str, than: str, is_older: bool
 # --- talking
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        b"no greeting",
-        b"{}",
-        b'{"gatewright": 2, "connection": "c"}',
-        b'{"gatewright": 1}',
-        b"x" * 100_000,
-    ],
-)
-def test_who_does_not_greet_is_sent_away_and_the_server_goes_on(machine: "Machine", line: bytes) -> None:
+def test_who_does_not_greet_is_sent_away_and_the_server_goes_on(machine: "Machine") -> None:
     client = machine.start()
     client.initialize()
-    with socket.socket(socket.AF_UNIX) as stranger:
-        stranger.settimeout(20)
-        stranger.connect(str(_link(machine).readlink()))
-        stranger.sendall(line + b'\n{"jsonrpc":"2.0","id":1,"method":"ping"}\n')
-        answer = stranger.makefile("rb").read()
+    greeting = json.loads(Greeting(str(machine.common_dir), connection="c").line())
+    lines = [b"no greeting", b"{}", b"x" * 100_000, b"[" * 100_000]
+    lines += [json.dumps({**greeting, name: value}).encode() for name, value in _WRONG_GREETINGS]
+
+    answers = [_greet_raw(machine, line) for line in lines]
     client.call(1, "echo", text="unharmed")
 
-    assert json.loads(answer)["ok"] is False
+    assert [answer["ok"] for answer in answers] == [False] * len(lines)
     assert client.result_of(1)["text"] == "unharmed"
+    assert not machine.lines("drained")
+
+
+def test_a_drain_that_an_older_client_asks_for_is_not_granted(machine: "Machine") -> None:
+    machine.start(version="2.0.0").initialize()
+
+    _greet_raw(machine, Greeting(str(machine.common_dir), connection="c", version="1.0.0").line(drain=True))
+
+    assert not machine.lines("drained")
+
+
+def test_a_server_whose_socket_was_cleaned_away_leaves_its_successor_alone(machine: "Machine") -> None:
+    """Cleaners of temporary folders remove sockets after some days."""
+    first = machine.start()
+    first.initialize()
+    _link(machine).readlink().unlink()
+    second = machine.start()
+    second.initialize()
+
+    os.kill(machine.servers()[0], signal.SIGTERM)
+    machine.until(lambda: not machine.is_alive(machine.servers()[0]))
+
+    third = machine.start()
+    third.initialize()
+    assert len(machine.servers()) == 2
+
+
+def test_the_starter_is_told_once() -> None:
+    """Afterwards the numbers of its descriptors belong to other files, of the store for instance."""
+    ready, told = os.pipe()
+    lock = os.open(os.devnull, os.O_RDONLY)
+    starter = Starter(told, lock)
+    starter.tell({"ok": True})
+    other, other_write = os.pipe()
+    assert {other, other_write} & {told, lock}
+
+    starter.tell({"ok": False})
+
+    os.close(other_write)
+    assert os.read(ready, 100) == b'{"ok":true}\n'
+    assert os.read(other, 100) == b""
+    os.close(ready)
+    os.close(other)
 
 
 def test_a_connection_survives_what_is_no_message(machine: "Machine") -> None:
@@ -350,6 +384,25 @@ def test_the_server_can_run_inside_the_stdio_process(machine: "Machine", mode: L
     anyio.run(session)
 
     assert not _link(machine).is_symlink()
+
+
+_WRONG_GREETINGS: list[tuple[str, object]] = [
+    ("gatewright", 2),
+    ("connection", ""),
+    ("common_dir", "/somewhere/else"),
+    ("common_dir", None),
+]
+
+
+def _greet_raw(machine: "Machine", line: bytes) -> dict[str, object]:
+    with socket.socket(socket.AF_UNIX) as stranger:
+        stranger.settimeout(20)
+        stranger.connect(str(_link(machine).readlink()))
+        stranger.sendall(line.strip() + b"\n")
+        answer = stranger.recv(65_536)
+    found = json.loads(answer.splitlines()[0])
+    assert isinstance(found, dict)
+    return found
 
 
 def _call(machine: "Machine", tool: str, arguments: dict[str, object], **options: object) -> dict[str, object]:
