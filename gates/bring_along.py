@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .git import Git, GitFailed
-from .worktree import WorktreeInfo, index_copy, user_git
+from .worktree import TEMPORARY_PREFIX, WorktreeInfo, index_copy, user_git
 
 PATHS_TOLD_MAX = 50
 
@@ -117,7 +117,7 @@ def _accept_what_is_there(git: Git, step: _Step) -> None:
 
 def _differing(git: Git, entries: Mapping[str, _Entry]) -> set[str]:
     """The paths whose files are not what `entries` say, compared as git would after the person's filters."""
-    with tempfile.TemporaryDirectory(prefix="gatewright-index-", dir=git.git_dir) as folder:
+    with tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX, dir=git.git_dir) as folder:
         only_these = replace(git, index_file=Path(folder) / "index")
         only_these.run("update-index", "-z", "--add", "--index-info", stdin=_index_info(entries, entries))
         only_these.run("update-index", "-q", "--refresh", expected=(0, 1))

@@ -3,18 +3,26 @@
 import fcntl
 import os
 import tempfile
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+LOCK_WAIT_S = 300.0
+LOCK_POLL_S = 0.01
+
 
 @contextmanager
-def locked(file: Path) -> Generator[None, None, None]:
-    """Hold `file` (made when missing, or a folder) against every other process and thread that asks for it this way."""
+def locked(file: Path) -> Generator[int, None, None]:
+    """Hold `file` (made when missing, or a folder) against every other process and thread that asks for it this way.
+
+    Yields the descriptor; whoever inherits it holds the lock as well, until it ends. Raises `TimeoutError` when others
+    have held it for `LOCK_WAIT_S`.
+    """
     descriptor = os.open(file, os.O_RDONLY if file.is_dir() else os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
+        _wait_for(descriptor, file)
+        yield descriptor
     finally:
         os.close(descriptor)
 
@@ -42,3 +50,16 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _wait_for(descriptor: int, file: Path) -> None:
+    deadline = time.monotonic() + LOCK_WAIT_S
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"Other processes have held {file} for {LOCK_WAIT_S:.0f} seconds.") from None
+            time.sleep(LOCK_POLL_S)
+        else:
+            return

@@ -93,6 +93,8 @@ class Git:
     index_file: Path | None = None
     config: Mapping[str, str] = field(default_factory=dict)
     base_environment: Mapping[str, str] = field(default_factory=lambda: BARE_ENVIRONMENT)
+    # Descriptors that git and its helpers hold too: a lock lasts until they end, also when their parent is killed.
+    held_open: tuple[int, ...] = ()
 
     def run(
         self,
@@ -165,6 +167,7 @@ class Git:
                 env={**self.base_environment, **self._environment(), **(environment or {})},
                 cwd=self.work_tree or self.git_dir,
                 process_group=0,
+                pass_fds=self.held_open,
             )
         except FileNotFoundError as exc:
             raise GitFailed(arguments, 127, f"cannot start: {str(exc.filename)!r} does not exist") from exc

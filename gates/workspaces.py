@@ -9,8 +9,9 @@ import os
 import re
 import shutil
 import zlib
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -67,10 +68,10 @@ class Workspaces:
         """
         path = self.path_of(change, stage, fence)
         self._make_root()
-        with self._lock(path.name):
+        with self._lock(path.name) as lock:
             admin = self._admin_of(path)
             if admin is None or not path.is_dir() or not (admin / _READY_FILE).exists():
-                admin = self._make(path, admin, base)
+                admin = self._make(path, admin, base, lock)
             replace_text(admin / _LEASE_FILE, f"{lease}\n", mode=0o600)
             if not os.path.lexists(path / ".git"):
                 replace_text(path / ".git", f"gitdir: {admin}\n", mode=0o644)
@@ -145,15 +146,19 @@ class Workspaces:
         if self._repository.main_worktree is not None:
             self._repository.exclude(EXCLUDED)
 
-    def _make(self, path: Path, admin: Path | None, base: str) -> Path:
-        """Make the worktree from nothing, whatever is there, and return its private git folder."""
+    def _make(self, path: Path, admin: Path | None, base: str, lock: int) -> Path:
+        """Make the worktree from nothing, whatever is there, and return its private git folder.
+
+        git holds the lock too: when only our process is killed, git goes on, and when it fails then it deletes what it
+        made, by its path. Nobody may make the same workspace again before that is over.
+        """
         if admin is None and os.path.lexists(path):
             _move_aside(path)
         # Nobody was ever given a workspace that has its private folder but no sign of being ready.
         _delete(path)
         if admin is not None:
             _delete(admin)
-        git = user_git(self._repository.common_dir, None)
+        git = replace(user_git(self._repository.common_dir, None), held_open=(lock,))
         try:
             git.run("worktree", "add", "--quiet", "--detach", str(path), base, timeout_s=CHECKOUT_TIMEOUT_S)
         except GitFailed as exc:
@@ -190,10 +195,16 @@ class Workspaces:
         same_tree = git.text("rev-parse", f"{commit}^{{tree}}") == tree
         return same_tree and (head is None or is_ancestor(git, head, commit))
 
-    def _lock(self, name: str) -> AbstractContextManager[None]:
+    @contextmanager
+    def _lock(self, name: str) -> Generator[int, None, None]:
         folder = self._repository.state_dir / "locks"
         folder.mkdir(parents=True, exist_ok=True)
-        return locked(folder / f"workspace-{zlib.crc32(name.encode()) % LOCKS}")
+        try:
+            with locked(folder / f"workspace-{zlib.crc32(name.encode()) % LOCKS}") as lock:
+                yield lock
+        except TimeoutError as exc:
+            message = f"The workspace {name} is being made or deleted by another process for very long."
+            raise WorkspaceProblem(message, "End that process, then try again.") from exc
 
 
 def _move_aside(path: Path) -> None:

@@ -4,6 +4,7 @@ A checkout belongs to the person who works in it. The person's own filters (LFS,
 the person; hooks and fsmonitor do not.
 """
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -13,6 +14,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .git import Git
+
+TEMPORARY_PREFIX = "gatewright-index-"
+# Longer than any command may run that uses one.
+TEMPORARY_KEPT_S = 3_600.0
 
 # Where a person's settings lie, and how the person's filters reach their server; the other GIT_* would redirect us.
 KEPT_GIT_VARIABLES = ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM", "GIT_SSH", "GIT_SSL", "GIT_LFS_")
@@ -93,11 +98,20 @@ def index_copy(git: Git) -> Generator[Git, None, None]:
     The copy keeps the time stamp: git compares files by content that are as new as the index, and a newer copy would
     take their recorded state for granted.
     """
-    with tempfile.TemporaryDirectory(prefix="gatewright-index-", dir=git.git_dir) as folder:
+    with tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX, dir=git.git_dir) as folder:
+        _sweep(Path(folder))
         index = Path(folder) / "index"
         if (git.git_dir / "index").exists():
             shutil.copy2(git.git_dir / "index", index)
         yield replace(git, index_file=index)
+
+
+def _sweep(mine: Path) -> None:
+    """Delete what killed processes left beside our temporary folder, by the age that it has compared to ours."""
+    for other in mine.parent.glob(f"{TEMPORARY_PREFIX}*"):
+        with contextlib.suppress(FileNotFoundError):
+            if mine.stat().st_mtime - other.stat().st_mtime > TEMPORARY_KEPT_S:
+                shutil.rmtree(other, ignore_errors=True)
 
 
 def _worktree_records(common_dir: Path) -> list[dict[str, str]]:

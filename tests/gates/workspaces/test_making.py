@@ -1,8 +1,10 @@
 """Workspaces are made once, repaired when half there, and named after change, stage and fence."""
 
+import os
 import shutil
 import stat
 import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -155,6 +157,48 @@ def test_a_workspace_that_was_never_finished_is_made_anew(
     workspaces.ensure("c1", "code", 1, base=base, lease="x")
 
     assert git(path, "status", "--porcelain") == ""
+
+
+MAKE = """
+import pathlib, sys
+from gatewright.gates.repository import open_repository
+from gatewright.gates.workspaces import Workspaces
+Workspaces(open_repository(pathlib.Path(sys.argv[1]))).ensure("c1", "code", 1, base=sys.argv[2], lease="x")
+"""
+
+
+def test_a_git_that_outlives_its_killed_server_is_waited_for(project: Path, workspaces: Workspaces) -> None:
+    """Its failure would delete the workspace that somebody else has made in the meantime, by the path that it knows."""
+    started, go = project.parent / "started", project.parent / "go"
+    for pipe in (started, go):
+        os.mkfifo(pipe)
+    slow = project.parent / "slow"
+    slow.write_text(f"#!/bin/sh\nmkdir '{slow}.once' 2>/dev/null && echo > '{started}' && read x < '{go}'\ncat\n")
+    slow.chmod(0o755)
+    git(project, "config", "filter.slow.smudge", str(slow))
+    (project / ".gitattributes").write_text("a.txt filter=slow\n")
+    git(project, "add", ".")
+    git(project, "commit", "-q", "-m", "slow")
+    base = git(project, "rev-parse", "HEAD")
+    made = threading.Event()
+    server = subprocess.Popen([sys.executable, "-c", MAKE, str(project), base])
+    started.read_text()
+    server.kill()
+    server.wait(10)
+
+    def make() -> None:
+        workspaces.ensure("c1", "code", 1, base=base, lease="x")
+        made.set()
+
+    maker = threading.Thread(target=make)
+    maker.start()
+    made_too_early = made.wait(0.5)
+    go.write_text("go\n")
+    maker.join(30)
+
+    assert not made_too_early
+    assert made.is_set()
+    assert git(workspaces.path_of("c1", "code", 1), "status", "--porcelain") == ""
 
 
 def test_a_workspace_whose_folder_vanished_is_made_anew(workspaces: Workspaces, workspace: Path, base: str) -> None:

@@ -159,3 +159,17 @@ def test_a_workspace_that_is_gone_is_one_clear_sentence(workspace: Path, take: C
 
     with pytest.raises(WorkspaceProblem, match="is gone"):
         take()
+
+
+def test_what_a_killed_process_left_is_swept_up_after_a_while(workspace: Path, take: Callable[[], Snapshot]) -> None:
+    admin = Path(git(workspace, "rev-parse", "--absolute-git-dir"))
+    old, young = admin / "gatewright-index-old", admin / "gatewright-index-young"
+    for left in (old, young):
+        left.mkdir()
+        (left / "index").touch()
+    os.utime(old, (1, 1))
+
+    take()
+
+    assert not old.exists()
+    assert young.exists()
