@@ -17,9 +17,7 @@ import socket
 import time
 
 from .descendants import KILL_PAUSE_S, KILL_TIME_S, adopt_orphans, children_of, kill_trees
-from .supervisor import drain, listen_for_children, supervise
-
-DESCRIPTORS = 4
+from .supervisor import DESCRIPTORS, await_program, drain, listen_for_children
 
 
 def launch_forever() -> None:
@@ -30,66 +28,105 @@ def launch_forever() -> None:
     gc.disable()
     gc.freeze()
     adopt_orphans()
-    wakeups = listen_for_children()
-    supervisors: dict[int, socket.socket] = {}
-    poller = select.poll()
-    poller.register(channel, select.POLLIN)
-    poller.register(wakeups, select.POLLIN)
-    is_open = True
-    while is_open or supervisors:
-        ready = dict(poller.poll())
-        if wakeups in ready:
-            drain(wakeups)
-            _let_go(supervisors)
-        if channel.fileno() in ready and not _launch(channel, supervisors):
-            poller.unregister(channel)
-            is_open = False
+    _Launcher(channel, listen_for_children()).serve()
 
 
-def _launch(channel: socket.socket, supervisors: dict[int, socket.socket]) -> bool:
-    message, descriptors, _flags, _address = socket.recv_fds(channel, 1, DESCRIPTORS)
-    if not message:
-        return False
-    for descriptor in descriptors:
-        os.set_inheritable(descriptor, False)
-    try:
-        # Fewer arrive when this process has too many open: the runner then sees its socket end without a word.
-        if len(descriptors) == DESCRIPTORS:
-            _fork_supervisor(channel, descriptors, supervisors)
-    finally:
+class _Launcher:
+    """The supervisors at work, by pid with a copy of their control socket, and one in reserve.
+
+    The one in reserve is forked ahead, so that a program need not wait for it.
+    """
+
+    def __init__(self, channel: socket.socket, wakeups: int) -> None:
+        self._channel = channel
+        self._wakeups = wakeups
+        self._working: dict[int, socket.socket] = {}
+        self._reserve: tuple[int, socket.socket] | None = None
+
+    def serve(self) -> None:
+        poller = select.poll()
+        poller.register(self._channel, select.POLLIN)
+        poller.register(self._wakeups, select.POLLIN)
+        is_open = True
+        while is_open or self._working:
+            if is_open and self._reserve is None:
+                self._fork_reserve()
+            ready = dict(poller.poll())
+            if self._wakeups in ready:
+                drain(self._wakeups)
+                self._let_go()
+            if self._channel.fileno() in ready and not self._launch():
+                poller.unregister(self._channel)
+                is_open = False
+
+    def _launch(self) -> bool:
+        message, descriptors, _flags, _address = socket.recv_fds(self._channel, 1, DESCRIPTORS)
+        if not message:
+            return False
         for descriptor in descriptors:
-            os.close(descriptor)
-    return True
-
-
-def _fork_supervisor(channel: socket.socket, descriptors: list[int], supervisors: dict[int, socket.socket]) -> None:
-    try:
-        pid = os.fork()
-    except OSError:
-        return
-    if pid == 0:
+            os.set_inheritable(descriptor, False)
         try:
-            channel.close()
-            # A copy held here would keep another program's runner waiting for the end of its control socket.
-            for other in supervisors.values():
-                other.close()
-            supervise(socket.socket(fileno=descriptors[0]), descriptors[1:])
+            # Fewer arrive when this process has too many open: the runner then sees its socket end without a word.
+            if len(descriptors) == DESCRIPTORS and not self._hand_over(descriptors):
+                self._fork_reserve()
+                self._hand_over(descriptors)
         finally:
-            os._exit(0)
-    supervisors[pid] = socket.socket(fileno=os.dup(descriptors[0]))
+            for descriptor in descriptors:
+                os.close(descriptor)
+        return True
 
+    def _hand_over(self, descriptors: list[int]) -> bool:
+        """Give the program to the supervisor in reserve; False when there is none, or a program has killed it."""
+        if self._reserve is None:
+            return False
+        pid, post = self._reserve
+        self._reserve = None
+        with post:
+            try:
+                socket.send_fds(post, [b"!"], descriptors)
+            except OSError:
+                return False
+        self._working[pid] = socket.socket(fileno=os.dup(descriptors[0]))
+        return True
 
-def _let_go(supervisors: dict[int, socket.socket]) -> None:
-    """Reap; close the control sockets of dead supervisors once none of their orphans is left."""
-    ended = [pid for pid in supervisors if _has_ended(pid)]
-    until = time.monotonic() + KILL_TIME_S
-    while (strays := set(children_of(os.getpid())) - supervisors.keys()) and time.monotonic() < until:
-        kill_trees(strays)
-        time.sleep(KILL_PAUSE_S)
-        for pid in strays:
-            _has_ended(pid)
-    for pid in ended:
-        supervisors.pop(pid).close()
+    def _fork_reserve(self) -> None:
+        ours, theirs = socket.socketpair()
+        try:
+            pid = os.fork()
+        except OSError:
+            # Too many processes: the next program tries again, and is told when that fails too.
+            ours.close()
+            theirs.close()
+            return
+        if pid == 0:
+            try:
+                # A copy held here would keep a runner waiting for the end of its control socket.
+                for other in (ours, self._channel, *self._working.values()):
+                    other.close()
+                await_program(theirs)
+            finally:
+                os._exit(0)
+        theirs.close()
+        self._reserve = pid, ours
+
+    def _let_go(self) -> None:
+        """Reap; close the control sockets of dead supervisors once none of their orphans is left."""
+        ended = [pid for pid in self._working if _has_ended(pid)]
+        until = time.monotonic() + KILL_TIME_S
+        while (strays := self._strays()) and time.monotonic() < until:
+            kill_trees(strays)
+            time.sleep(KILL_PAUSE_S)
+            for pid in strays:
+                _has_ended(pid)
+        for pid in ended:
+            self._working.pop(pid).close()
+
+    def _strays(self) -> set[int]:
+        if self._reserve is not None and _has_ended(self._reserve[0]):
+            self._reserve[1].close()
+            self._reserve = None
+        reserve = {self._reserve[0]} if self._reserve else set()
+        return set(children_of(os.getpid())) - self._working.keys() - reserve
 
 
 def _has_ended(pid: int) -> bool:

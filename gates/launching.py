@@ -97,13 +97,15 @@ class Conversation:
         When this returns or is cancelled the program and its descendants are dead.
         """
         try:
-            with anyio.move_on_after(START_TIME_S):
+            # Before the supervisor has said a word: it need not wait for us.
+            with anyio.move_on_after(START_TIME_S) as starting:
+                await self._send(request)
                 self._supervisor = int(await self._line() or 0) or None
             if self._supervisor is None:
-                await anyio.to_thread.run_sync(LAUNCHER.stop)
+                if starting.cancelled_caught:
+                    await anyio.to_thread.run_sync(LAUNCHER.stop)
                 return None
             with anyio.move_on_after(timeout_s + KILL_TIME_S + GRACE_S):
-                await self._send(request)
                 line = await self._line()
                 return Ending.decode(line) if line else None
         except anyio.get_cancelled_exc_class():

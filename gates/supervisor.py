@@ -5,7 +5,7 @@ processes; daemons in sessions of their own are found too. It kills when the pro
 processes are used up, and when the control socket closes: a runner that is killed closes it as well.
 
 The runner sends a `Request` over the control socket; the supervisor answers with its pid and one `Ending`, a line each.
-Standard library only: it runs in a fork of the launcher.
+Standard library only: it runs in a fork of the launcher, made ahead of the program.
 """
 
 import os
@@ -22,6 +22,8 @@ from typing import NamedTuple
 
 from .descendants import adopt_orphans, descendants_of, kill_descendants, memory_exceeds, reap
 
+# Control, standard input, output and error.
+DESCRIPTORS = 4
 MEASURE_EVERY_S = 0.2
 NO_LIMIT = -1
 
@@ -87,29 +89,16 @@ class _NotStarted(Exception):
         self.number = number
 
 
-def supervise(control: socket.socket, streams: list[int]) -> None:
-    """Receive one request, run it on the three `streams`, and send its ending when everything it started is dead."""
-    control.sendall(b"%d\n" % os.getpid())
-    request = _receive(control)
-    if request is None:
-        return
+def await_program(post: socket.socket) -> None:
+    """Get ready, and supervise the program whose descriptors arrive; return at once when the launcher has gone."""
     adopt_orphans()
     wakeups = listen_for_children()
-    begun_at = time.monotonic()
-    try:
-        pid = _start(request, streams)
-    except _NotStarted as exc:
-        control.sendall(Ending(exc.step, exc.number, 0, 0).encode())
+    message, descriptors, _flags, _address = socket.recv_fds(post, 1, DESCRIPTORS)
+    if not message:
         return
-    for descriptor in streams:
-        os.close(descriptor)
-    reason, status = _watch(pid, request, control, wakeups, deadline=begun_at + request.timeout_s)
-    duration_us = int((time.monotonic() - begun_at) * 1e6)
-    statuses, survivors = kill_descendants(group=pid)
-    number = statuses.get(pid, int(signal.SIGKILL)) if status is None else status
-    # The runner may be gone: then nobody asks, and what matters has been done.
-    with suppress(OSError):
-        control.sendall(Ending(reason, number, duration_us, survivors).encode())
+    for descriptor in descriptors:
+        os.set_inheritable(descriptor, False)
+    _supervise(socket.socket(fileno=descriptors[0]), descriptors[1:], wakeups)
 
 
 def listen_for_children() -> int:
@@ -126,6 +115,29 @@ def drain(descriptor: int) -> None:
     with suppress(BlockingIOError):
         while os.read(descriptor, 1 << 12):
             pass
+
+
+def _supervise(control: socket.socket, streams: list[int], wakeups: int) -> None:
+    """Receive one request, run it on the three `streams`, and send its ending when everything it started is dead."""
+    control.sendall(b"%d\n" % os.getpid())
+    request = _receive(control)
+    if request is None:
+        return
+    begun_at = time.monotonic()
+    try:
+        pid = _start(request, streams)
+    except _NotStarted as exc:
+        control.sendall(Ending(exc.step, exc.number, 0, 0).encode())
+        return
+    for descriptor in streams:
+        os.close(descriptor)
+    reason, status = _watch(pid, request, control, wakeups, deadline=begun_at + request.timeout_s)
+    duration_us = int((time.monotonic() - begun_at) * 1e6)
+    statuses, survivors = kill_descendants(group=pid)
+    number = statuses.get(pid, int(signal.SIGKILL)) if status is None else status
+    # The runner may be gone: then nobody asks, and what matters has been done.
+    with suppress(OSError):
+        control.sendall(Ending(reason, number, duration_us, survivors).encode())
 
 
 def _receive(control: socket.socket) -> Request | None:

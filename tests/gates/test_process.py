@@ -87,6 +87,13 @@ def test_standard_input_is_empty_unless_given(tmp_path: Path) -> None:
     assert run(["true"], tmp_path, stdin=content).returncode == 0, "a program need not read it"
 
 
+def test_long_arguments_arrive_whole(tmp_path: Path) -> None:
+    """More than a socket takes at once."""
+    arguments = ["x" * 50_000] * 20
+
+    assert run(["sh", "-c", 'printf %s "$@" | wc -c', "sh", *arguments], tmp_path).output.strip() == "1000000"
+
+
 def test_a_large_output_is_read_whole_but_only_its_ends_are_kept(tmp_path: Path) -> None:
     script = "echo first; head -c 150000000 /dev/zero; echo; echo last"
     run(["true"], tmp_path)
@@ -229,6 +236,19 @@ def test_after_a_program_has_killed_the_launcher_the_next_one_runs(tmp_path: Pat
     killer = shell('kill -9 "$(cut -d" " -f4 /proc/$PPID/stat)"; echo still here', tmp_path)
 
     assert killer.output == "still here\n"
+    assert shell("echo next", tmp_path).output == "next\n"
+
+
+@needs_adoption
+def test_after_a_program_has_killed_the_supervisor_in_reserve_the_next_one_runs(tmp_path: Path) -> None:
+    script = (
+        'launcher=$(cut -d" " -f4 /proc/$PPID/stat); '
+        "for pid in $(cat /proc/$launcher/task/$launcher/children); do "
+        "[ $pid = $PPID ] || { kill -9 $pid; echo $pid > reserve; }; done; "
+        "while kill -0 $(cat reserve) 2> /dev/null; do :; done; echo still here"
+    )
+
+    assert shell(script, tmp_path).output == "still here\n"
     assert shell("echo next", tmp_path).output == "next\n"
 
 
