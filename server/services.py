@@ -30,7 +30,10 @@ GIT_THREADS = 8
 
 @dataclass
 class Services:
-    """One repository's store, git and clock. `clock` tells aware UTC."""
+    """One repository's store, git and clock.
+
+    `clock` tells aware UTC. `on_workspace` is told of every workspace that was made: change, stage, path.
+    """
 
     store: Store
     repository: SharedRepository
@@ -41,6 +44,7 @@ class Services:
     clock: Callable[[], datetime]
     cache: Path
     changed: Signal = field(default_factory=Signal)
+    on_workspace: Callable[[str, str, Path], None] = field(default=lambda *_: None)
     is_draining: bool = False
     _store_threads: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(STORE_THREADS))
     _git_threads: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(GIT_THREADS))

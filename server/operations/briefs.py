@@ -34,6 +34,8 @@ def brief(tx: "Tx", services: Services, record: ChangeRecord, name: str, fence: 
         notes.append(f"what this stage builds on conflicts in {', '.join(base.conflicts)}: resolve it there")
     if problem is not None:
         notes.append(problem)
+    elif policy.pipeline.setup is not None and policy.pipeline.setup.keep:
+        notes.append(f"{', '.join(policy.pipeline.setup.keep)} in the workspace is made by `setup`, in the background")
     lost = stage.lease is None or stage.lease.fence != fence
     return Brief(
         kind="work",

@@ -60,6 +60,8 @@ async def brief_of_claim(services: Services, change: str, stage: str, fence: int
     if _still_holds(record, stage, fence):
         await _keep_leftovers(services, record, stage, fence)
         problem = await services.act(lambda: _make_workspace(services, record, stage, fence))
+        if problem is None:
+            services.on_workspace(change, stage, services.workspaces.path_of(change, stage, fence))
     return await services.act(
         lambda: services.store.read(
             lambda tx: briefs.brief(tx, services, get_change(tx, change), stage, fence, problem=problem)

@@ -1,0 +1,119 @@
+"""Give workspaces what `setup` makes: in the background, because a claim does not wait for an installation.
+
+A workspace gets a private layer over the shared environment, never the shared environment itself: what an agent
+installs there must not reach the gates.
+"""
+
+import logging
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import copytree
+
+from ..gates.environment import PreparedEnvironment, prepare_environment
+from ..gates.layer import make_layer
+from ..gates.paths import matches
+from ..gates.process import ProcessLimits, allowed_environment
+from ..schemas.pipeline import Limits, Pipeline
+from ..schemas.refusals import Refused
+from .operations import bases
+from .operations.deciding import get_change
+from .services import Services
+
+KEY_FILE_BYTES_MAX = 5_000_000
+LAYER_TIMEOUT_S = 60.0
+LAYER_OUTPUT_BYTES_MAX = 20_000
+WAITING_MAX = 200
+VENV = ".venv"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """A workspace that was just made."""
+
+    change: str
+    stage: str
+    path: Path
+
+
+class Preparation:
+    """Workspaces waiting to be prepared, oldest dropped when there are too many."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._waiting: deque[Workplace] = deque(maxlen=WAITING_MAX)
+
+    def ask(self, workplace: Workplace) -> None:
+        """Have a workspace prepared, soon."""
+        self._waiting.append(workplace)
+        self._services.changed.fire()
+
+    async def work(self) -> None:
+        """Prepare one after another, until cancelled."""
+        while True:
+            ticket = self._services.changed.ticket()
+            while self._waiting:
+                workplace = self._waiting.popleft()
+                try:
+                    await self._prepare(workplace)
+                except (OSError, Refused) as exc:
+                    log.warning("workspace %s was not prepared: %s", workplace.path, exc)
+            await ticket.wait()
+
+    async def _prepare(self, workplace: Workplace) -> None:
+        services = self._services
+        record = await services.read(lambda tx: get_change(tx, workplace.change))
+        policy = await services.act(lambda: services.policies.at(record.policy.commit))
+        pipeline = policy.pipeline
+        if pipeline.setup is None or not workplace.path.is_dir():
+            return
+        start = await services.act(lambda: bases.workspace_start(services, record, workplace.stage))
+        files = await services.act(lambda: _key_files(services, pipeline, start))
+        made = await prepare_environment(
+            pipeline.setup,
+            files=files,
+            cache=services.cache / "environments",
+            limits=pipeline.limits,
+            report=log.info,
+        )
+        if not isinstance(made, PreparedEnvironment):
+            log.warning("setup for %s failed: %s", workplace.path, made.sentence)
+            return
+        await _furnish(services, made, workplace.path, pipeline.limits)
+
+
+def _key_files(services: Services, pipeline: Pipeline, commit: str) -> dict[str, bytes]:
+    assert pipeline.setup is not None
+    paths = [e.path for e in services.artifacts.entries(commit) if matches(e.path, pipeline.setup.key)]
+    read = {path: services.artifacts.read(commit, path, KEY_FILE_BYTES_MAX) for path in paths}
+    return {path: data for path, data in read.items() if data is not None}
+
+
+async def _furnish(services: Services, made: PreparedEnvironment, path: Path, limits: Limits) -> None:
+    """Lay the environment into the workspace, under names that git ignores there and nothing of the agent's is lost."""
+    for kept in made.keep:
+        place = path / kept
+        if made.root is None or place.exists() or place.is_symlink():
+            continue
+        await services.act(lambda pattern=f"/{kept}": services.repository.exclude(pattern))  # type: ignore[misc]  # a bound loop variable - mypy infers no type for it
+        if kept == VENV:
+            environment = allowed_environment(path=made.path, home=path, tmp=path, extra=made.variables)
+            process_limits = ProcessLimits(
+                timeout_s=LAYER_TIMEOUT_S,
+                output_bytes_max=LAYER_OUTPUT_BYTES_MAX,
+                processes_max=limits.processes,
+                memory_bytes_max=limits.memory,
+                file_bytes_max=None,
+            )
+            problem = await make_layer(made.python, place, environment=environment, limits=process_limits)
+            if problem is not None:
+                log.warning("workspace %s has no %s: %s", path, VENV, problem)
+        else:
+            await services.act(lambda source=made.root / kept, to=place: _copy(source, to))  # type: ignore[misc]  # as above
+
+
+def _copy(source: Path, place: Path) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    copytree(source, place, symlinks=True)
