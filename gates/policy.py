@@ -179,7 +179,7 @@ def _digest(policy: Policy, source: PolicySource, blobs: Mapping[str, str]) -> s
     covered = {
         "format": POLICY_FORMAT,
         "pipeline": policy.pipeline.model_dump(mode="json"),
-        "protected": policy.protected,
+        "protected": sorted(policy.protected),
         "files": sorted((path, blob) for path, blob in blobs.items() if _is_digested(policy, path)),
         "tables": tables,
     }

@@ -21,7 +21,7 @@ from pathlib import PurePosixPath
 from ..schemas.pipeline import PIPELINE_FILE, GateSpec, Pipeline
 from .paths import escape, matches
 from .pipeline_gates import Kinds
-from .shell_text import words
+from .shell_text import modules, words
 
 MIXED_FILE_BYTES_MAX = 1_000_000
 
@@ -111,7 +111,8 @@ def protection_of(pipeline: Pipeline, *, kinds: Kinds, paths: Collection[str]) -
     spared = (*(pipeline.setup.key if pipeline.setup is not None else ()), *tables)
     referred = (posixpath.normpath(path) for path in _references(pipeline, kinds))
     exact = sorted(path for path in {*named, *referred} if path in paths and not matches(path, spared))
-    files = (PIPELINE_FILE, *TOOL_FILES, *(glob for runner in runners for glob in runner.files), *map(escape, exact))
+    recipes = [glob for runner in runners for glob in runner.files]
+    files = (PIPELINE_FILE, *TOOL_FILES, *recipes, *map(escape, exact), *_module_globs(pipeline, paths))
     return Protection(tuple(dict.fromkeys((*files, *pipeline.protect))), tables)
 
 
@@ -147,10 +148,28 @@ def changed_tables(path: str, before: bytes | None, after: bytes | None, names: 
 
 def _words_of(pipeline: Pipeline) -> frozenset[str]:
     """Every word of every command of the policy."""
+    return frozenset(word for command in _commands(pipeline) for word in words(command))
+
+
+def _module_globs(pipeline: Pipeline, paths: Collection[str]) -> Iterable[str]:
+    """The file of a module of the project's own that a command starts; or what would stand in for an installed one.
+
+    `python -m mypy` would rather run a `mypy.py` beside it than the mypy that setup installed.
+    """
+    for folder, module in dict.fromkeys(found for command in _commands(pipeline) for found in modules(command)):
+        package = folder + module.partition(".")[0]
+        file = folder + module.replace(".", "/")
+        if f"{package}.py" in paths or any(path.startswith(f"{package}/") for path in paths):
+            yield from (escape(path) for path in (f"{file}.py", f"{file}/__main__.py") if path in paths)
+        else:
+            yield from (escape(f"{package}.py"), f"{escape(package)}/**")
+
+
+def _commands(pipeline: Pipeline) -> Iterable[str]:
     commands: list[object] = [stage.run for stage in pipeline.stages.values()]
     commands += [made.run for made in (pipeline.setup, pipeline.install) if made is not None]
     commands += [gate.options.get("run") for gate in _gates(pipeline)]
-    return frozenset(word for command in commands if isinstance(command, str) for word in words(command))
+    return (command for command in commands if isinstance(command, str))
 
 
 def _references(pipeline: Pipeline, kinds: Kinds) -> Iterable[str]:

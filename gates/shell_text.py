@@ -1,7 +1,8 @@
 """What can be told of a shell command by reading it; pure.
 
-Two questions only: can it fail at all, and which words might name a file. Neither runs anything, and where the text is
-too rich to be read this way (a loop, a here document, nested substitutions) the answer is harmless: it can fail.
+Can it fail at all, which words might name a file, which modules does it start? Nothing here runs anything, and where
+the text is too rich to be read this way (a loop, a here document, nested substitutions) the answer is harmless: it can
+fail.
 """
 
 import re
@@ -24,6 +25,8 @@ DEPTH_MAX = 20
 # `${NAME:?why}` ends the shell when there is no such variable.
 _EXPANSION_THAT_FAILS = re.compile(r"\$\{[A-Za-z_0-9]+:?\?")
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=.*", re.DOTALL)
+
+_MODULE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
 
 # Programs that succeed whatever came before them, and those that do so when they only pass on what a pipe gives them.
 _ALWAYS_SUCCEED = frozenset({"true", ":", "echo", "printf"})
@@ -58,18 +61,36 @@ def cannot_fail(command: str) -> bool:
 def words(command: str) -> tuple[str, ...]:
     """Every word that could name a file, also as it would be after a `cd`, the value of an option, or in `sh -c` text.
 
-    A harmless over-count: the caller looks which of them are files. Empty when the text cannot be read.
+    A harmless over-count: the caller looks which of them are files.
     """
-    try:
-        texts = [_unquote(token.text) for token in _lex(command) if token.kind == "word"]
-    except _Unclear:
-        texts = command.split()
-    folders = ["", *(f"{folder}/" for before, folder in pairwise(texts) if before == "cd")]
+    texts = _texts(command)
     found: dict[str, None] = {}
     for text in texts:
         for part in (text, text.partition("=")[2], *(text.split() if " " in text else ())):
-            found.update(dict.fromkeys(_normal(folder + part) for folder in folders if part))
+            found.update(dict.fromkeys(_normal(folder + part) for folder in _folders(texts) if part))
     return tuple(found)
+
+
+def modules(command: str) -> tuple[tuple[str, str], ...]:
+    """What is run as `-m MODULE`, with each folder where Python may look first: `("", "mypy")`, `("ci/", "mypy")`.
+
+    A harmless over-count like `words`: other programs have an option `-m` of their own.
+    """
+    texts = [part for text in _texts(command) for part in text.split()]
+    named = dict.fromkeys(name for before, name in pairwise(texts) if before == "-m" and _MODULE.fullmatch(name))
+    return tuple((folder and f"{_normal(folder)}/", name) for name in named for folder in _folders(texts))
+
+
+def _texts(command: str) -> list[str]:
+    try:
+        return [_unquote(token.text) for token in _lex(command) if token.kind == "word"]
+    except _Unclear:
+        return command.split()
+
+
+def _folders(texts: list[str]) -> list[str]:
+    """Where the command may be at work: the root, and every folder that it changes into."""
+    return ["", *(f"{folder}/" for before, folder in pairwise(texts) if before == "cd")]
 
 
 def _lex(command: str) -> list[_Token]:

@@ -14,7 +14,7 @@ PAGE = (Path(__file__).parents[3] / "docs" / "pipeline.md").read_text("utf-8")
 
 @pytest.mark.parametrize("model", [Pipeline, Setup, Limits, Stage, Land])
 def test_every_key_is_explained(model: type[Model]) -> None:
-    assert [key for key in model.model_fields if not re.search(rf"(^\| )?`{key}`", PAGE, re.MULTILINE)] == []
+    assert [key for key in model.model_fields if f"`{key}`" not in PAGE] == []
 
 
 def test_the_example_is_a_pipeline() -> None:

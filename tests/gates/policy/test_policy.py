@@ -1,6 +1,9 @@
 """The policy of a commit: where it comes from, what its digest covers, and the plan that follows from it."""
 
 import hashlib
+import os
+import subprocess
+import sys
 from collections.abc import Iterable
 
 import pytest
@@ -119,6 +122,33 @@ def test_the_digest_stays_when_nothing_that_a_gate_is_run_by_changes(path: str, 
 )
 def test_the_digest_changes_with_whatever_decides_a_verdict(path: str, text: str, kinds: Kinds) -> None:
     assert load({**TREE, path: text}, kinds).digest != load(TREE, kinds).digest
+
+
+def test_every_process_finds_the_same_digest() -> None:
+    """A digest that followed the order of a set would re-pin every change whenever the server starts again."""
+    program = (
+        "from gatewright.gates.policy import load_policy\n"
+        "class Tree:\n"
+        "    files = {'gatewright.yaml': TEXT, 'ci/a': b'', 'ci/b': b'', 'b/c.py': b'', 'Makefile': b''}\n"
+        "    read = files.get\n"
+        "    def paths(self): return [(path, 'blob') for path in self.files]\n"
+        "print(load_policy(Tree(), commit='c', target_recorded='main').digest)\n"
+    )
+    run = "make x && sh ci/a ci/b && python -m b.c && cd ci && python -m mypy && tox && npm test"
+    text = f"TEXT = {FILE.replace('python ci/check.py', run).encode()!r}\n"
+
+    digests = {
+        subprocess.run(
+            [sys.executable, "-c", text + program],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+
+    assert len(digests) == 1
 
 
 def test_the_plan_has_needs_first_and_scope_before_every_gate(kinds: Kinds) -> None:

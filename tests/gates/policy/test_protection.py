@@ -93,6 +93,22 @@ def test_a_mixed_file_that_a_command_names_is_still_protected_by_table(kinds: Ki
     assert "tool.mypy" in found.protected_tables("pyproject.toml")
 
 
+def test_a_module_of_the_tree_cannot_stand_in_for_an_installed_one_that_a_command_starts(kinds: Kinds) -> None:
+    """`python -m mypy` looks into the folder that it is started in before it looks at what is installed."""
+    found = policy(kinds, "[{command: {run: 'cd web && python -m mypy src'}}]", paths=("web/src/a.py",))
+
+    assert found.is_protected("mypy.py")
+    assert found.is_protected("web/mypy/__main__.py")
+    assert not found.is_protected("web/src/mypy.py")
+
+
+def test_a_module_of_the_project_that_a_command_starts_is_protected_and_its_package_is_not(kinds: Kinds) -> None:
+    paths = ("tools/check.py", "tools/other.py", "pkg/__main__.py", "pkg/a.py")
+    found = policy(kinds, "[{command: {run: 'python -m tools.check && python -m pkg'}}]", paths=paths)
+
+    assert [path for path in paths if found.is_protected(path)] == ["tools/check.py", "pkg/__main__.py"]
+
+
 def test_people_protect_more(kinds: Kinds) -> None:
     assert policy(kinds, top='protect: [".github/**"]').is_protected(".github/workflows/ci.yml")
 

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from gatewright.gates.shell_text import cannot_fail, words
+from gatewright.gates.shell_text import cannot_fail, modules, words
 
 # In each, `false` stands for the check; run by a real shell the text succeeds all the same.
 CANNOT_FAIL = [
@@ -111,3 +111,10 @@ def test_words_are_found_behind_options_folders_quotes_and_inner_shells() -> Non
     found = words("cd tools && ./run.sh --config=ci/x.cfg 'a b.py' | tee ../out; sh -c 'python q.py'")
 
     assert {"tools/run.sh", "ci/x.cfg", "a b.py", "out", "q.py"} <= set(found)
+
+
+def test_modules_are_found_with_the_folders_they_may_be_started_in() -> None:
+    assert modules("python -m mypy src") == (("", "mypy"),)
+    assert set(modules("cd ./web && sh -c 'python -m a.b' -m --x")) == {("", "a.b"), ("web/", "a.b")}
+    assert modules("git commit -m 'two words'") == (("", "two"),)
+    assert modules("python -c 'print(1)'") == ()
