@@ -1,0 +1,153 @@
+"""The text of the `gatewright.yaml` that `init` writes: commented, for this project, no gate that checks nothing."""
+
+import json
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+
+from ...schemas.pipeline import PIPELINE_FILE
+from .project import Project
+
+TEMPLATES = ("staged", "solo")
+LATER_TEMPLATES = ("reviewed", "team")
+WIDTH_MAX = 100
+
+_PLAIN = re.compile(r"[A-Za-z_][\w./-]*")
+_NOT_PLAIN = frozenset({"yes", "no", "on", "off", "true", "false", "null", "y", "n"})
+
+HEAD = """\
+# What must hold before a change reaches the branch below. Read from that branch only: a change to this file counts
+# once it is committed there. `gatewright check-pipeline` shows every mistake; `gatewright doctor` tries every gate.
+version: 1
+target: {target}
+"""
+PLAN = """\
+  plan:
+    goal: Say what will change and how it will be checked, as numbered requirements.
+    writes: ["docs/changes/{change}.md"]
+    gates:
+      - document: {path: "docs/changes/{change}.md", sections: [Goal, Requirements]}
+"""
+LAND = """\
+# What passed is merged with the branch, judged once more on the merged files, and then moves the branch.
+land: {{needs: [code], strategy: merge}}
+"""
+NO_TESTS = """\
+      # No tests were found, so nothing shows that the code works. With the first test, add:
+      # - test: {runner: pytest}
+"""
+FILL_IN = """\
+      # Nothing here checks the code yet, and a gate that checks nothing would only be green: until you fill in at least
+      # one, this file does not load and no work can start. A gate is any command whose exit status tells, for example:
+"""
+
+
+def pipeline_text(project: Project, *, target: str, template: str) -> str:
+    """The file for the project; it loads unless nothing could be found that checks the code."""
+    parts = [HEAD.format(target=scalar(target)), *_environment(project), "\nstages:\n"]
+    if template == "staged":
+        parts += [PLAN, "\n"]
+    parts += [*_code(project, needs_plan=template == "staged"), "\n", LAND.format()]
+    return "".join(parts)
+
+
+def setup_steps(project: Project) -> list[str]:
+    """The shell commands that make `.venv` from the key files alone."""
+    steps = ["python3 -m venv .venv"]
+    given = [f"-r {shlex.quote(file)}" for file in project.requirements_files]
+    if project.declared.files:
+        names = [f"--extra {shlex.quote(name)}" for name in project.extras]
+        names += [f"--group {shlex.quote(name)}" for name in project.groups]
+        steps.append(" ".join(["gatewright requirements", *names, "> .venv/requirements.txt"]))
+        given.insert(0, "-r .venv/requirements.txt")
+    given += [shlex.quote(line) for line in project.loose]
+    steps.append(" ".join([".venv/bin/pip install --quiet", *given]))
+    return steps
+
+
+def scalar(text: str) -> str:
+    """The text as a YAML value, quoted where it must be."""
+    is_plain = _PLAIN.fullmatch(text) and text.lower() not in _NOT_PLAIN
+    return text if is_plain else json.dumps(text, ensure_ascii=False)
+
+
+def flow(items: Sequence[str]) -> str:
+    """A list on one line."""
+    return f"[{', '.join(map(scalar, items))}]"
+
+
+def _environment(project: Project) -> Iterator[str]:
+    """`setup` and `install`, with where each part comes from."""
+    if not project.is_python:
+        return
+    yield "\n# Makes what the gates need, once for each content of the key files, from them alone; with network.\n"
+    for comment in _comments(project):
+        yield f"# {comment}\n"
+    yield "setup:\n"
+    # A folded text: its lines are joined by blanks.
+    yield "  run: >-\n    {}\n".format(" &&\n    ".join(setup_steps(project)))
+    yield f"  key: {flow(project.key_files or (PIPELINE_FILE,))}\n"
+    yield "  keep: [.venv]\n"
+    if project.declared.is_installable:
+        yield "# Installs what was handed in, into a private copy of it; without network.\n"
+        yield 'install: {run: ".venv/bin/pip install --quiet --no-deps --no-build-isolation ."}\n'
+
+
+def _comments(project: Project) -> Iterator[str]:
+    if project.declared.files:
+        yield "`gatewright requirements` prints what the project's metadata declare, and what builds it."
+    if not project.key_files:
+        yield "No file says what the project depends on."
+    if "pytest" in project.loose:
+        yield "pytest is declared nowhere, so it is named here."
+    for sentence in project.declared.unread:
+        yield f"Not read: {sentence} Name what is missing in the pip line."
+
+
+def _code(project: Project, *, needs_plan: bool) -> Iterator[str]:
+    yield "  code:\n"
+    if needs_plan:
+        yield "    needs: [plan]\n"
+    yield "    goal: Make the change with its tests.\n"
+    if not project.is_python:
+        yield "    gates:\n"
+        yield FILL_IN
+        yield from (f"      # - {line}\n" for line in _proposals(project))
+        return
+    yield "    # Each is judged against the commit that the change started from: no worse than it was.\n"
+    yield "    gates:\n      - compile\n"
+    if not project.has_ruff_configuration:
+        yield "      # No configuration of ruff was found: its default rules hold.\n"
+    yield "      - ruff\n"
+    yield _test_gate(project) if project.test_files else NO_TESTS
+    others = project.languages[1:]
+    if others:
+        yield f"      # Nothing here checks {', '.join(others)}. A gate is any command, for example:\n"
+        yield from (f"      # - {line}\n" for line in _proposals(project))
+
+
+def _test_gate(project: Project) -> str:
+    line = f"      - test: {{runner: pytest, plugins: {flow(project.plugins)}}}\n"
+    if not project.plugins:
+        return "      - test: {runner: pytest}\n"
+    if len(line) <= WIDTH_MAX:
+        return line
+    return f"      - test:\n          runner: pytest\n          plugins: {flow(project.plugins)}\n"
+
+
+def _proposals(project: Project) -> Iterator[str]:
+    """What might be a gate, in comments: whether it checks anything only the person can tell."""
+    for script in ("build", "lint", "typecheck"):
+        if script in project.npm_scripts:
+            yield f'command: {{name: {script}, run: "npm run {script}"}}'
+    if "test" in project.npm_scripts:
+        yield 'test: {run: "npm test", report: junit.xml}   # its runner must write a JUnit report to that path'
+    if "Rust" in project.languages:
+        yield 'command: {name: build, run: "cargo check --locked --all-targets"}'
+        yield 'command: {name: tests, run: "cargo test --locked"}'
+    if "Go" in project.languages:
+        yield 'command: {name: vet, run: "go vet ./..."}'
+        yield 'command: {name: tests, run: "go test ./..."}'
+    if not {"Rust", "Go"} & set(project.languages) and not project.npm_scripts:
+        yield 'command: {name: build, run: "make"}'
+        yield 'test: {run: "make test", report: report.xml}   # the report is JUnit XML, written by that run'
