@@ -4,7 +4,6 @@ Nothing is ever judged in the shared repository: agents write there. What an art
 object came in by its full id and had that id computed again. Source: docs/decisions/0002-own-store-for-artifacts.md
 """
 
-import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,8 +13,8 @@ from pathlib import Path
 from . import transfer, writing
 from .git import Git
 from .locks import locked
-from .objects import EXECUTABLE, FILE, BadArtifact, ObjectReader, TooLarge
-from .transfer import FetchBudget
+from .objects import EXECUTABLE, FILE, BadArtifact, ObjectReader, TooLarge, checked_id
+from .transfer import FetchBudget, checked_ref_name
 from .walk import Change, TreeBudget, TreeEntry, compare, walk
 from .writing import Merge
 
@@ -30,8 +29,6 @@ __all__ = [
     "TreeEntry",
 ]
 
-OBJECT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-REF_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*(/[A-Za-z0-9_][A-Za-z0-9._+-]*)*")
 OUR_REFS = "refs/gatewright/"
 # What was fetched whole: apart from the names that callers keep commits by.
 BASES = "refs/gatewright-store/bases/"
@@ -149,16 +146,16 @@ class ArtifactStore:
         if not ref.startswith(OUR_REFS):
             raise ValueError(f"{ref!r} is not below {OUR_REFS}")
         transfer.publish(
-            self.git, self.shared, checked_id(commit), OUR_REFS + _checked_name(ref.removeprefix(OUR_REFS))
+            self.git, self.shared, checked_id(commit), OUR_REFS + checked_ref_name(ref.removeprefix(OUR_REFS))
         )
 
     def keep(self, commit: str, name: str) -> None:
         """Put refs/gatewright/`name` on the commit, so that no clean-up ever loses it; durable on return."""
-        self.git.run("update-ref", OUR_REFS + _checked_name(name), checked_id(commit))
+        self.git.run("update-ref", OUR_REFS + checked_ref_name(name), checked_id(commit))
 
     def prune_ref(self, name: str) -> None:
         """Remove refs/gatewright/`name`; no effect when there is none."""
-        self.git.run("update-ref", "-d", OUR_REFS + _checked_name(name))
+        self.git.run("update-ref", "-d", OUR_REFS + checked_ref_name(name))
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -296,16 +293,3 @@ class ArtifactStore:
     def _exclusive(self) -> Iterator[None]:
         with locked(self.path / "gatewright.lock", timeout_s=LOCK_TIMEOUT_S):
             yield
-
-
-def checked_id(text: str) -> str:
-    """Return `text` when it is a full lower-case object id; raise `BadArtifact` otherwise. No git call is made."""
-    if not OBJECT_ID.fullmatch(text):
-        raise BadArtifact(f"{text[:80]!r} is not a full commit id. Give all 40 (or 64) lower-case hexadecimal digits.")
-    return text
-
-
-def _checked_name(name: str) -> str:
-    if not REF_NAME.fullmatch(name) or ".." in name or any(part.endswith((".lock", ".")) for part in name.split("/")):
-        raise ValueError(f"{name!r} is not a plain ref name")
-    return name

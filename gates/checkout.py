@@ -12,9 +12,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from .artifacts import STORE_CONFIG, VERBATIM_ATTRIBUTES, ArtifactStore, checked_id
+from .artifacts import STORE_CONFIG, VERBATIM_ATTRIBUTES, ArtifactStore
 from .git import BARE_ENVIRONMENT, Git, GitFailed
 from .locks import POLL_S, try_lock
+from .objects import checked_id
 
 CHECKOUT_TIMEOUT_S = 600.0
 # For somebody to give back a slot, when all of them are taken.

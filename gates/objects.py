@@ -4,6 +4,7 @@ git's own recursive commands expand a tree before they print anything, so a doze
 Whoever walks a tree that an agent made therefore reads it folder by folder from here, and stops when a budget is used.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -17,6 +18,8 @@ EXECUTABLE = "100755"
 LINK = "120000"
 SUBMODULE = "160000"
 
+OBJECT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+
 # One tree object; a folder with about half a million entries.
 TREE_OBJECT_BYTES_MAX = 32 * 2**20
 # So many requests fit the smallest pipe (4 kB): writing them can never wait for us to read the answers.
@@ -29,6 +32,13 @@ class BadArtifact(Exception):
 
 class TooLarge(BadArtifact):
     """It is refused because a bound was reached, which the sentence names."""
+
+
+def checked_id(text: str) -> str:
+    """Return `text` when it is a full lower-case object id; raise `BadArtifact` otherwise. No git call is made."""
+    if not OBJECT_ID.fullmatch(text):
+        raise BadArtifact(f"{text[:80]!r} is not a full commit id. Give all 40 (or 64) lower-case hexadecimal digits.")
+    return text
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ not decide what we read; its objects are believed only after our side has comput
 Source: docs/decisions/0002-own-store-for-artifacts.md
 """
 
+import re
 import shlex
 import tempfile
 from collections.abc import Sequence
@@ -15,8 +16,9 @@ from .git import BARE_ENVIRONMENT, PROGRAM, Git, GitFailed
 from .objects import BadArtifact, TooLarge
 
 TRANSFER_TIMEOUT_S = 300.0
-# A blank line and the ids: how much of a list of objects is read.
+# An id of the longer kind and the end of its line.
 ID_LINE_BYTES = 65
+REF_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*(/[A-Za-z0-9_][A-Za-z0-9._+-]*)*")
 
 # A lying commit graph, bitmap or index over packs belongs to the shared repository too; packs themselves are verified.
 PLAIN_READING = {
@@ -40,6 +42,13 @@ class FetchBudget:
 
     objects_max: int = 200_000
     bytes_max: int = 2 * 2**30
+
+
+def checked_ref_name(name: str) -> str:
+    """Return what may follow `refs/gatewright/`; raise `ValueError` for a name that git could take otherwise."""
+    if not REF_NAME.fullmatch(name) or ".." in name or any(part.endswith((".lock", ".")) for part in name.split("/")):
+        raise ValueError(f"{name!r} is not a plain ref name")
+    return name
 
 
 def shared_git(shared: Path) -> Git:

@@ -7,6 +7,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from heapq import nsmallest
 
 from .objects import EXECUTABLE, FILE, LINK, SUBMODULE, TooLarge
@@ -51,10 +52,17 @@ def check_tree(entries: Sequence[TreeEntry], read_blobs: ReadBlobs) -> tuple[Tre
     for; links of more than `LINK_BYTES_MAX` bytes are refused unread. Raises `TooLarge` when following all links takes
     more than `LINK_STEPS_MAX` steps.
     """
+    name_problems = cache(_name_problems)
     problems = [
         TreeProblem(entry.path, rule, message)
         for entry in entries
-        for rule, message in [*_path_problems(entry.path), *_mode_problems(entry)]
+        for part in entry.path.split("/")
+        for rule, message in name_problems(part)
+    ]
+    problems += [
+        TreeProblem(entry.path, "mode", f"Its mode {entry.mode} is none that git writes: a file, a link, a submodule.")
+        for entry in entries
+        if entry.mode not in MODES
     ]
     problems += _collisions(entries)
     problems += _links(entries, read_blobs)
@@ -77,18 +85,19 @@ def path_problem(path: str) -> str | None:
 
 def is_dot_git(name: str) -> bool:
     """Whether some file system takes `name` for `.git` (case, NTFS short name and streams, HFS+ ignored characters)."""
-    visible = name.translate(HFS_IGNORED).casefold()
+    visible = (name if name.isascii() else name.translate(HFS_IGNORED)).casefold()
     return visible.split(":")[0].rstrip(". ") in (".git", "git~1")
 
 
-def _path_problems(path: str) -> Iterator[tuple[str, str]]:
-    for part in path.split("/"):
-        if is_dot_git(part):
-            yield "git", f"{part!r} is a git folder on some file systems. Remove it."
-        if trouble := _name_trouble(part):
-            yield "name", f"{part!r} {trouble}. Rename it."
-        if part.casefold().endswith((*BYTECODE_SUFFIXES, *BYTECODE_FOLDERS)):
-            yield "bytecode", f"{part!r} is compiled or installed code, not source. Remove it and ignore it."
+def _name_problems(name: str) -> tuple[tuple[str, str], ...]:
+    found = []
+    if is_dot_git(name):
+        found.append(("git", f"{name!r} is a git folder on some file systems. Remove it."))
+    if trouble := _name_trouble(name):
+        found.append(("name", f"{name!r} {trouble}. Rename it."))
+    if name.casefold().endswith((*BYTECODE_SUFFIXES, *BYTECODE_FOLDERS)):
+        found.append(("bytecode", f"{name!r} is compiled or installed code, not source. Remove it and ignore it."))
+    return tuple(found)
 
 
 def _name_trouble(name: str) -> str | None:
@@ -105,18 +114,14 @@ def _name_trouble(name: str) -> str | None:
     return None
 
 
-def _mode_problems(entry: TreeEntry) -> Iterator[tuple[str, str]]:
-    if entry.mode not in MODES:
-        yield "mode", f"Its mode {entry.mode} is none that git writes (a file, an executable, a link, a submodule)."
-
-
 def _collisions(entries: Sequence[TreeEntry]) -> Iterator[TreeProblem]:
-    spellings: dict[str, set[str]] = defaultdict(set)
-    for entry in entries:
-        for place in _places(entry.path):
-            spellings[_folded(place)].add(place)
+    spellings: dict[str, list[str]] = defaultdict(list)
+    for place in {place for entry in entries for place in _places(entry.path)}:
+        spellings[_folded(place)].append(place)
     # Two of each are enough to name another one; a tree can hold 2^n spellings of one name.
     examples = {key: nsmallest(2, spelled) for key, spelled in spellings.items() if len(spelled) > 1}
+    if not examples:
+        return
     for entry in entries:
         for place in _places(entry.path):
             for other in [spelled for spelled in examples.get(_folded(place), ()) if spelled != place][:1]:
@@ -127,11 +132,10 @@ def _collisions(entries: Sequence[TreeEntry]) -> Iterator[TreeProblem]:
 
 def _places(path: str) -> Iterator[str]:
     """The path and every folder above it."""
-    end = path.find("/")
-    while end != -1:
-        yield path[:end]
-        end = path.find("/", end + 1)
     yield path
+    while "/" in path:
+        path = path.rpartition("/")[0]
+        yield path
 
 
 def _folded(path: str) -> str:
