@@ -6,6 +6,7 @@ repository, of which only an id would be kept) is refused with a sentence.
 """
 
 import re
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -16,7 +17,8 @@ from .problems import WorkspaceProblem
 from .worktree import index_copy
 
 # An agent or its tools may write while files are read; git then refuses the file that changed under it.
-SNAPSHOT_TRIES = 3
+SNAPSHOT_TRIES = 4
+SNAPSHOT_PAUSE_S = 0.1
 SNAPSHOT_TIMEOUT_S = 300.0
 UNCOMMITTED_FILES_MAX = 100_000
 UNCOMMITTED_BYTES_MAX = 2**30
@@ -55,7 +57,7 @@ def take_snapshot(git: Git, *, base: str, message: str, author: str, when: datet
             commit = commit_tree(git, tree, parents, message=message, author=author, when=when)
     except GitFailed as exc:
         message = f"The workspace {git.work_tree} cannot be read as a commit: {exc.stderr.partition(chr(10))[0]}."
-        raise WorkspaceProblem(message, "Mend that in the workspace, then try again.") from exc
+        raise WorkspaceProblem(message, "Mend that, or end what still writes there, then try again.") from exc
     return Snapshot(commit, tree, changed=tree != base_tree)
 
 
@@ -102,6 +104,7 @@ def _write_tree(git: Git, parent: str, base_tree: str) -> str:
         except GitFailed:
             if not tries_left:
                 raise
+            time.sleep(SNAPSHOT_PAUSE_S)
     raise AssertionError("the last try returns or raises")
 
 

@@ -67,8 +67,8 @@ class Workspaces:
         is gone are moved aside, never deleted. Files named by `.worktreeinclude` are copied from the main worktree.
         """
         path = self.path_of(change, stage, fence)
-        self._make_root()
         with self._lock(path.name) as lock:
+            self._make_root()
             admin = self._admin_of(path)
             if admin is None or not path.is_dir() or not (admin / _READY_FILE).exists():
                 admin = self._make(path, admin, base, lock)
@@ -105,22 +105,17 @@ class Workspaces:
         saved = take_snapshot(git, base=base, message=text, author="gatewright", when=when)
         if saved.commit == base:
             return None
-        before = self._repository.resolve(ref)
-        head = find_head(git)
-        if before is not None and self._holds(before, saved.tree, head):
-            return before
-        commit = saved.commit
-        apart = [other for other in (head, before) if other is not None and not is_ancestor(git, other, commit)]
-        if apart:
-            commit = commit_tree(git, saved.tree, [commit, *apart], message=text, author="gatewright", when=when)
-        git.run("update-ref", "--no-deref", ref, commit)
-        return commit
+        try:
+            return self._keep(git, saved, ref, text, when)
+        except GitFailed as exc:
+            message = f"git cannot save what is in {path}: {exc.stderr.rpartition(chr(10))[2]}."
+            raise WorkspaceProblem(message, "It stays where it is; mend that, then try again.") from exc
 
     def remove(self, change: str, stage: str, fence: int) -> None:
         """Delete a workspace with its private git folder; one that is gone, or only half there, is no problem."""
         path = self.path_of(change, stage, fence)
-        self._make_root()
         with self._lock(path.name):
+            self._refuse_links()
             _delete(path)
             admin = self._admin_of(path)
             if admin is not None:
@@ -138,13 +133,16 @@ class Workspaces:
             self.remove(workspace.change, workspace.stage, workspace.fence)
 
     def _make_root(self) -> None:
+        self._refuse_links()
+        self.root.mkdir(parents=True, exist_ok=True)
+        if self._repository.main_worktree is not None:
+            self._repository.exclude(EXCLUDED)
+
+    def _refuse_links(self) -> None:
         # A link in its place, which a commit can bring along, would have us write and delete somewhere else.
         if os.path.realpath(self.root) != str(self.root):
             message = f"{self.root} leads through a symbolic link to {os.path.realpath(self.root)}."
             raise WorkspaceProblem(message, "Remove the link; gatewright makes the folder itself.")
-        self.root.mkdir(parents=True, exist_ok=True)
-        if self._repository.main_worktree is not None:
-            self._repository.exclude(EXCLUDED)
 
     def _make(self, path: Path, admin: Path | None, base: str, lock: int) -> Path:
         """Make the worktree from nothing, whatever is there, and return its private git folder.
@@ -190,6 +188,20 @@ class Workspaces:
             return None
         return self.root / place.relative_to(self.root).parts[0]
 
+    def _keep(self, git: Git, saved: Snapshot, ref: str, message: str, when: datetime) -> str:
+        """Put `ref` on the saved commit, joined with HEAD and with what the ref held so far where it lacks them."""
+        before = self._repository.resolve(ref)
+        head = find_head(git)
+        if before is not None and self._holds(before, saved.tree, head):
+            return before
+        commit = saved.commit
+        apart = [other for other in (head, before) if other is not None and not is_ancestor(git, other, commit)]
+        if apart:
+            parents = [commit, *apart]
+            commit = commit_tree(git, saved.tree, parents, message=message, author="gatewright", when=when)
+        git.run("update-ref", "--no-deref", ref, commit)
+        return commit
+
     def _holds(self, commit: str, tree: str, head: str | None) -> bool:
         git = Git(self._repository.common_dir)
         same_tree = git.text("rev-parse", f"{commit}^{{tree}}") == tree
@@ -202,9 +214,10 @@ class Workspaces:
         try:
             with locked(folder / f"workspace-{zlib.crc32(name.encode()) % LOCKS}") as lock:
                 yield lock
-        except TimeoutError as exc:
-            message = f"The workspace {name} is being made or deleted by another process for very long."
-            raise WorkspaceProblem(message, "End that process, then try again.") from exc
+        except OSError as exc:
+            # A full disk, a read-only folder, or a lock that others hold for ever.
+            message = f"The workspace {name} cannot be made or deleted: {exc}."
+            raise WorkspaceProblem(message, "Mend that, then try again.") from exc
 
 
 def _move_aside(path: Path) -> None:

@@ -136,6 +136,13 @@ def test_threads_that_ask_at_once_get_one_finished_workspace(workspaces: Workspa
     assert seen == [True] * 4
 
 
+def test_a_folder_that_cannot_be_made_is_one_clear_sentence(project: Path, workspaces: Workspaces, base: str) -> None:
+    (project / ".gatewright").write_text("a file where the folder should be\n")
+
+    with pytest.raises(WorkspaceProblem, match="c1-code-1 cannot be made or deleted"):
+        workspaces.ensure("c1", "code", 1, base=base, lease="x")
+
+
 # Repairing
 
 

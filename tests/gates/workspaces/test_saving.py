@@ -5,6 +5,9 @@ import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
+from gatewright.gates.problems import WorkspaceProblem
 from gatewright.gates.workspaces import Workspaces
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -131,3 +134,21 @@ def test_a_link_inside_a_workspace_is_removed_and_not_followed(
     workspaces.remove("c1", "code", 1)
 
     assert (precious / "file").exists()
+
+
+def test_removing_what_never_was_makes_nothing(project: Path, workspaces: Workspaces) -> None:
+    workspaces.remove("c1", "code", 1)
+
+    assert not (project / ".gatewright").exists()
+
+
+def test_removing_does_not_follow_a_link_in_place_of_the_folder(
+    project: Path, tmp_path: Path, workspaces: Workspaces
+) -> None:
+    victim = tmp_path / "outside" / "work" / "c1-code-1"
+    victim.mkdir(parents=True)
+    (project / ".gatewright").symlink_to(tmp_path / "outside")
+
+    with pytest.raises(WorkspaceProblem, match="leads through a symbolic link"):
+        workspaces.remove("c1", "code", 1)
+    assert victim.exists()
