@@ -12,7 +12,7 @@ from anyio import to_thread
 from ...schemas.pipeline import GateSpec, Model
 from ...schemas.records import Evidence
 from ..findings import Judged, Problem, Question, conclude
-from ..objects import LINK, SUBMODULE
+from ..objects import SUBMODULE
 from ..paths import matches
 from ..regime import protected_changes
 from ..submission import Submission
@@ -94,9 +94,7 @@ async def _unfit(submission: Submission, changes: Sequence[Change]) -> Iterator[
     entries = (await submission.entries(submission.job.commit)).values()
 
     def read_blobs(oids: Sequence[str]) -> Mapping[str, bytes]:
-        paths = {entry.oid: entry.path for entry in entries if entry.mode == LINK}
-        commit = submission.job.commit
-        return {oid: submission.store.read(commit, paths[oid], LINK_BYTES_MAX) or b"" for oid in oids}
+        return submission.store.blobs(oids, bytes_max=LINK_BYTES_MAX)
 
     found = await to_thread.run_sync(check_tree, tuple(entries), read_blobs)
     return (_tree_problem(problem) for problem in found if problem.path in written)
