@@ -140,8 +140,8 @@ class ArtifactStore:
     def publish(self, commit: str, ref: str) -> None:
         """Copy `commit` with its history into the shared repository and put `ref` (refs/gatewright/...) there on it.
 
-        Runs no hook and no program that the shared repository's configuration names. Raises `GitFailed` when an object
-        there has the id of one of ours and other bytes.
+        Runs no hook and no program that the shared repository's configuration names. Raises `BadArtifact` when an
+        object there has the id of one of ours and other bytes.
         """
         if not ref.startswith(OUR_REFS):
             raise ValueError(f"{ref!r} is not below {OUR_REFS}")

@@ -10,7 +10,7 @@ from pathlib import Path
 POLL_S = 0.01
 
 
-class LockTimeout(Exception):
+class LockTimeout(OSError):
     """Somebody else held the lock for the whole time that the caller was ready to wait."""
 
 

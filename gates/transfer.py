@@ -18,6 +18,8 @@ from .objects import BadArtifact, TooLarge
 TRANSFER_TIMEOUT_S = 300.0
 # An id of the longer kind and the end of its line.
 ID_LINE_BYTES = 65
+# What index-pack says of an object that is there already and differs from the one that arrives, or cannot be read.
+PLANTED = re.compile("COLLISION|existing object|corrupt|inflate|header", re.IGNORECASE)
 REF_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*(/[A-Za-z0-9_][A-Za-z0-9._+-]*)*")
 
 # A lying commit graph, bitmap or index over packs belongs to the shared repository too; packs themselves are verified.
@@ -138,8 +140,8 @@ def fetch(store: Git, shared: Path, refspecs: Sequence[str], *, strict: bool, ti
 def publish(store: Git, shared: Path, commit: str, ref: str) -> None:
     """Copy `commit` with its history into the shared repository and put `ref` there on it, running no hook.
 
-    The objects travel as a pack: git compares them with what already lies there under the same id, so an object
-    that somebody planted makes this fail (`GitFailed`) and is never taken for ours.
+    The objects travel as a pack: git compares them with what already lies there under the same id, so that an object
+    that somebody planted is never taken for ours. Raises `BadArtifact` then, with `ref` untouched.
     """
     git = shared_git(shared)
     with tempfile.TemporaryDirectory(prefix="publish-", dir=store.git_dir) as folder:
@@ -154,10 +156,22 @@ def publish(store: Git, shared: Path, commit: str, ref: str) -> None:
             timeout_s=TRANSFER_TIMEOUT_S,
         )
         if name:
-            with (Path(folder) / f"objects-{name.decode().strip()}.pack").open("rb") as pack:
-                git.run("index-pack", "--stdin", stdin=pack, timeout_s=TRANSFER_TIMEOUT_S)
+            _take_in(git, Path(folder) / f"objects-{name.decode().strip()}.pack")
     git.run("rev-list", "--objects", "--quiet", commit, "--not", "--all", timeout_s=TRANSFER_TIMEOUT_S)
     git.run("update-ref", "--no-deref", "--end-of-options", ref, commit)
+
+
+def _take_in(git: Git, pack: Path) -> None:
+    try:
+        with pack.open("rb") as content:
+            git.run("index-pack", "--stdin", stdin=content, timeout_s=TRANSFER_TIMEOUT_S)
+    except GitFailed as exc:
+        if PLANTED.search(exc.stderr):
+            raise BadArtifact(
+                f"The repository holds other bytes under the id of an object to publish ({_reason(exc)})."
+                " Run `git fsck` in it: it is damaged, or somebody wrote into it."
+            ) from exc
+        raise
 
 
 def _common_tips(store: Git, git: Git) -> list[str]:

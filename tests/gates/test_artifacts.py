@@ -14,7 +14,6 @@ import pytest
 
 from gatewright.gates import artifacts
 from gatewright.gates.artifacts import ArtifactStore, BadArtifact, FetchBudget, TooLarge, TreeBudget
-from gatewright.gates.git import GitFailed
 from gatewright.gates.locks import LockTimeout, locked
 
 WHEN = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -491,8 +490,9 @@ def test_no_program_that_the_shared_repository_names_is_run(
     assert not ran.exists()
 
 
+@pytest.mark.parametrize("planted", [zlib.compress(b"blob 6\0poison"), zlib.compress(b"blob 4\0evil"), b"garbage", b""])
 def test_a_planted_object_cannot_stand_in_for_a_published_one(
-    store: ArtifactStore, project: Project, base: str
+    store: ArtifactStore, project: Project, base: str, planted: bytes
 ) -> None:
     """Whoever can write loose objects could wait for a judged commit with other bytes under its ids."""
     store.fetch_base(base)
@@ -500,9 +500,9 @@ def test_a_planted_object_cannot_stand_in_for_a_published_one(
     loose = project.loose(store.entries(ours)[1].oid)
     assert store.entries(ours)[1].path == "f"
     loose.parent.mkdir(exist_ok=True)
-    loose.write_bytes(zlib.compress(b"blob 6\0poison"))
+    loose.write_bytes(planted)
 
-    with pytest.raises(GitFailed):
+    with pytest.raises(BadArtifact, match="Run `git fsck`"):
         store.publish(ours, "refs/gatewright/landing")
 
     assert project.git("for-each-ref", "refs/gatewright") == ""
