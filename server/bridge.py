@@ -28,7 +28,8 @@ WRITE_BYTES = min(select.PIPE_BUF, 4_096)
 def main(repository: str | None = None, *, command: Sequence[str] = SERVER_COMMAND, version: str = __version__) -> int:
     """Bridge standard input and output to the server of the repository at `repository`, or of the working folder.
 
-    Ends the process with status 0 when the client closes its end, or on SIGTERM, SIGINT or SIGHUP.
+    Returns when the client closes its end, or on SIGTERM, SIGINT or SIGHUP. A thread may still wait for a server to
+    start: it ends with the process, and the start goes on.
     """
     if not (_is_open(0) and _is_open(1)):
         return 0
@@ -42,8 +43,7 @@ def main(repository: str | None = None, *, command: Sequence[str] = SERVER_COMMA
     for number in (_signal.SIGTERM, _signal.SIGINT, _signal.SIGHUP):
         _signal.signal(number, lambda *_: bridge.end())
     bridge.run()
-    # Not `return`: a thread may be waiting for a server to start, which goes on without this process.
-    os._exit(0)
+    return 0
 
 
 class Bridge:

@@ -29,7 +29,8 @@ class CountingApplication:
     """`folder` is where test and tools meet.
 
     The application writes `servers` (a process id per start), `begun` and `effects` (a stamp per line), `subscribed`
-    and `drained`; the test makes `hold` (no start ends), `release` (slow calls end), `busy` and `problem`.
+    and `drained`; the test makes `hold` (no start ends), `release` (slow calls end), `busy` (answered by a line in
+    `asked`) and `problem`.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -46,7 +47,10 @@ class CountingApplication:
         await anyio.sleep_forever()
 
     def is_busy(self) -> bool:
-        return (self.folder / "busy").exists()
+        is_busy = (self.folder / "busy").exists()
+        if is_busy:
+            self._append("asked", str(os.getpid()))
+        return is_busy
 
     async def drain(self) -> None:
         self._append("drained", str(os.getpid()))

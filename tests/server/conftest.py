@@ -70,6 +70,17 @@ class Client:
         assert isinstance(content, dict)
         return content
 
+    def has_open(self, name: str) -> bool:
+        """Whether the process has a file of this name open; needs /proc, without which it always has."""
+        folder = Path(f"/proc/{self.process.pid}/fd")
+        if not folder.exists():
+            return True
+        found = False
+        for descriptor in folder.iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                found = found or descriptor.readlink().name == name
+        return found
+
     def close_and_wait(self) -> tuple[int, float]:
         """Close the input as a client that ends does; return exit status and seconds."""
         assert self.process.stdin is not None

@@ -91,6 +91,7 @@ def test_a_start_goes_on_when_its_starter_is_killed_and_nobody_starts_a_second_s
     first.signal_and_wait(signal.SIGKILL)
     second = machine.start()
     second.send({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {}})
+    machine.until(lambda: second.has_open("server.lock") or len(machine.servers()) > 1)
 
     (machine.meeting / "hold").unlink()
 
@@ -215,6 +216,8 @@ def test_the_next_server_hears_of_the_subscriptions_without_being_asked(machine:
 
     machine.until(lambda: machine.lines("subscribed")[2:])
     assert machine.lines("subscribed")[2:] == ["gatewright://kept"]
+    client.call(3, "echo")
+    assert client.receive()["id"] == 3, "the client was shown an answer to what it had not asked"
 
 
 def test_without_a_repository_every_request_is_answered_with_what_to_do(machine: "Machine", tmp_path: Path) -> None:
