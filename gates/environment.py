@@ -24,24 +24,12 @@ from .environment_cache import finish, forget_unused, is_finished, remove_folder
 from .layer import find_python, make_layer
 from .locks import try_lock
 from .process import Finished, ProcessLimits, allowed_environment, judge_exit, run_process
+from .server_settings import SECRET_PREFIX, find_secrets, index_settings, server_path, toolchains
 
 LOCK_POLL_S = 0.1
 KEY_DIGITS = 24
 INSTALL_TIMEOUT_S = 600.0
 
-# Settings of package tools and of the network. They may carry credentials: for `setup` only, never for gates.
-PASSED_PREFIXES = ("PIP_", "UV_", "NPM_CONFIG_", "npm_config_", "YARN_", "CARGO_", "GOPROXY", "GOSUMDB", "GOPRIVATE")
-PASSED_NAMES = frozenset(
-    {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"}
-    | {"CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "GIT_SSL_CAINFO"}
-)
-# Where people keep the same settings in files: the variable that names one, and the places below their home.
-SETTINGS_FILES: Mapping[str, tuple[str, ...]] = {
-    "PIP_CONFIG_FILE": (".config/pip/pip.conf", ".pip/pip.conf"),
-    "UV_CONFIG_FILE": (".config/uv/uv.toml",),
-    "NPM_CONFIG_USERCONFIG": (".npmrc",),
-}
-SECRET_PREFIX = "GATEWRIGHT_SECRET_"
 # What installs the artifact finds its dependencies in the environment; an index would only hide that one is missing.
 OFFLINE = {"PIP_NO_INDEX": "1", "PIP_NO_INPUT": "1", "UV_OFFLINE": "1", "NPM_CONFIG_OFFLINE": "true"}
 
@@ -81,28 +69,33 @@ async def prepare_environment(
     One builder at a time, also among processes; whoever waits is told through `report`. An environment that was not
     finished, by a crash or a cancellation, is removed and built anew. `server` is the server's own environment.
     """
-    server_path = _server_path(server)
-    python = await find_python(server_path, Path(sys.executable))
-    if str(python.parent) not in server_path.split(os.pathsep):
-        server_path = f"{python.parent}{os.pathsep}{server_path}"
+    path = server_path(server)
+    python = await find_python(path, Path(sys.executable))
+    if str(python.parent) not in path.split(os.pathsep):
+        path = f"{python.parent}{os.pathsep}{path}"
+    variables = toolchains(server)
     key = _key_of(setup, files, python)
     if setup is None:
-        return PreparedEnvironment(key, None, (), server_path, python)
-    secrets = _find_secrets(setup, server)
-    if isinstance(secrets, SetupFailed):
-        return secrets
+        return PreparedEnvironment(key, None, (), path, python, variables)
+    secrets = find_secrets(setup.secrets, server)
+    if missing := [name for name, value in secrets.items() if value is None]:
+        names = f"'{missing[0]}': the server's environment has neither it nor {SECRET_PREFIX}{missing[0]}"
+        return SetupFailed(f"`setup` needs the secret {names}.", "", could_not_judge=True)
+    known = {name: value for name, value in secrets.items() if value is not None}
     await to_thread.run_sync(lambda: cache.mkdir(mode=0o700, parents=True, exist_ok=True))
     async with _lock(cache / f"{key}.lock", report):
         if not is_finished(cache, key):
             report("setup: building the environment")
-            extra = {**_settings(server), **secrets}
-            failed = await _build(setup, files, cache / key, path=server_path, extra=extra, limits=limits)
+            # A Python that uv brings along would otherwise lie in the private home, and go with it.
+            own = {"UV_PYTHON_INSTALL_DIR": str(cache / key / ".uv-python")}
+            extra = {**variables, **own, **index_settings(server), **known}
+            failed = await _build(setup, files, cache / key, path=path, extra=extra, limits=limits)
             if failed is not None:
-                return _without_secrets(failed, secrets)
+                return _without_secrets(failed, known)
             await to_thread.run_sync(finish, cache, key)
             await to_thread.run_sync(forget_unused, cache)
         touch(cache, key)
-    return _describe(setup, cache / key, key, server_path, python)
+    return _describe(setup, cache / key, PreparedEnvironment(key, cache / key, (), path, python, variables))
 
 
 async def layer_install(
@@ -156,7 +149,7 @@ async def _build(
     finally:
         with anyio.CancelScope(shield=True):
             await to_thread.run_sync(remove_folder, home)
-    return _judge("setup", finished) or _check_kept(setup, root, finished)
+    return _judge("setup", finished) or _check_made(setup, root, finished)
 
 
 def _judge(what: str, finished: Finished) -> SetupFailed | None:
@@ -169,11 +162,14 @@ def _judge(what: str, finished: Finished) -> SetupFailed | None:
     return None
 
 
-def _check_kept(setup: Setup, root: Path, finished: Finished) -> SetupFailed | None:
+def _check_made(setup: Setup, root: Path, finished: Finished) -> SetupFailed | None:
     for pattern in setup.keep:
         if not _kept(root, (pattern,)):
             sentence = f"`setup` ended well but made no '{pattern}', which the pipeline says to keep."
             return SetupFailed(sentence, finished.output, could_not_judge=False)
+    if _venv(root).is_dir() and not (_venv(root) / "bin" / "python").exists():
+        sentence = "`setup` made a .venv without an interpreter, or one whose interpreter lay in the private home."
+        return SetupFailed(sentence, finished.output, could_not_judge=False)
     return None
 
 
@@ -183,16 +179,16 @@ def _kept(root: Path, patterns: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sorted(str(path) for path in found if ".." not in path.parts))
 
 
-def _describe(setup: Setup, root: Path, key: str, server_path: str, python: Path) -> PreparedEnvironment:
+def _describe(setup: Setup, root: Path, without: PreparedEnvironment) -> PreparedEnvironment:
+    """The environment with what `setup` made, over what the server has without it."""
     venv = _venv(root)
     folders = [folder for folder in (venv / "bin", root / "node_modules" / ".bin") if folder.is_dir()]
-    return PreparedEnvironment(
-        key=key,
-        root=root,
+    return replace(
+        without,
         keep=_kept(root, setup.keep),
-        path=os.pathsep.join([*map(str, folders), server_path]),
-        python=venv / "bin" / "python" if (venv / "bin" / "python").exists() else python,
-        variables={"VIRTUAL_ENV": str(venv)} if venv.is_dir() else {},
+        path=os.pathsep.join([*map(str, folders), without.path]),
+        python=venv / "bin" / "python" if venv.is_dir() else without.python,
+        variables={**without.variables, "VIRTUAL_ENV": str(venv)} if venv.is_dir() else without.variables,
     )
 
 
@@ -212,38 +208,6 @@ def _key_of(setup: Setup | None, files: Mapping[str, bytes], python: Path) -> st
         digest.update(len(part).to_bytes(8))
         digest.update(part)
     return digest.hexdigest()[:KEY_DIGITS]
-
-
-def _server_path(server: Mapping[str, str]) -> str:
-    """The server's PATH, with the tools that gatewright itself depends on, such as ruff, as the last resort."""
-    return os.pathsep.join([server.get("PATH", os.defpath), str(Path(sys.executable).parent)])
-
-
-def _settings(server: Mapping[str, str]) -> dict[str, str]:
-    passed = {
-        name: value
-        for name, value in server.items()
-        if name.startswith(PASSED_PREFIXES) or name.upper() in PASSED_NAMES
-    }
-    home = server.get("HOME")
-    for variable, places in SETTINGS_FILES.items() if home else ():
-        for place in (Path(home or "") / place for place in places):
-            if place.is_file():
-                passed.setdefault(variable, str(place))
-    return passed
-
-
-def _find_secrets(setup: Setup, server: Mapping[str, str]) -> dict[str, str] | SetupFailed:
-    found = {}
-    for name in setup.secrets:
-        value = server.get(f"{SECRET_PREFIX}{name}", server.get(name))
-        if value is None:
-            sentence = (
-                f"`setup` needs the secret '{name}': the server's environment has neither it nor {SECRET_PREFIX}{name}."
-            )
-            return SetupFailed(sentence, "", could_not_judge=True)
-        found[name] = value
-    return found
 
 
 def _without_secrets(failed: SetupFailed, secrets: Mapping[str, str]) -> SetupFailed:

@@ -227,9 +227,11 @@ def test_setup_gets_the_named_secrets_and_the_settings_for_indexes_and_nothing_e
     home = tmp_path / "home"
     (home / ".config" / "pip").mkdir(parents=True)
     (home / ".config" / "pip" / "pip.conf").write_text("[global]\n")
+    (home / ".rustup").mkdir()
     server = {
         "HOME": str(home),
         "API_KEY": "private",
+        "UV_PUBLISH_TOKEN": "private",
         "GATEWRIGHT_SECRET_TOKEN": "s3cret",
         "PIP_INDEX_URL": "index",
         "https_proxy": "proxy",
@@ -243,8 +245,8 @@ def test_setup_gets_the_named_secrets_and_the_settings_for_indexes_and_nothing_e
     assert expected.items() <= seen.items()
     assert seen["PIP_CONFIG_FILE"] == f"{home}/.config/pip/pip.conf"
     assert seen["HOME"] != str(home)
-    assert not {"API_KEY", "GATEWRIGHT_SECRET_TOKEN"} & seen.keys()
-    assert made.variables == {}, "gates get none of it"
+    assert not {"API_KEY", "UV_PUBLISH_TOKEN", "GATEWRIGHT_SECRET_TOKEN"} & seen.keys()
+    assert made.variables == {"RUSTUP_HOME": f"{home}/.rustup"}, "gates get none of the rest"
 
 
 def test_a_secret_that_setup_prints_is_not_told(tmp_path: Path) -> None:
@@ -271,6 +273,11 @@ def test_a_secret_that_setup_prints_is_not_told(tmp_path: Path) -> None:
             setup_of("true", secrets=["TOKEN"]),
             "`setup` needs the secret 'TOKEN': the server's environment has neither it nor GATEWRIGHT_SECRET_TOKEN.",
             True,
+        ),
+        (
+            setup_of('mkdir -p .venv/bin; touch "$HOME/python"; ln -s "$HOME/python" .venv/bin/python', keep=[".venv"]),
+            "`setup` made a .venv without an interpreter, or one whose interpreter lay in the private home.",
+            False,
         ),
         (setup_of("sleep 300", timeout="1s"), "`setup` could not be run: The program did not end within 1 s.", True),
     ],
