@@ -62,18 +62,27 @@ def escape(path: str) -> str:
 
 
 def substitute(text: str, *, change: str, stage: str, task: str | None = None) -> str:
-    """`text` with `{change}`, `{stage}` and, when there is a task, `{task}` filled in.
+    """A glob or path with `{change}`, `{stage}` and, when there is a task, `{task}` filled in.
 
     Raises `GlobInvalid` for anything else in braces and for a value that is more than a plain name.
     """
-    values = {"change": change, "stage": stage} | ({TASK_PLACEHOLDER: task} if task is not None else {})
-    complaint = check_placeholders(text, tuple(values))
+    complaint = check_placeholders(text, PLACEHOLDERS if task is None else (*PLACEHOLDERS, TASK_PLACEHOLDER))
     if complaint is not None:
         raise GlobInvalid(complaint)
+    return fill(text, change=change, stage=stage, task=task)
+
+
+def fill(text: str, *, change: str, stage: str, task: str | None = None) -> str:
+    """Any text with the same words filled in and all other braces left as they are.
+
+    Commands, patterns and sentences have braces of their own. Raises `GlobInvalid` for a value that is more than a plain
+    name, so that it can be neither an option nor a command of the shell.
+    """
+    values = {"change": change, "stage": stage} | ({TASK_PLACEHOLDER: task} if task is not None else {})
     for name, value in values.items():
         if not _PLAIN_NAME.fullmatch(value):
             raise GlobInvalid(f"{value!r} cannot stand for {{{name}}}: it is not a plain name")
-    return _BRACES.sub(lambda found: values[found[0][1:-1]], text)
+    return re.sub("|".join(rf"\{{{name}\}}" for name in values), lambda found: values[found[0][1:-1]], text)
 
 
 def check_placeholders(text: str, known: Sequence[str] = PLACEHOLDERS) -> str | None:

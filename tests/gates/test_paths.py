@@ -193,7 +193,16 @@ def test_any_other_braces_are_refused(text: str) -> None:
         paths.substitute(text, change="c1", stage="code")
 
 
+def test_a_text_with_braces_of_its_own_keeps_them() -> None:
+    command = "awk '{print $1}' ${HOME}/{change}.txt {a,b} {task} R\\d{2} {{stage}}"
+
+    filled = "awk '{print $1}' ${HOME}/c1.txt {a,b} {task} R\\d{2} {code}"
+    assert paths.fill(command, change="c1", stage="code") == filled
+
+
 @pytest.mark.parametrize("value", ["**", "../x", "a/b", "", "-rf", "a b", "{stage}"])
 def test_a_value_that_is_more_than_a_name_is_not_filled_in(value: str) -> None:
     with pytest.raises(paths.GlobInvalid):
         paths.substitute("docs/{task}.md", change="c1", stage="code", task=value)
+    with pytest.raises(paths.GlobInvalid):
+        paths.fill("check {task}", change="c1", stage="code", task=value)
