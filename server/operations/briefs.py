@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from ...gates.kinds import KINDS
 from ...gates.lifecycle import missing_needs
-from ...gates.paths import substitute
+from ...gates.paths import fill
 from ...gates.policy import SCOPE_GATE, Policy
 from ...gates.text import shorten
 from ...schemas.arguments import ClaimStage
@@ -106,7 +106,7 @@ def filled_options(gate: GateSpec, record: ChangeRecord, stage: str) -> GateSpec
 
 
 def _filled(text: str, record: ChangeRecord, stage: str) -> str:
-    return substitute(text, change=record.id, stage=stage)
+    return fill(text, change=record.id, stage=stage)
 
 
 def _filled_value(value: object, record: ChangeRecord, stage: str) -> object:
