@@ -75,8 +75,8 @@ def substitute(text: str, *, change: str, stage: str, task: str | None = None) -
 def fill(text: str, *, change: str, stage: str, task: str | None = None) -> str:
     """Any text with the same words filled in and all other braces left as they are.
 
-    Commands, patterns and sentences have braces of their own. Raises `GlobInvalid` for a value that is more than a plain
-    name, so that it can be neither an option nor a command of the shell.
+    Commands, patterns and sentences have braces of their own. Raises `GlobInvalid` for a value that is more than a
+    plain name, so that it can be neither an option nor a command of the shell.
     """
     values = {"change": change, "stage": stage} | ({TASK_PLACEHOLDER: task} if task is not None else {})
     for name, value in values.items():
