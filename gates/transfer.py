@@ -134,6 +134,12 @@ def fetch(store: Git, shared: Path, refspecs: Sequence[str], *, strict: bool, ti
             timeout_s=TRANSFER_TIMEOUT_S,
         )
     except GitFailed as exc:
+        promised = ("config", "--get-regexp", r"^(extensions\.partialclone|remote\..*\.promisor)$")
+        if shared_git(shared).run_status(*promised, expected=(0, 1))[0] == 0:
+            raise BadArtifact(
+                "The repository is a partial clone and lacks files of its history."
+                " Run `git fetch --refetch --no-filter` in it."
+            ) from exc
         raise BadArtifact(f"The commit cannot be taken over: {_reason(exc)}") from exc
 
 

@@ -329,6 +329,25 @@ def test_a_shallow_repository_is_refused_with_the_remedy(tmp_path: Path, project
         store.fetch_base(base)
 
 
+def test_a_partial_clone_is_refused_with_the_remedy_and_is_not_made_to_fetch(
+    tmp_path: Path, project: Project, base: str
+) -> None:
+    project.git("config", "uploadpack.allowFilter", "true")
+    clone = tmp_path / "partial"
+    subprocess.run(
+        ["git", "clone", "-q", "--no-checkout", "--filter=blob:none", f"file://{project.path}", clone], check=True
+    )
+    store = ArtifactStore(tmp_path / "s", clone / ".git")
+    store.ensure()
+
+    with pytest.raises(BadArtifact, match="git fetch --refetch --no-filter"):
+        store.fetch_base(base)
+    subprocess.run(["git", "fetch", "-q", "--refetch", "--no-filter"], cwd=clone, check=True)
+    store.fetch_base(base)
+
+    assert store.read(base, "a.txt", 10) == b"one\n"
+
+
 @pytest.mark.parametrize(
     ("mode", "name"),
     [("40000", b".git"), ("40000", b".GIT"), ("40000", b"git~1"), ("40000", ".g\u200cit".encode()), ("100644", b"..")],
