@@ -1,0 +1,132 @@
+"""A change to tell stories about: real decisions on a record, with a clock that a test moves."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from gatewright.gates import commands as c
+from gatewright.gates.evolve import evolve
+from gatewright.gates.lifecycle import decide
+from gatewright.schemas.events import Event
+from gatewright.schemas.records import (
+    ChangeRecord,
+    GateOutcome,
+    Outcome,
+    Plan,
+    PolicyPin,
+    StageRecord,
+    StageRule,
+    StageState,
+)
+from gatewright.schemas.refusals import Refusal, RefusalCode
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+LEASE_S = 900.0
+PASSED, FAILED, ERRORED, PENDING = Outcome.PASSED, Outcome.FAILED, Outcome.ERRORED, Outcome.PENDING
+
+
+def rule(name: str, *needs: str, attempts: int = 3, otherwise: str | None = None, reopens: int = 2) -> StageRule:
+    return StageRule(
+        name=name,
+        needs=needs,
+        gates=("scope", "test"),
+        soft_gates=(),
+        attempts=attempts,
+        otherwise=otherwise,
+        reopens=reopens,
+        role=None,
+        is_transform=False,
+        writes=(f"{name}/**",),
+    )
+
+
+DEFAULT_RULES = (rule("plan"), rule("code", "plan"))
+
+
+@dataclass
+class Story:
+    """One change. `do` decides a command and keeps what followed; a refusal is returned and changes nothing."""
+
+    rules: tuple[StageRule, ...] = DEFAULT_RULES
+    now: datetime = START
+    events: list[Event] = field(default_factory=list)
+    _record: ChangeRecord | None = None
+
+    def __post_init__(self) -> None:
+        plan = Plan(self.rules, (self.rules[-1].name,), ("test",), LEASE_S)
+        pin = PolicyPin("p" * 40, "digest")
+        self.do(c.Start("c1", "title", "intent", "stdio:1", "b" * 40, "main", pin, plan))
+
+    @property
+    def record(self) -> ChangeRecord:
+        assert self._record is not None
+        return self._record
+
+    def stage(self, name: str) -> StageRecord:
+        return self.record.stage(name)
+
+    def state(self, name: str) -> StageState:
+        return self.stage(name).state
+
+    def wait(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+    def do(self, command: c.Command) -> Refusal | None:
+        decided = decide(self._record, command, self.now)
+        if isinstance(decided, Refusal):
+            return decided
+        for event in decided:
+            self._record = evolve(self._record, event)
+            self.events.append(event)
+        return None
+
+    def refused(self, command: c.Command) -> RefusalCode | None:
+        before = self.record
+        refusal = self.do(command)
+        assert refusal is None or self.record is before, "a refusal changes nothing"
+        return None if refusal is None else refusal.code
+
+    def claim(self, stage: str, holder: str = "ada") -> Refusal | None:
+        return self.do(c.Claim(stage, holder, f"stdio:{holder}"))
+
+    def submit(self, stage: str, tree: str = "t1") -> Refusal | None:
+        fence = self.stage(stage).fence
+        return self.do(c.Submit(stage, fence, f"commit-{tree}", tree, "b" * 40, "summary"))
+
+    def settle(self, stage: str, outcome: Outcome, *fingerprints: str) -> Refusal | None:
+        current = self.stage(stage).current
+        assert current is not None
+        gates = (GateOutcome("scope", PASSED), GateOutcome("test", outcome))
+        return self.do(c.Settle(stage, current.evaluation, gates, fingerprints))
+
+    def attempt(self, stage: str, outcome: Outcome, tree: str = "t1", *fingerprints: str) -> None:
+        if self.state(stage) is StageState.OPEN:
+            assert self.claim(stage) is None
+        assert self.submit(stage, tree) is None
+        assert self.settle(stage, outcome, *fingerprints) is None
+
+    def passed(self, *stages: str) -> "Story":
+        for stage in stages:
+            self.attempt(stage, PASSED)
+        return self
+
+    def in_state(self, state: StageState) -> "Story":
+        """Bring `code` into the state, by commands alone."""
+        if state is not StageState.WAITING:
+            self.passed("plan")
+        match state:
+            case StageState.CLAIMED:
+                self.claim("code")
+            case StageState.EVALUATING:
+                self.claim("code")
+                self.submit("code")
+            case StageState.IN_REVIEW:
+                self.attempt("code", PENDING)
+            case StageState.PASSED:
+                self.passed("code")
+            case StageState.ESCALATED:
+                self.claim("code")
+                self.do(c.Release("code", 1, c.Because.NEEDS_DECISION, "which of the two?"))
+            case _:
+                pass
+        assert self.state("code") is state
+        return self

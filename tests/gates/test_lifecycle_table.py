@@ -1,0 +1,110 @@
+"""Every state of a stage with everything that can be asked of it: what follows, or which refusal."""
+
+import pytest
+
+from gatewright.gates import commands as c
+from gatewright.gates.transitions import TRANSITIONS, Step, follow
+from gatewright.schemas.records import GateOutcome, Outcome, StageState
+from gatewright.schemas.refusals import RefusalCode as R
+
+from .lifecycle_story import FAILED, PASSED, PENDING, Story
+
+S = StageState
+
+PASS = (GateOutcome("scope", PASSED), GateOutcome("test", PASSED))
+FAIL = (GateOutcome("scope", PASSED), GateOutcome("test", FAILED))
+ASK = (GateOutcome("scope", PENDING), GateOutcome("test", PASSED))
+ERROR = (GateOutcome("scope", PASSED), GateOutcome("test", Outcome.ERRORED))
+
+
+def settle(story: Story, gates: tuple[GateOutcome, ...]) -> c.Settle:
+    current = story.stage("code").current
+    return c.Settle("code", current.evaluation if current else "c1.e99", gates, ("x",))
+
+
+# What each command makes of `code` in each state: the state after it, or the code of the refusal.
+COMMANDS = {
+    "claim": lambda story: c.Claim("code", "bob", "stdio:bob"),
+    "renew": lambda story: c.Renew("code", story.stage("code").fence),
+    "submit": lambda story: c.Submit("code", story.stage("code").fence, "new", "new-tree", "b", "s"),
+    "release": lambda story: c.Release("code", story.stage("code").fence, c.Because.DONE_FOR_NOW, "later"),
+    "withdraw": lambda story: c.Release("code", story.stage("code").fence, c.Because.WITHDRAW, "wait"),
+    "cannot": lambda story: c.Release("code", story.stage("code").fence, c.Because.CANNOT, "too hard"),
+    "spec_conflict": lambda story: c.Release("code", story.stage("code").fence, c.Because.SPEC_CONFLICT, "no", "plan"),
+    "needs_decision": lambda story: c.Release("code", story.stage("code").fence, c.Because.NEEDS_DECISION, "A or B?"),
+    "settle passed": lambda story: settle(story, PASS),
+    "settle failed": lambda story: settle(story, FAIL),
+    "settle errored": lambda story: settle(story, ERROR),
+    "settle pending": lambda story: settle(story, ASK),
+    "answer": lambda story: c.Answer("code", None, True, "person:eve", "fine"),
+    "refuse": lambda story: c.Answer("code", None, False, "person:eve", "no"),
+    "retry gates": lambda story: c.RetryGates("code", "person:eve"),
+    "grant": lambda story: c.GrantAttempts("code", "person:eve", 2),
+    "reopen": lambda story: c.Reopen("code", "person:eve", "look again"),
+    "upstream reopened": lambda story: c.Reopen("plan", "person:eve", "wrong plan"),
+}
+
+W, O, C, E, I, P, X = S.WAITING, S.OPEN, S.CLAIMED, S.EVALUATING, S.IN_REVIEW, S.PASSED, S.ESCALATED
+
+#                     waiting          open            claimed        evaluating          in_review        passed          escalated
+TABLE = {
+    "claim":             (R.STAGE_WAITING, C,            R.LEASE_HELD,  R.STAGE_EVALUATING, R.STAGE_IN_REVIEW, R.STAGE_PASSED, R.STAGE_ESCALATED),
+    "renew":             (R.STAGE_WAITING, R.LEASE_LOST, C,             E,                  I,                 R.STAGE_PASSED, R.STAGE_ESCALATED),
+    "submit":            (R.STAGE_WAITING, R.LEASE_LOST, E,             R.STAGE_EVALUATING, R.STAGE_IN_REVIEW, R.STAGE_PASSED, R.STAGE_ESCALATED),
+    "release":           (R.STAGE_WAITING, R.LEASE_LOST, O,             E,                  I,                 R.STAGE_PASSED, R.STAGE_ESCALATED),
+    "withdraw":          (R.STAGE_WAITING, R.LEASE_LOST, O,             C,                  C,                 R.STAGE_PASSED, R.STAGE_ESCALATED),
+    "cannot":            (R.STAGE_WAITING, R.LEASE_LOST, O,             R.STAGE_EVALUATING, R.STAGE_IN_REVIEW, R.STAGE_PASSED, R.STAGE_ESCALATED),
+    "spec_conflict":     (R.STAGE_WAITING, R.LEASE_LOST, W,             R.STAGE_EVALUATING, R.STAGE_IN_REVIEW, R.STAGE_PASSED, R.STAGE_ESCALATED),
+    "needs_decision":    (R.STAGE_WAITING, R.LEASE_LOST, X,             R.STAGE_EVALUATING, R.STAGE_IN_REVIEW, R.STAGE_PASSED, R.STAGE_ESCALATED),
+    "settle passed":     (W,               O,            C,             P,                  I,                 P,              X),
+    "settle failed":     (W,               O,            C,             C,                  I,                 P,              X),
+    "settle errored":    (W,               O,            C,             E,                  I,                 P,              X),
+    "settle pending":    (W,               O,            C,             I,                  I,                 P,              X),
+    "answer":            (R.BAD_ARGUMENT,  R.BAD_ARGUMENT, R.BAD_ARGUMENT, R.BAD_ARGUMENT,  P,                 R.BAD_ARGUMENT, O),
+    "refuse":            (R.BAD_ARGUMENT,  R.BAD_ARGUMENT, R.BAD_ARGUMENT, R.BAD_ARGUMENT,  C,                 R.BAD_ARGUMENT, O),
+    "retry gates":       (R.BAD_ARGUMENT,  R.BAD_ARGUMENT, R.BAD_ARGUMENT, R.BAD_ARGUMENT,  R.BAD_ARGUMENT,    R.BAD_ARGUMENT, R.BAD_ARGUMENT),
+    "grant":             (R.BAD_ARGUMENT,  R.BAD_ARGUMENT, R.BAD_ARGUMENT, R.BAD_ARGUMENT,  R.BAD_ARGUMENT,    R.BAD_ARGUMENT, O),
+    "reopen":            (R.BAD_ARGUMENT,  R.BAD_ARGUMENT, R.BAD_ARGUMENT, R.BAD_ARGUMENT,  R.BAD_ARGUMENT,    O,              O),
+    "upstream reopened": (R.BAD_ARGUMENT,  W,            W,             W,                  W,                 W,              W),
+}  # fmt: skip
+
+CASES = [(name, state, expected) for name, row in TABLE.items() for state, expected in zip(S, row, strict=True)]
+
+
+@pytest.mark.parametrize(("name", "state", "expected"), CASES, ids=[f"{s}-{n}" for n, s, _ in CASES])
+def test_every_command_in_every_state_does_what_the_table_says(
+    name: str, state: StageState, expected: StageState | R
+) -> None:
+    story = Story().in_state(state)
+
+    code = story.refused(COMMANDS[name](story))
+
+    assert (code or story.state("code")) == expected
+
+
+def test_the_table_of_commands_covers_every_command_that_concerns_a_stage() -> None:
+    about_the_change = {"Start", "KeepOrphan", "Cancel", "Repin"}
+    about_landing = {"SettleLanding", "BlockLanding", "RetryLanding", "ConfirmLanding", "LoseLanding"}
+    every = {member.__name__ for member in c.Command.__args__}
+
+    told = {type(make(Story().in_state(S.CLAIMED))).__name__ for make in COMMANDS.values()}
+
+    assert told == every - about_the_change - about_landing
+
+
+@pytest.mark.parametrize("state", list(S))
+@pytest.mark.parametrize("step", list(Step))
+def test_a_step_that_the_table_does_not_have_cannot_happen(state: StageState, step: Step) -> None:
+    if step in TRANSITIONS[state]:
+        assert follow(state, step) is TRANSITIONS[state][step]
+    else:
+        with pytest.raises(AssertionError, match="cannot"):
+            follow(state, step)
+
+
+def test_every_state_can_be_left_and_every_state_can_be_reached() -> None:
+    reached = {after for row in TRANSITIONS.values() for after in row.values()}
+
+    assert set(TRANSITIONS) == set(S)
+    assert all(TRANSITIONS[state] for state in S)
+    assert reached == set(S)
