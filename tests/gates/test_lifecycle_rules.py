@@ -6,7 +6,7 @@ from gatewright.gates.evolve import replay
 from gatewright.gates.lifecycle import live_evaluations
 from gatewright.gates.settlement import ERROR_RETRY_DELAYS_S
 from gatewright.schemas.events import AttemptFailed, EvaluationErrored, StageEscalated
-from gatewright.schemas.records import AttemptState, Cause, Outcome, PolicyPin, StageState
+from gatewright.schemas.records import AttemptState, Cause, GateOutcome, Outcome, PolicyPin, StageState
 from gatewright.schemas.refusals import RefusalCode
 
 from .lifecycle_story import ERRORED, FAILED, LEASE_S, PASSED, PENDING, Story, rule
@@ -212,7 +212,7 @@ def test_a_result_for_another_evaluation_than_the_current_changes_nothing() -> N
     story = Story()
     story.claim("plan")
     story.submit("plan", "t1")
-    late = c.Settle("plan", "c1.e1", (c.GateOutcome("scope", PASSED), c.GateOutcome("test", PASSED)))
+    late = c.Settle("plan", "c1.e1", (GateOutcome("scope", PASSED), GateOutcome("test", PASSED)))
     story.do(c.Release("plan", 1, c.Because.WITHDRAW, "wait"))
     story.submit("plan", "t2")
     before = story.record
@@ -366,13 +366,13 @@ def test_a_cancelled_change_refuses_everything() -> None:
     assert story.refused(c.Cancel("person:eve", "twice")) is RefusalCode.CHANGE_OVER
 
 
-LAND_PASSED = (c.GateOutcome("test", PASSED),)
+LAND_PASSED = (GateOutcome("test", PASSED),)
 
 
 def judged(story: Story, outcome: Outcome = PASSED, **fields: object) -> c.SettleLanding:
     landing = story.record.landing
     assert landing is not None
-    gates = () if fields.get("conflicts") else (c.GateOutcome("test", outcome),)
+    gates = () if fields.get("conflicts") else (GateOutcome("test", outcome),)
     return c.SettleLanding(landing.evaluation, "old", "new", "tree", gates, **fields)  # type: ignore[arg-type]  # a test's shorthand - its fields are those of the command
 
 

@@ -1,5 +1,7 @@
 """Every state of a stage with everything that can be asked of it: what follows, or which refusal."""
 
+from collections.abc import Callable
+
 import pytest
 
 from gatewright.gates import commands as c
@@ -23,7 +25,7 @@ def settle(story: Story, gates: tuple[GateOutcome, ...]) -> c.Settle:
 
 
 # What each command makes of `code` in each state: the state after it, or the code of the refusal.
-COMMANDS = {
+COMMANDS: dict[str, Callable[[Story], c.Command]] = {
     "claim": lambda story: c.Claim("code", "bob", "stdio:bob"),
     "renew": lambda story: c.Renew("code", story.stage("code").fence),
     "submit": lambda story: c.Submit("code", story.stage("code").fence, "new", "new-tree", "b", "s"),
@@ -44,28 +46,28 @@ COMMANDS = {
     "upstream reopened": lambda story: c.Reopen("plan", "person:eve", "wrong plan"),
 }
 
-W, O, C, E, I, P, X = S.WAITING, S.OPEN, S.CLAIMED, S.EVALUATING, S.IN_REVIEW, S.PASSED, S.ESCALATED
+W, OP, C, E, RV, P, X = S.WAITING, S.OPEN, S.CLAIMED, S.EVALUATING, S.IN_REVIEW, S.PASSED, S.ESCALATED
+BAD, WAIT, LOST, HELD = R.BAD_ARGUMENT, R.STAGE_WAITING, R.LEASE_LOST, R.LEASE_HELD
+JUDGED, ASKED, DONE, PEOPLE = R.STAGE_EVALUATING, R.STAGE_IN_REVIEW, R.STAGE_PASSED, R.STAGE_ESCALATED
 
-#                     waiting          open            claimed        evaluating          in_review        passed          escalated
-TABLE = {
-    "claim":             (R.STAGE_WAITING, C,            R.LEASE_HELD,  R.STAGE_EVALUATING, R.STAGE_IN_REVIEW, R.STAGE_PASSED, R.STAGE_ESCALATED),
-    "renew":             (R.STAGE_WAITING, R.LEASE_LOST, C,             E,                  I,                 R.STAGE_PASSED, R.STAGE_ESCALATED),
-    "submit":            (R.STAGE_WAITING, R.LEASE_LOST, E,             R.STAGE_EVALUATING, R.STAGE_IN_REVIEW, R.STAGE_PASSED, R.STAGE_ESCALATED),
-    "release":           (R.STAGE_WAITING, R.LEASE_LOST, O,             E,                  I,                 R.STAGE_PASSED, R.STAGE_ESCALATED),
-    "withdraw":          (R.STAGE_WAITING, R.LEASE_LOST, O,             C,                  C,                 R.STAGE_PASSED, R.STAGE_ESCALATED),
-    "cannot":            (R.STAGE_WAITING, R.LEASE_LOST, O,             R.STAGE_EVALUATING, R.STAGE_IN_REVIEW, R.STAGE_PASSED, R.STAGE_ESCALATED),
-    "spec_conflict":     (R.STAGE_WAITING, R.LEASE_LOST, W,             R.STAGE_EVALUATING, R.STAGE_IN_REVIEW, R.STAGE_PASSED, R.STAGE_ESCALATED),
-    "needs_decision":    (R.STAGE_WAITING, R.LEASE_LOST, X,             R.STAGE_EVALUATING, R.STAGE_IN_REVIEW, R.STAGE_PASSED, R.STAGE_ESCALATED),
-    "settle passed":     (W,               O,            C,             P,                  I,                 P,              X),
-    "settle failed":     (W,               O,            C,             C,                  I,                 P,              X),
-    "settle errored":    (W,               O,            C,             E,                  I,                 P,              X),
-    "settle pending":    (W,               O,            C,             I,                  I,                 P,              X),
-    "answer":            (R.BAD_ARGUMENT,  R.BAD_ARGUMENT, R.BAD_ARGUMENT, R.BAD_ARGUMENT,  P,                 R.BAD_ARGUMENT, O),
-    "refuse":            (R.BAD_ARGUMENT,  R.BAD_ARGUMENT, R.BAD_ARGUMENT, R.BAD_ARGUMENT,  C,                 R.BAD_ARGUMENT, O),
-    "retry gates":       (R.BAD_ARGUMENT,  R.BAD_ARGUMENT, R.BAD_ARGUMENT, R.BAD_ARGUMENT,  R.BAD_ARGUMENT,    R.BAD_ARGUMENT, R.BAD_ARGUMENT),
-    "grant":             (R.BAD_ARGUMENT,  R.BAD_ARGUMENT, R.BAD_ARGUMENT, R.BAD_ARGUMENT,  R.BAD_ARGUMENT,    R.BAD_ARGUMENT, O),
-    "reopen":            (R.BAD_ARGUMENT,  R.BAD_ARGUMENT, R.BAD_ARGUMENT, R.BAD_ARGUMENT,  R.BAD_ARGUMENT,    O,              O),
-    "upstream reopened": (R.BAD_ARGUMENT,  W,            W,             W,                  W,                 W,              W),
+#                     waiting    open       claimed    evaluating in_review  passed     escalated
+TABLE: dict[str, tuple[StageState | R, ...]] = {
+    "claim":             (WAIT,   C,      HELD,   JUDGED, ASKED,  DONE,   PEOPLE),
+    "renew":             (WAIT,   LOST,   C,      E,      RV,     DONE,   PEOPLE),
+    "submit":            (WAIT,   LOST,   E,      JUDGED, ASKED,  DONE,   PEOPLE),
+    "release":           (WAIT,   LOST,   OP,     E,      RV,     DONE,   PEOPLE),
+    "withdraw":          (WAIT,   LOST,   OP,     C,      C,      DONE,   PEOPLE),
+    "cannot":            (WAIT,   LOST,   OP,     JUDGED, ASKED,  DONE,   PEOPLE),
+    "settle passed":     (W,      OP,     C,      P,      RV,     P,      X),
+    "settle failed":     (W,      OP,     C,      C,      RV,     P,      X),
+    "settle errored":    (W,      OP,     C,      E,      RV,     P,      X),
+    "settle pending":    (W,      OP,     C,      RV,     RV,     P,      X),
+    "answer":            (BAD,    BAD,    BAD,    BAD,    P,      BAD,    OP),
+    "refuse":            (BAD,    BAD,    BAD,    BAD,    C,      BAD,    OP),
+    "retry gates":       (BAD,    BAD,    BAD,    BAD,    BAD,    BAD,    BAD),
+    "grant":             (BAD,    BAD,    BAD,    BAD,    BAD,    BAD,    OP),
+    "reopen":            (BAD,    BAD,    BAD,    BAD,    BAD,    OP,     OP),
+    "upstream reopened": (BAD,    W,      W,      W,      W,      W,      W),
 }  # fmt: skip
 
 CASES = [(name, state, expected) for name, row in TABLE.items() for state, expected in zip(S, row, strict=True)]
