@@ -106,7 +106,7 @@ def _write_pipeline(top: Path, project: Project, target: str, options: Namespace
         return []
     replace_text(file, pipeline_text(project, target=target, template=options.template), mode=0o644)
     terminal.say(f"Wrote {PIPELINE_FILE} for {_described(project)}.", "bold")
-    if not project.test_files:
+    if not project.test_files and (project.is_python or not project.languages):
         terminal.say("No tests were found, so there is no test gate: the file says how to add one.", "yellow")
     if project.is_python and "pytest" in project.loose and project.test_files:
         terminal.say("pytest is declared nowhere; the set-up installs it by name.", "yellow")

@@ -1,0 +1,33 @@
+"""A commit of the user's own repository, as a policy is read from it; a file may stand in for the committed one."""
+
+from collections.abc import Iterable, Mapping
+
+from ...gates.git import Git
+from ...gates.repository import SharedRepository
+
+FILE_BYTES_MAX = 1_000_000
+
+
+class CommitSource:
+    """Reads with git, before there is any store of ours. `instead` maps paths to contents that are not committed."""
+
+    def __init__(self, repository: SharedRepository, commit: str | None, instead: Mapping[str, bytes]) -> None:
+        self._repository = repository
+        self._commit = commit
+        self._instead = instead
+
+    def read(self, path: str) -> bytes | None:
+        """The bytes of the file; None when there is none."""
+        if path in self._instead:
+            return self._instead[path]
+        return None if self._commit is None else self._repository.read_file(self._commit, path, FILE_BYTES_MAX)
+
+    def paths(self) -> Iterable[tuple[str, str]]:
+        """Every committed file with the id of its blob."""
+        if self._commit is None:
+            return
+        listing = Git(self._repository.common_dir).run("ls-tree", "-r", "-z", "--full-tree", self._commit)
+        for entry in listing.decode("utf-8", "surrogateescape").split("\0"):
+            header, tab, path = entry.partition("\t")
+            if tab:
+                yield path, header.split()[2]
