@@ -97,24 +97,19 @@ class CheckoutPool:
     @contextmanager
     def _slot(self, commit: str, timeout_s: float) -> Iterator["_Slot"]:
         give_up_at = time.monotonic() + timeout_s
-        while (taken := self._take_slot(commit)) is None:
+        while (slot := self._find_free_slot(commit)) is None:
             if time.monotonic() > give_up_at:
                 raise CheckoutBusy(f"All {self._slots_max} checkouts were in use for {timeout_s:.0f} s.")
             time.sleep(POLL_S)
-        slot, descriptor = taken
         try:
             yield slot
         finally:
-            os.close(descriptor)
+            slot.unlock()
 
-    def _take_slot(self, commit: str) -> "tuple[_Slot, int] | None":
+    def _find_free_slot(self, commit: str) -> "_Slot | None":
         """Lock a free slot: one that has the commit, else the one used last, else a new one."""
         slots = [_Slot(self._root / str(number), self._store) for number in range(self._slots_max)]
-        for slot in sorted(slots, key=lambda slot: slot.rank(commit)):
-            slot.folder.mkdir(parents=True, exist_ok=True)
-            if (descriptor := try_lock(slot.folder / "lock")) is not None:
-                return slot, descriptor
-        return None
+        return next((slot for slot in sorted(slots, key=lambda slot: slot.rank(commit)) if slot.lock()), None)
 
     def _give_repository(self, git_dir: Path, commit: str, index: Path) -> None:
         for folder in ("objects/info", "refs", "info"):
@@ -139,7 +134,18 @@ class _Slot:
         self.tree = folder / "tree"
         self.index = folder / "index"
         self._commit = folder / "commit"
-        self._git = Git(store.path, work_tree=self.tree, index_file=self.index, config=CHECKOUT_CONFIG)
+        self._store = store
+        self._descriptor: int | None = None
+
+    def lock(self) -> bool:
+        """Take the slot, unless somebody else has it."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._descriptor = try_lock(self.folder / "lock")
+        return self._descriptor is not None
+
+    def unlock(self) -> None:
+        assert self._descriptor is not None
+        os.close(self._descriptor)
 
     def rank(self, commit: str) -> tuple[int, float]:
         """Sort key: what needs the least work comes first."""
@@ -165,15 +171,25 @@ class _Slot:
         return self.tree
 
     def _update(self, commit: str) -> None:
-        if self._holds() != commit or self._git.run_status("diff-files", "--quiet", expected=(0, 1))[0] != 0:
+        assert self._descriptor is not None
+        git = Git(
+            self._store.path,
+            work_tree=self.tree,
+            index_file=self.index,
+            config=CHECKOUT_CONFIG,
+            # A git that outlives us keeps the slot until it has ended: nobody else writes there at the same time.
+            held_open=(self._descriptor,),
+        )
+        if self._holds() != commit or git.run_status("diff-files", "--quiet", expected=(0, 1))[0] != 0:
             self._commit.unlink(missing_ok=True)
-            self._git.run("read-tree", "--reset", "-u", commit, timeout_s=CHECKOUT_TIMEOUT_S)
-        self._git.run("clean", "-ffdxq", timeout_s=CHECKOUT_TIMEOUT_S)
+            git.run("read-tree", "--reset", "-u", commit, timeout_s=CHECKOUT_TIMEOUT_S)
+        git.run("clean", "-ffdxq", timeout_s=CHECKOUT_TIMEOUT_S)
         self._commit.write_text(commit)
 
     def _holds(self) -> str | None:
         try:
-            return self._commit.read_text() if self.index.is_file() and self.tree.is_dir() else None
+            is_whole = self.index.is_file() and self.tree.is_dir() and not self.tree.is_symlink()
+            return self._commit.read_text() if is_whole else None
         except (OSError, ValueError):
             return None
 

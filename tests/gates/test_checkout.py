@@ -42,6 +42,17 @@ FILES = {
     ".gitmodules": b"",
 }
 
+HOLD_A_CHECKOUT = """
+import sys
+from pathlib import Path
+from gatewright.gates.artifacts import ArtifactStore
+from gatewright.gates.checkout import CheckoutPool
+pool = CheckoutPool(Path(sys.argv[1]), ArtifactStore(Path(sys.argv[2]), Path(sys.argv[3])), slots_max=1)
+with pool.pristine(sys.argv[4]):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
 
 def git(folder: Path, *arguments: str) -> str:
     done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, check=True)
@@ -228,7 +239,7 @@ def test_a_submodule_is_an_empty_folder(pool: CheckoutPool, store: ArtifactStore
             assert list((tree / "vendor" / "sub").iterdir()) == []
 
 
-@pytest.mark.parametrize("spoil", ["index", "lock", "marker", "tree", "garbage marker"])
+@pytest.mark.parametrize("spoil", ["index", "lock", "marker", "tree", "link", "garbage marker"])
 def test_a_checkout_that_a_crash_left_half_made_is_made_again(
     tmp_path: Path, pool: CheckoutPool, store: ArtifactStore, first: str, spoil: str
 ) -> None:
@@ -246,11 +257,15 @@ def test_a_checkout_that_a_crash_left_half_made_is_made_again(
             (tree / "leftover").write_bytes(b"x")
         case "tree":
             tree.rename(tmp_path / "gone")
+        case "link":
+            tree.rename(tmp_path / "elsewhere")
+            tree.symlink_to(tmp_path / "elsewhere")
         case _:
             (slot / "commit").write_bytes(b"\xff")
 
     with pool.pristine(first) as tree:
         assert on_disk(tree) == committed(store, first)
+        assert not tree.is_symlink()
 
 
 def test_a_checkout_in_use_is_not_touched_by_another_one(
@@ -269,16 +284,9 @@ def test_a_checkout_in_use_is_not_touched_by_another_one(
 
 
 def test_a_process_that_dies_gives_its_checkout_back(tmp_path: Path, store: ArtifactStore, first: str) -> None:
-    code = (
-        "import sys; from pathlib import Path\n"
-        "from gatewright.gates.artifacts import ArtifactStore\n"
-        "from gatewright.gates.checkout import CheckoutPool\n"
-        "pool = CheckoutPool(Path(sys.argv[1]), ArtifactStore(Path(sys.argv[2]), Path(sys.argv[3])), slots_max=1)\n"
-        "with pool.pristine(sys.argv[4]):\n    print('held', flush=True)\n    sys.stdin.read()\n"
-    )
     root = tmp_path / "shared pool"
     holder = subprocess.Popen(
-        [sys.executable, "-c", code, str(root), str(store.path), str(store.shared), first],
+        [sys.executable, "-c", HOLD_A_CHECKOUT, str(root), str(store.path), str(store.shared), first],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
     )  # fmt: skip
     pool = CheckoutPool(root, store, slots_max=1)
@@ -290,6 +298,35 @@ def test_a_process_that_dies_gives_its_checkout_back(tmp_path: Path, store: Arti
         holder.send_signal(signal.SIGKILL)
 
     with pool.pristine(first, timeout_s=5) as tree:
+        assert on_disk(tree) == committed(store, first)
+
+
+def test_a_git_that_outlives_its_killed_caller_keeps_the_checkout_until_it_ends(
+    tmp_path: Path, store: ArtifactStore, first: str
+) -> None:
+    """It would go on writing files into a tree that somebody else has been given."""
+    started, go_on = tmp_path / "started", tmp_path / "go on"
+    os.mkfifo(started)
+    os.mkfifo(go_on)
+    slow_git = tmp_path / "slow git"
+    slow_git.write_text(
+        f"#!/bin/sh\ncase \"$*\" in *read-tree*) echo > '{started}'; read line < '{go_on}';; esac\nexec git \"$@\"\n"
+    )
+    slow_git.chmod(0o755)
+    code = HOLD_A_CHECKOUT.replace(
+        "pool =", f"from gatewright.gates import git; git.PROGRAM = {str(slow_git)!r}\npool ="
+    )
+    root = tmp_path / "shared pool"
+    pool = CheckoutPool(root, store, slots_max=1)
+
+    with subprocess.Popen([sys.executable, "-c", code, str(root), str(store.path), str(store.shared), first]) as caller:
+        started.read_bytes()
+        caller.send_signal(signal.SIGKILL)
+    with pytest.raises(CheckoutBusy), pool.pristine(first, timeout_s=0.05):
+        pass
+    go_on.write_bytes(b"\n")
+
+    with pool.pristine(first, timeout_s=10) as tree:
         assert on_disk(tree) == committed(store, first)
 
 
