@@ -13,7 +13,7 @@ KILL_PAUSE_S = 0.002
 
 _PR_SET_CHILD_SUBREAPER = 36
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
-_C = ctypes.CDLL(None) if sys.platform == "linux" else None
+_C: ctypes.CDLL | None = ctypes.CDLL(None) if sys.platform.startswith("linux") else None
 
 
 def can_adopt() -> bool:

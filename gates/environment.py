@@ -10,7 +10,7 @@ import os
 import platform
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
@@ -227,7 +227,7 @@ def _process_limits(limits: Limits, timeout_s: float) -> ProcessLimits:
 
 
 @asynccontextmanager
-async def _lock(file: Path, report: Callable[[str], None]) -> AsyncIterator[None]:
+async def _lock(file: Path, report: Callable[[str], None]) -> AsyncGenerator[None, None]:
     """Hold the lock between processes; waiting can be cancelled, and ends at the latest with the builder's time-out."""
     descriptor = try_lock(file)
     if descriptor is None:

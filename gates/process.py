@@ -113,7 +113,8 @@ async def run_process(
     With `stdout_bytes_max`, standard output is kept apart and whole up to that many bytes, for programs that report on
     it. Standard input is empty unless given. Memory stays bounded however much is printed.
     """
-    cwd = cwd.absolute()  # the launcher's own folder is another one
+    # The launcher has another folder than we have; asking for ours does not block.
+    cwd = cwd.absolute()  # noqa: ASYNC240
     isolation = sandbox.level if sandbox else "process" if can_adopt() else "none"
     program = Path(argv[0]) if "/" in argv[0] else find_tool(argv[0], environment.get("PATH", ""))
     if program is None:
@@ -241,6 +242,7 @@ async def _run(
         # Kept open here, they would hide the end of the output.
         for _, writer, _ in pipes:
             writer.close()
+        ending = None
         async with anyio.create_task_group() as tasks:
             for reader, _, capture in pipes:
                 tasks.start_soon(collect, reader.fileno(), capture)

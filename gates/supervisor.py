@@ -14,9 +14,8 @@ import select
 import signal
 import socket
 import struct
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
@@ -167,16 +166,15 @@ def _start(request: Request, streams: list[int]) -> int:
     moves = [(os.POSIX_SPAWN_DUP2, descriptor, target) for target, descriptor in enumerate(streams)]
     # Python ignores these two, and what is ignored stays so across exec.
     defaults = (signal.SIGPIPE, signal.SIGXFSZ)
-    # A session of its own keeps the program from the terminal and from our group; macOS knows only the group.
-    session = {"setsid": True} if sys.platform == "linux" else {"setpgroup": 0}
+    # A session of its own keeps the program from the terminal and from our group.
     with _step("program"):
         return os.posix_spawn(
-            request.program, request.arguments, environment, file_actions=moves, setsigdef=defaults, **session
+            request.program, request.arguments, environment, file_actions=moves, setsigdef=defaults, setsid=True
         )
 
 
 @contextmanager
-def _step(name: str) -> Iterator[None]:
+def _step(name: str) -> Generator[None, None, None]:
     try:
         yield
     except OSError as exc:

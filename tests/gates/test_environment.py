@@ -199,7 +199,7 @@ def test_an_environment_that_was_not_finished_is_made_anew(tmp_path: Path) -> No
     environment = prepared(setup, cache)
 
     assert environment.root == half.parent
-    assert (environment.root / "listing").read_text() == "half\nlisting\nrequirements.txt\n"
+    assert (half.parent / "listing").read_text() == "half\nlisting\nrequirements.txt\n"
     assert not list(cache.glob("home-*")), "the private home is gone"
 
 
@@ -303,7 +303,8 @@ def test_unused_environments_beyond_the_bound_are_forgotten(tmp_path: Path, monk
     old = [prepared(setup_of(f"echo {number}; mkdir -p ro/x; chmod 500 ro"), tmp_path).key for number in range(4)]
     for age_s, key in ((90_000, old[0]), (90_001, old[1]), (10, old[2]), (5, old[3])):
         marker = tmp_path / f"{key}.finished"
-        os.utime(marker, (marker.stat().st_mtime - age_s,) * 2)
+        used_at = marker.stat().st_mtime - age_s
+        os.utime(marker, (used_at, used_at))
 
     prepared(setup_of("true"), tmp_path)
 

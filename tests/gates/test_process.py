@@ -193,6 +193,7 @@ def test_the_end_of_one_program_leaves_the_processes_of_another_alone(tmp_path: 
     other.mkdir()
 
     async def run_both() -> tuple[bool, bool]:
+        alive = False, False
         async with anyio.create_task_group() as tasks:
             command = ["sh", "-c", DAEMON + "sleep 300"]
             tasks.start_soon(partial(run_process, command, cwd=one, environment=environment(one), limits=LIMITS))
