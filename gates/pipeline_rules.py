@@ -16,6 +16,8 @@ from .yaml_source import KeyPath, PolicyProblem, Source
 
 STAGES_MAX = 50
 GLOBS_MAX = 100
+# Of all stages together: each is held against each, and a check of the file must not take minutes.
+WRITES_MAX = 300
 LANDING = "land"
 
 DEFAULT_WRITES = ("**",)
@@ -151,6 +153,11 @@ def _all_work_lands(view: _View) -> Iterator[PolicyProblem]:
 
 def _unordered_stages_write_apart(view: _View) -> Iterator[PolicyProblem]:
     writes = {name: _specimens(name, stage) for name, stage in view.stages.items()}
+    count = sum(map(len, writes.values()))
+    if count > WRITES_MAX:
+        message = f"the stages write {count} globs; more than {WRITES_MAX} are not held against each other"
+        yield view.source.problem(("stages",), message, "write fewer and wider ones")
+        return
     for one, other in graph.unordered_pairs(view.needs):
         pair = overlap(tuple(writes[one]), tuple(writes[other]))
         if pair is not None:

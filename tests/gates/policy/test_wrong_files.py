@@ -245,6 +245,22 @@ def test_a_misspelt_need_does_not_make_the_stages_seem_unordered(kinds: Kinds) -
     assert len(told) == 1
 
 
+def test_globs_are_bounded_so_that_holding_them_against_each_other_ends(kinds: Kinds) -> None:
+    def file(globs: int) -> str:
+        names = [f"s{number}" for number in range(6)]
+        writes = {name: [f"src/**/{name}/*a{glob}*.py" for glob in range(globs)] for name in names}
+        stages = {name: {"gates": ["test"], "writes": writes[name]} for name in names}
+        return json.dumps({"version": 1, "target": "main", "stages": stages, "land": {"needs": names}})
+
+    assert len(parse_pipeline(file(50), kinds=kinds).stages) == 6
+    assert problems_of(file(51), kinds) == [
+        (
+            "gatewright.yaml:1: stages: the stages write 306 globs; more than 300 are not held against each other; "
+            "write fewer and wider ones"
+        )
+    ]
+
+
 def test_problems_are_bounded(kinds: Kinds) -> None:
     text = "version: 1\n" + "".join(f"k{number}: 1\n" for number in range(500))
 
