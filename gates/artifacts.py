@@ -5,6 +5,7 @@ object came in by its full id and had that id computed again. Source: docs/decis
 """
 
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -74,9 +75,10 @@ class ArtifactStore:
     # -- bringing commits in and out ----------------------------------------------------------------------------------
 
     def ensure(self) -> None:
-        """Make the store where there is none; safe when several processes do it at once."""
+        """Make the store where there is none, else clean it up; safe when several processes do it at once."""
         attributes = self.path / "info" / "attributes"
         if attributes.is_file() and attributes.read_text() == NEUTRAL_ATTRIBUTES:
+            transfer.remove_leftovers(self.path, time.time())
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         object_format = transfer.shared_git(self.shared).text("rev-parse", "--show-object-format")
@@ -291,5 +293,5 @@ class ArtifactStore:
 
     @contextmanager
     def _exclusive(self) -> Iterator[None]:
-        with locked(self.path / "gatewright.lock", timeout_s=LOCK_TIMEOUT_S):
+        with locked(self.path / transfer.OUR_LOCK, timeout_s=LOCK_TIMEOUT_S):
             yield

@@ -7,8 +7,10 @@ Source: docs/decisions/0002-own-store-for-artifacts.md
 
 import re
 import shlex
+import shutil
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,10 +18,14 @@ from .git import BARE_ENVIRONMENT, PROGRAM, Git, GitFailed
 from .objects import BadArtifact, TooLarge
 
 TRANSFER_TIMEOUT_S = 300.0
+# No git of ours lives that long, so what it locked or was writing then belongs to nobody any more.
+LEFTOVER_AGE_S = 3_600.0
+LEFTOVERS = ("*.lock", "refs/**/*.lock", "objects/pack/tmp_*", "objects/??/tmp_*", "publish-*", "write-*")
 # An id of the longer kind and the end of its line.
 ID_LINE_BYTES = 65
 # What index-pack says of an object that is there already and differs from the one that arrives, or cannot be read.
 PLANTED = re.compile("COLLISION|existing object|corrupt|inflate|header", re.IGNORECASE)
+OUR_LOCK = "gatewright.lock"
 REF_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*(/[A-Za-z0-9_][A-Za-z0-9._+-]*)*")
 
 # A lying commit graph, bitmap or index over packs belongs to the shared repository too; packs themselves are verified.
@@ -51,6 +57,15 @@ def checked_ref_name(name: str) -> str:
     if not REF_NAME.fullmatch(name) or ".." in name or any(part.endswith((".lock", ".")) for part in name.split("/")):
         raise ValueError(f"{name!r} is not a plain ref name")
     return name
+
+
+def remove_leftovers(store: Path, now_s: float) -> None:
+    """Remove what a git that was killed left in our store: above all locks, which would be in the way for ever."""
+    for pattern in LEFTOVERS:
+        for path in store.glob(pattern):
+            with suppress(FileNotFoundError):
+                if path.name != OUR_LOCK and path.lstat().st_mtime < now_s - LEFTOVER_AGE_S:
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def shared_git(shared: Path) -> Git:

@@ -578,6 +578,28 @@ def test_a_fetch_waits_for_another_ones_lock_no_longer_than_its_bound(
         store.fetch_base(base)
 
 
+def test_what_a_killed_git_left_is_cleaned_up_but_never_what_may_be_in_use(
+    store: ArtifactStore, project: Project, base: str
+) -> None:
+    """A ref's lock that nobody holds would keep its commit out for ever."""
+    store.fetch_base(base)
+    artifact = project.commit({"b": "2"})
+    refs = store.path / "refs" / "gatewright-store" / "artifacts"
+    refs.mkdir(parents=True)
+    old = [refs / f"{artifact}.lock", store.path / "packed-refs.lock", store.path / "write-old"]
+    new = [store.path / "publish-new", store.path / "objects" / "pack" / "tmp_pack_new"]
+    for path in [*old, *new]:
+        path.mkdir() if "-" in path.name and path.suffix != ".lock" else path.write_bytes(b"")
+    for path in [*old, store.path / "gatewright.lock"]:
+        os.utime(path, (0, 0))
+
+    store.ensure()
+    store.fetch(artifact, base=base)
+
+    assert [path for path in old if path.exists()] == []
+    assert [path for path in [*new, store.path / "gatewright.lock"] if not path.exists()] == []
+
+
 def test_a_kept_commit_survives_a_clean_up_and_a_pruned_one_does_not(
     store: ArtifactStore, project: Project, base: str
 ) -> None:
