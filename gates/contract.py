@@ -20,6 +20,8 @@ from .policy import Policy
 if TYPE_CHECKING:
     from .submission import Submission
 
+NOBODYS_FAULT = "This is not your fault: do not change the code."
+
 OptionsT = TypeVar("OptionsT", bound=Model)
 
 
@@ -125,11 +127,15 @@ AnyGateKind = GateKind[Any]
 
 
 class CannotJudge(Exception):
-    """The gate could not judge; `str()` is one sentence for the agent, `output` what a program said about it."""
+    """The gate could not judge; `str()` is one sentence for the agent, `output` what a program said about it.
 
-    def __init__(self, sentence: str, *, output: str = "") -> None:
+    `advice` says what follows from it; as a rule nobody is to blame.
+    """
+
+    def __init__(self, sentence: str, *, output: str = "", advice: str = NOBODYS_FAULT) -> None:
         super().__init__(sentence)
         self.output = output
+        self.advice = advice
 
 
 def format_job(job: Job) -> str:

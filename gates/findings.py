@@ -128,14 +128,14 @@ def conclude(gate: GateSpec, judged: Judged) -> Evidence:
 
 
 def errored(gate: GateSpec, unit: str, sentence: str, *, output: str = "") -> Evidence:
-    """The gate could not judge: nobody's fault, and the code need not change."""
+    """The gate could not judge; the sentence says why, and what follows."""
     return Evidence(
         gate=gate.name,
         kind=gate.kind,
         outcome=Outcome.ERRORED,
         counted=0,
         unit=unit,
-        summary=f"{sentence} This is not your fault: do not change the code.",
+        summary=sentence,
         output=output,
     )
 

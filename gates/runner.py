@@ -19,7 +19,7 @@ from anyio import to_thread
 from ..schemas.pipeline import GateSpec
 from ..schemas.records import Evidence, Outcome
 from .checkout import CheckoutFailed
-from .contract import AnyGateKind, CannotJudge, Done, Found, Job, Message, Started
+from .contract import NOBODYS_FAULT, AnyGateKind, CannotJudge, Done, Found, Job, Message, Started
 from .findings import Judged, Problem, conclude, errored
 from .git import GitFailed
 from .kinds import KINDS
@@ -63,7 +63,7 @@ async def _judge_gate(submission: Submission, gate: GateSpec, emit: Callable[[Me
         evidence = await _check(submission, gate)
     except Exception as exc:
         log.exception("gate %s of %s failed in our own code", gate.name, submission.job.evaluation)
-        sentence = f"gatewright itself failed: {type(exc).__name__}: {exc}."
+        sentence = f"gatewright itself failed: {type(exc).__name__}: {exc}. {NOBODYS_FAULT}"
         evidence = errored(gate, "things", sentence)
     evidence = _without_allowed(evidence, submission.job.allowed)
     output = _bounded(evidence.output, submission.limits.output)
@@ -82,17 +82,17 @@ async def _check(submission: Submission, gate: GateSpec) -> Evidence:
         with anyio.fail_after(bound_s):
             return await kind.check(submission, gate, options)
     except CannotJudge as exc:
-        return errored(gate, kind.unit, str(exc), output=exc.output)
+        return errored(gate, kind.unit, f"{exc} {exc.advice}", output=exc.output)
     except Blamed as exc:
         return replace(conclude(gate, Judged(0, kind.unit, new=(exc.problem,))), output=exc.output)
     except BadArtifact as exc:
         problem = Problem("artifact", str(exc), satisfy="Hand in a commit that keeps within the limits.")
         return conclude(gate, Judged(0, kind.unit, new=(problem,)))
     except TimeoutError:
-        return errored(gate, kind.unit, f"The gate did not end within {bound_s:.0f} s.")
+        return errored(gate, kind.unit, f"The gate did not end within {bound_s:.0f} s. {NOBODYS_FAULT}")
     except (GitFailed, CheckoutFailed, OSError) as exc:
         log.exception("gate %s of %s could not judge", gate.name, submission.job.evaluation)
-        return errored(gate, kind.unit, f"The machine failed: {exc}.")
+        return errored(gate, kind.unit, f"The machine failed: {exc}. {NOBODYS_FAULT}")
 
 
 def _without_allowed(evidence: Evidence, allowed: tuple[str, ...]) -> Evidence:

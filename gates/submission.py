@@ -179,6 +179,9 @@ class Submission:
         prepared = await self.environment(of)
         install = self.job.policy.pipeline.install
         async with self.private(commit) as tree:
+            # Committed bytecode may say otherwise than the source beside it, and is believed first.
+            for path in filter(is_bytecode, await self.entries(commit)):
+                (tree / path).unlink(missing_ok=True)
             into = self.make_folder("layer")
             try:
                 async with self._slots:
@@ -281,6 +284,11 @@ class Submission:
             memory_bytes_max=self.limits.memory,
             file_bytes_max=FILE_BYTES_MAX,
         )
+
+
+def is_bytecode(path: str) -> bool:
+    """Whether Python would run this file of a tree without reading its source."""
+    return path.endswith((".pyc", ".pyo"))
 
 
 def remove_tree(folder: Path) -> None:

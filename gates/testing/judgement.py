@@ -5,7 +5,7 @@ changed. Every test that passed on the base passes in both; what cannot be decid
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 from ..findings import Problem
@@ -77,12 +77,14 @@ def _judge_passing(compared: Compared, name: str, was: Case, known: Case | None,
             compared.silenced[name] = known
         return
     case = _case(own, name, was.file)
+    failed_as_it_was = known is not None and known.result is Result.FAILED
     if case is None:
-        compared.vanished[name] = was
+        # Who decides about a test that is gone must hear that it would fail.
+        compared.vanished[name] = known if known is not None and failed_as_it_was else was
     elif case.result is Result.FAILED:
         compared.failing.append(_problem(name, case))
     elif case.result is not Result.PASSED:
-        compared.silenced[name] = case
+        compared.silenced[name] = replace(case, message=known.message) if known and failed_as_it_was else case
     elif known is None or known.result is not Result.PASSED:
         compared.rewritten[name] = known or was
 

@@ -246,9 +246,11 @@ def _say_rewritten(name: str, case: Case) -> str:
     return f"{name} fails as the base has it ({said}) and passes as the artifact rewrote it."
 
 
-def _say_vanished(name: str, _: Case) -> str:
-    return f"{name} passed on the base and is gone."
+def _say_vanished(name: str, case: Case) -> str:
+    would = f"; as it was it would fail ({case.message})" if case.result is Result.FAILED else ""
+    return f"{name} passed on the base and is gone{would}."
 
 
 def _say_silenced(name: str, case: Case) -> str:
-    return f"{name} passed on the base and is now {case.result}."
+    would = f"; as it was it would fail ({case.message})" if case.message else ""
+    return f"{name} passed on the base and is now {case.result}{would}."

@@ -22,6 +22,7 @@ from .outcome import Case, Result, SuiteRun
 PROBE = Path(__file__).parent.parent / "kinds" / "probes" / "pytest_probe.py"
 CONFIG_BYTES_MAX = 2_000_000
 TAIL_CHARS_MAX = 1_500
+LEFT_EARLY = "If your change ends the test run early, mend that; otherwise it is not your fault."
 
 # In pytest's own order; a file counts when it has what the second item asks for.
 CONFIG_NAMES = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
@@ -64,7 +65,7 @@ async def run_pytest(
             "arguments": [*_arguments(tree, settings), *call.arguments, "--", *(targets or call.paths)],
         }
         finished = await submission.run(
-            [str(environment.python), *_flags(folder), str(PROBE)],
+            [str(environment.python), "-I", "--check-hash-based-pycs", "always", str(PROBE)],
             cwd=tree,
             environment=environment,
             timeout_s=call.timeout_s,
@@ -86,7 +87,9 @@ def read_run(lines: Sequence[Mapping[str, Any]], finished: Finished) -> SuiteRun
     said = judge_exit(finished)
     status = next((line["finished"] for line in lines if "finished" in line), None)
     if said is not None or status is None:
-        raise CannotJudge(_unfinished(lines, finished, said), output=finished.output)
+        if said is not None:
+            raise CannotJudge(said, output=finished.output)
+        raise CannotJudge(_unfinished(lines, finished), output=finished.output, advice=LEFT_EARLY)
     version = next((str(line["pytest"]) for line in lines if "pytest" in line), "")
     if status != finished.returncode:
         raise CannotJudge(
@@ -110,11 +113,6 @@ def _arguments(tree: Path, settings: Path) -> list[str]:
     places = ["-c", str(settings), f"--rootdir={tree}", f"--confcutdir={tree}"]
     # Every test runs whatever fails before it: a run that stops at the first failure hides what else is known.
     return [*places, "-p", "no:cacheprovider", "--color=no", "--continue-on-collection-errors", "--maxfail=0"]
-
-
-def _flags(folder: Path) -> list[str]:
-    # Bytecode that lies in the tree is never read: it may say otherwise than its source.
-    return ["-I", "-X", f"pycache_prefix={folder / 'bytecode'}", "--check-hash-based-pycs", "always"]
 
 
 async def _config_name(submission: Submission, commit: str) -> str | None:
@@ -188,10 +186,10 @@ def _failure(finished: Finished) -> Case:
     return Case(Result.FAILED, "", message=f"pytest could not run (exit status {finished.returncode}):\n{tail}")
 
 
-def _unfinished(lines: Sequence[Mapping[str, Any]], finished: Finished, said: str | None) -> str:
+def _unfinished(lines: Sequence[Mapping[str, Any]], finished: Finished) -> str:
     last = next((str(line["started"]) for line in reversed(lines) if "started" in line), None)
     where = f" in {shorten(last, 300)}" if last else ""
-    return said or f"The test process ended with exit code {finished.returncode}{where} before the run was finished."
+    return f"The test process ended with exit code {finished.returncode}{where} before the run was finished."
 
 
 def _check_complete(lines: Iterable[Mapping[str, Any]], run: SuiteRun, finished: Finished) -> None:
@@ -199,4 +197,8 @@ def _check_complete(lines: Iterable[Mapping[str, Any]], run: SuiteRun, finished:
     untold = collected - run.cases.keys()
     if untold:
         first = shorten(min(untold), 300)
-        raise CannotJudge(f"{len(untold)} collected tests have no result, for example {first}.", output=finished.output)
+        raise CannotJudge(
+            f"{len(untold)} collected tests have no result, for example {first}.",
+            output=finished.output,
+            advice=LEFT_EARLY,
+        )

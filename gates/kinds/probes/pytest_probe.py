@@ -112,6 +112,11 @@ def main() -> int:
     recorder = Recorder(request["tree"], report)
 
     class Places:
+        @pytest.hookimpl(tryfirst=True)
+        def pytest_load_initial_conftests(self) -> None:
+            # Not earlier: a file of the tree that is named like a plug-in would be loaded in its place.
+            sys.path[:0] = request["sys_path"]
+
         @pytest.hookimpl(hookwrapper=True)
         def pytest_runtest_makereport(self, call: Any) -> Any:
             made = yield
@@ -119,7 +124,6 @@ def main() -> int:
                 made.get_result().gatewright_place = recorder.place_of(call.excinfo)
 
     sys.argv = ["pytest"]
-    sys.path[:0] = request["sys_path"]
     status = int(pytest.main([*arguments, *request["arguments"]], plugins=[recorder, Places()]))
     report.write(finished=status)
     return status

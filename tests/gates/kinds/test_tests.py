@@ -1,0 +1,359 @@
+"""The `test` gate: which runs it believes, what it holds against an artifact, and what it leaves to a person."""
+
+import py_compile
+import sys
+from pathlib import Path
+
+import pytest
+
+from gatewright.schemas.records import Evidence, Outcome
+
+from .workbench import SAMPLE, Files, Project
+
+TEST = {"test": {"runner": "pytest"}}
+CALC, TESTS = SAMPLE["calc.py"], SAMPLE["tests/test_calc.py"]
+BROKEN = CALC.replace("a + b", "a - b")
+REWRITTEN = {"calc.py": BROKEN, "tests/test_calc.py": TESTS.replace("== 5", "== -1")}
+RED = {**SAMPLE, "tests/test_red.py": "def test_red():\n    assert 0\n\n\ndef test_green():\n    assert 1\n"}
+RED_FIRST = {"test": {"runner": "pytest", "red_first": True}}
+TWICE = {"calc.py": CALC + "\n\ndef twice(a):\n    return 2 * a\n"}
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return Project(tmp_path_factory.mktemp("sample"), [TEST])
+
+
+def judge(project: Project, files: Files, **changed: object) -> Evidence:
+    return project.judge(project.commit(files, on=project.base), **changed)["test"]
+
+
+def test_known_and_new_tests_are_run_and_counted(sample: Project) -> None:
+    evidence = judge(
+        sample, {"calc.py": CALC + "\n\nx = 1\n", "tests/test_more.py": "def test_more():\n    assert 1\n"}
+    )
+
+    assert (evidence.outcome, evidence.counted, evidence.unit) == (Outcome.PASSED, 3, "tests")
+    assert dict(evidence.environment)["pytest"]
+
+
+def test_a_test_that_passed_on_the_base_and_fails_now_is_told_with_its_line(sample: Project) -> None:
+    evidence = judge(sample, {"calc.py": BROKEN})
+
+    assert evidence.outcome is Outcome.FAILED
+    [finding] = evidence.findings
+    assert finding.where == "tests/test_calc.py:5"
+    assert "assert -1 == 5" in finding.message
+    assert finding.satisfy == "Make tests/test_calc.py::test_add pass."
+
+
+def test_the_same_failure_has_the_same_id_in_another_attempt_and_on_another_line(sample: Project) -> None:
+    first = judge(sample, {"calc.py": BROKEN})
+    second = judge(sample, {"calc.py": BROKEN + "\n", "tests/test_calc.py": "\n\n" + TESTS})
+
+    assert [(f.id, f.fingerprint) for f in first.findings] == [(f.id, f.fingerprint) for f in second.findings]
+    assert [f.where for f in second.findings] == ["tests/test_calc.py:7"]
+
+
+def test_an_error_in_the_code_is_told_where_the_code_raises(sample: Project) -> None:
+    evidence = judge(sample, {"calc.py": CALC.replace("    return a / 2", "    return a / 0")})
+
+    assert [f.where for f in evidence.findings] == ["calc.py:6"]
+
+
+class TestAChangedExpectation:
+    """It fails as it was and passes as rewritten."""
+
+    def test_is_shown_to_a_person_old_and_new(self, sample: Project) -> None:
+        evidence = judge(sample, REWRITTEN)
+
+        assert evidence.outcome is Outcome.PENDING
+        assert [f.rule for f in evidence.findings] == ["changed-expectation"]
+        assert evidence.question is not None
+        assert "-    assert add(2, 3) == 5" in evidence.question
+        assert "+    assert add(2, 3) == -1" in evidence.question
+
+    def test_passes_once_a_person_has_allowed_exactly_that(self, sample: Project) -> None:
+        asked = judge(sample, REWRITTEN)
+        allowed = tuple(f.fingerprint for f in asked.findings)
+
+        again = judge(sample, REWRITTEN, allowed=allowed)
+        other = judge(sample, {**REWRITTEN, "tests/test_calc.py": TESTS.replace("== 5", "!= 5")}, allowed=allowed)
+
+        assert again.outcome is Outcome.PASSED
+        assert other.outcome is Outcome.PENDING
+
+    @pytest.mark.parametrize(("rule", "outcome"), [("allow", Outcome.PASSED), ("refuse", Outcome.FAILED)])
+    def test_is_judged_without_a_person_where_the_policy_says_so(
+        self, tmp_path: Path, rule: str, outcome: Outcome
+    ) -> None:
+        project = Project(tmp_path, [{"test": {"runner": "pytest", "changed_tests": rule}}])
+
+        assert judge(project, REWRITTEN).outcome is outcome
+
+
+class TestAKnownTestThatNoLongerRuns:
+    """A person decides."""
+
+    @pytest.mark.parametrize(
+        ("files", "rule"),
+        [
+            ({"tests/test_calc.py": None}, "vanished"),
+            ({"tests/test_calc.py": TESTS.replace("def test_half", "def half_test")}, "vanished"),
+            ({"tests/test_calc.py": "import pytest\npytest.importorskip('no_such')\n" + TESTS}, "vanished"),
+            (
+                {"tests/test_calc.py": TESTS.replace("assert half", "import pytest; pytest.skip('x')\n    half")},
+                "silenced",
+            ),
+            (
+                {
+                    "calc.py": BROKEN,
+                    "tests/test_calc.py": "import pytest\n"
+                    + TESTS.replace("def test_a", "@pytest.mark.xfail\ndef test_a"),
+                },
+                "silenced",
+            ),
+        ],
+        ids=["deleted", "renamed", "skipped as a file", "skipped", "expected to fail"],
+    )
+    def test_asks(self, sample: Project, files: Files, rule: str) -> None:
+        evidence = judge(sample, files)
+
+        assert evidence.outcome is Outcome.PENDING
+        assert {f.rule for f in evidence.findings} == {rule}
+
+    def test_asks_also_when_it_went_with_its_code(self, sample: Project) -> None:
+        code = CALC.split("\n\n\n")[0] + "\n"
+        tests = TESTS.split("\n\n\ndef test_half")[0].replace("add, half", "add") + "\n"
+
+        evidence = judge(sample, {"calc.py": code, "tests/test_calc.py": tests})
+
+        assert evidence.outcome is Outcome.PENDING
+        assert {f.rule: f.message.split()[0] for f in evidence.findings}["vanished"] == "tests/test_calc.py::test_half"
+
+    def test_unless_its_file_was_only_moved(self, sample: Project) -> None:
+        evidence = judge(sample, {"tests/test_calc.py": None, "tests/unit/test_arithmetic.py": TESTS})
+
+        assert evidence.outcome is Outcome.PASSED, evidence
+
+
+class TestRealProjectsStartRed:
+    def test_a_failure_of_the_base_is_shown_and_tolerated(self, tmp_path: Path) -> None:
+        evidence = judge(Project(tmp_path, [TEST], RED), {"more.py": "x = 1\n"})
+
+        assert evidence.outcome is Outcome.PASSED
+        assert [f.where for f in evidence.tolerated] == ["tests/test_red.py:2"]
+
+    def test_absolute_tolerates_nothing(self, tmp_path: Path) -> None:
+        project = Project(tmp_path, [{"test": {"runner": "pytest", "absolute": True}}], RED)
+
+        assert judge(project, {"more.py": "x = 1\n"}).outcome is Outcome.FAILED
+
+    def test_the_base_runs_once_for_all_attempts(self, tmp_path: Path) -> None:
+        witness = tmp_path / "witness"
+        files = {**SAMPLE, "tests/test_w.py": f"def test_w():\n    open({str(witness)!r}, 'a').write('.')\n"}
+        project = Project(tmp_path / "p", [TEST], files)
+
+        judge(project, {"more.py": "x = 1\n"})
+        judge(project, {"more.py": "x = 2\n"})
+
+        assert witness.read_text() == "..."
+        assert len(project.baselines) == 1
+
+
+class TestWhatTheArtifactBringsAlong:
+    """Nothing of it decides how its code is judged."""
+
+    @pytest.mark.parametrize(
+        "files",
+        [
+            {
+                "conftest.py": "import pytest\n\n@pytest.hookimpl(hookwrapper=True)\n"
+                "def pytest_runtest_makereport(item, call):\n    done = yield\n"
+                "    done.get_result().outcome = 'passed'\n"
+            },
+            {"tests/conftest.py": "def pytest_collection_modifyitems(items):\n    items.clear()\n"},
+            {"pyproject.toml": '[tool.pytest.ini_options]\naddopts = "-k nothing"\n'},
+            {"pytest.ini": "[pytest]\npython_files = none.py\n"},
+            {"tests/pytest.ini": "[pytest]\naddopts = --collect-only\n"},
+            {"setup.cfg": "[tool:pytest]\naddopts = --collect-only\n"},
+            {"pytest.py": "def main(*a, **k):\n    return 0\n"},
+            {"_pytest/__init__.py": "raise SystemExit(0)\n", "pluggy.py": "raise SystemExit(0)\n"},
+            {"sitecustomize.py": "import os\nos._exit(0)\n", "usercustomize.py": "import os\nos._exit(0)\n"},
+            {"tests/__init__.py": "import sys\nsys.modules['calc'] = type(sys)('calc')\n"},
+            {"tests/test_aaa.py": "import calc\ncalc.add = lambda a, b: a + b\ndef test_x():\n    assert 1\n"},
+        ],
+        ids=", ".join,
+    )
+    def test_makes_broken_code_pass(self, sample: Project, files: Files) -> None:
+        evidence = judge(sample, {"calc.py": BROKEN, **files})
+
+        # What only the artifact's own conftest makes pass is for a person, and `scope` asks about the file too.
+        is_asked = any(path.endswith("conftest.py") for path in files)
+        assert evidence.outcome is (Outcome.PENDING if is_asked else Outcome.FAILED), evidence
+
+    def test_committed_bytecode_is_not_believed(self, sample: Project, tmp_path: Path) -> None:
+        good = tmp_path / "calc.py"
+        good.write_text(CALC)
+        compiled = py_compile.compile(
+            str(good), str(tmp_path / "x.pyc"), invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH
+        )
+        assert compiled is not None
+        cached = f"__pycache__/calc.{sys.implementation.cache_tag}.pyc"
+
+        evidence = judge(sample, {"calc.py": BROKEN, cached: Path(compiled).read_bytes()})
+
+        assert evidence.outcome is Outcome.FAILED
+
+    def test_its_own_conftest_serves_its_new_tests(self, sample: Project) -> None:
+        files = {
+            "tests/conftest.py": "import pytest\n\n@pytest.fixture\ndef three():\n    return 3\n",
+            "tests/test_three.py": "def test_three(three):\n    assert three == 3\n",
+        }
+
+        evidence = judge(sample, files)
+
+        assert (evidence.outcome, evidence.counted) == (Outcome.PASSED, 3)
+
+    def test_a_conftest_that_breaks_known_tests_fails(self, sample: Project) -> None:
+        evidence = judge(sample, {"tests/conftest.py": "import calc\ncalc.add = None\n"})
+
+        assert evidence.outcome is Outcome.FAILED
+
+
+class TestNoAnswerIsNoPass:
+    @pytest.mark.parametrize(
+        "test",
+        [
+            "import os\n\ndef test_leaves():\n    os._exit(0)\n",
+            "import pytest\n\ndef test_leaves():\n    pytest.exit('x', returncode=0)\n",
+            "import os, signal\n\ndef test_dies():\n    os.kill(os.getpid(), signal.SIGSEGV)\n",
+        ],
+        ids=["_exit", "pytest.exit", "signal"],
+    )
+    def test_when_the_process_leaves_early(self, sample: Project, test: str) -> None:
+        evidence = judge(sample, {"tests/test_leave.py": test})
+
+        assert evidence.outcome is Outcome.ERRORED
+
+    def test_when_there_are_no_tests(self, tmp_path: Path) -> None:
+        evidence = judge(Project(tmp_path, [TEST], {"calc.py": CALC}), {"calc.py": BROKEN})
+
+        assert (evidence.outcome, evidence.counted) == (Outcome.ERRORED, 0)
+        assert "No test ran" in evidence.summary
+
+    def test_when_it_does_not_end_in_time(self, tmp_path: Path) -> None:
+        project = Project(tmp_path, [{"test": {"runner": "pytest", "timeout": "2s"}}])
+
+        evidence = judge(project, {"tests/test_slow.py": "import time\n\ndef test_slow():\n    time.sleep(60)\n"})
+
+        assert evidence.outcome is Outcome.ERRORED
+        assert "not your fault" in evidence.summary
+
+    def test_when_a_plug_in_of_the_policy_is_not_there(self, tmp_path: Path) -> None:
+        project = Project(tmp_path, [{"test": {"runner": "pytest", "plugins": ["no-such-plugin"]}}])
+
+        evidence = judge(project, {"no_such_plugin.py": ""})
+
+        assert evidence.outcome is Outcome.ERRORED
+        assert "no-such-plugin" in evidence.summary
+
+
+def test_a_conftest_of_the_base_that_the_new_code_breaks_is_the_artifacts_fault(tmp_path: Path) -> None:
+    project = Project(tmp_path, [TEST], {**SAMPLE, "tests/conftest.py": "from calc import half\n"})
+
+    evidence = judge(project, {"calc.py": "def add(a, b):\n    return a + b\n"})
+
+    assert evidence.outcome is Outcome.FAILED
+    assert "half" in evidence.findings[0].message
+
+
+class TestAFlake:
+    def test_that_fails_once_is_reported_and_fails_nothing(self, tmp_path: Path) -> None:
+        seen = tmp_path / "seen"
+        flaky = (
+            "import os, calc\n\n\ndef test_flaky():\n"
+            f"    seen = {str(seen)!r}\n"
+            "    if hasattr(calc, 'new') and not os.path.exists(seen):\n"
+            "        open(seen, 'w').close()\n        assert 0\n"
+        )
+        project = Project(tmp_path / "p", [TEST], {**SAMPLE, "tests/test_flaky.py": flaky})
+
+        evidence = judge(project, {"calc.py": CALC + "\n\nnew = 1\n"})
+
+        assert evidence.outcome is Outcome.PASSED
+        assert [f.rule for f in evidence.tolerated] == ["flake"]
+
+    def test_is_not_a_test_that_fails_only_after_another_one(self, tmp_path: Path) -> None:
+        files = {
+            "state.py": "seen = []\n\n\ndef touch():\n    pass\n",
+            "tests/test_a.py": "import state\n\n\ndef test_first():\n    state.touch()\n",
+            "tests/test_b.py": "import state\n\n\ndef test_second():\n    assert not state.seen\n",
+        }
+
+        evidence = judge(
+            Project(tmp_path, [TEST], files), {"state.py": files["state.py"].replace("pass", "seen.append(1)")}
+        )
+
+        assert [f.where for f in evidence.findings] == ["tests/test_b.py:5"]
+
+
+class TestRedFirst:
+    def test_a_new_test_must_fail_on_the_bases_code(self, tmp_path: Path) -> None:
+        project = Project(tmp_path, [RED_FIRST])
+        red = "def test_twice():\n    from calc import twice\n    assert twice(2) == 4\n"
+        green = "from calc import add\n\n\ndef test_green():\n    assert add(1, 1) == 2\n"
+
+        good = judge(project, {**TWICE, "tests/test_twice.py": red})
+        bad = judge(project, {**TWICE, "tests/test_twice.py": red, "tests/test_green.py": green})
+        none = judge(project, TWICE)
+
+        assert good.outcome is Outcome.PASSED
+        assert [f.path for f in bad.findings] == ["tests/test_green.py"]
+        assert [f.rule for f in none.findings] == ["red-first"]
+
+
+# A test program of no known make: it evaluates each line of a file and writes what it found.
+CHECK = """\
+import sys
+from xml.sax.saxutils import quoteattr
+sys.path.insert(0, ".")
+import calc
+lines = open("tests/cases.txt").read().split("\\n")[:-1]
+bad = [line for line in lines if not eval(line, vars(calc))]
+cases = "".join(
+    f"<testcase classname='cases' file='tests/cases.txt' name={quoteattr(line.split(' == ')[0])}>"
+    + ("<failure message='wrong'/>" if line in bad else "") + "</testcase>"
+    for line in lines
+)
+open("report.xml", "w").write(f"<testsuite tests='{len(lines)}' failures='{len(bad)}'>{cases}</testsuite>")
+sys.exit(bool(bad))
+"""
+
+
+class TestAnotherRunner:
+    """Any program that writes a JUnit report."""
+
+    def test_is_judged_like_pytest(self, tmp_path: Path) -> None:
+        gate = {"test": {"run": "python -S tools/check.py", "report": "report.xml"}}
+        cases = "add(2, 3) == 5\nhalf(4) == 2\n"
+        files = {"calc.py": CALC, "tools/check.py": CHECK, "tests/cases.txt": cases}
+        project = Project(tmp_path, [gate], files)
+
+        good = judge(project, {"more.py": "x = 1\n"})
+        bad = judge(project, {"calc.py": BROKEN})
+        changed = judge(project, {"calc.py": BROKEN, "tests/cases.txt": cases.replace("== 5", "== -1")})
+        gone = judge(project, {"tests/cases.txt": cases.split("\n", maxsplit=1)[0] + "\n"})
+
+        assert (good.outcome, good.counted) == (Outcome.PASSED, 2)
+        assert [(f.path, f.message) for f in bad.findings] == [("tests/cases.txt", "cases::add(2, 3): wrong")]
+        assert (changed.outcome, gone.outcome) == (Outcome.PENDING, Outcome.PENDING)
+
+    def test_a_report_that_lay_in_the_tree_is_not_believed(self, tmp_path: Path) -> None:
+        project = Project(tmp_path, [{"test": {"run": "test -f calc.py", "report": "report.xml"}}])
+        forged = '<testsuite tests="1"><testcase classname="a" name="b"/></testsuite>'
+
+        evidence = judge(project, {"report.xml": forged})
+
+        assert evidence.outcome is Outcome.ERRORED
+        assert "no report" in evidence.summary
