@@ -129,6 +129,17 @@ def _secrets_are_variables(view: _View) -> Iterator[PolicyProblem]:
             yield view.source.problem(("setup", "secrets", index), message)
 
 
+def _is_in_this_version(view: _View) -> Iterator[PolicyProblem]:
+    """What the vocabulary has and this version cannot do is refused, never passed over in silence."""
+    for name, stage in view.stages.items():
+        if "run" in stage:
+            message = "stages that the server runs itself (`run:`) are not in this version"
+            yield view.source.problem(("stages", name, "run"), message, "leave `run` out: an agent does the stage")
+    if _mapping(view.source.value, "land").get("strategy") == "rebase":
+        message = "the strategy 'rebase' is not in this version"
+        yield view.source.problem(("land", "strategy"), message, "write merge or squash")
+
+
 def _reopened_stages_are_upstream(view: _View) -> Iterator[PolicyProblem]:
     for name, stage in view.stages.items():
         reopened = _mapping(stage, "otherwise").get("reopen")
@@ -175,6 +186,7 @@ _RULES: tuple[Rule, ...] = (
     _globs_are_well_formed,
     _stages_may_write_something,
     _secrets_are_variables,
+    _is_in_this_version,
 )
 _RULES_OF_ORDER: tuple[Rule, ...] = (_reopened_stages_are_upstream, _all_work_lands, _unordered_stages_write_apart)
 

@@ -166,11 +166,15 @@ WRONG_FILES = [
         ),
     ),
     (
-        with_stage('gates: [test], run: "make docs; true"'),
+        with_stage("gates: [test], run: make docs"),
         (
-            "gatewright.yaml:4: stages.code.run: 'make docs; true' cannot fail: "
-            "it ends with success whatever its programs find; let the program that checks decide the exit status"
+            "gatewright.yaml:4: stages.code.run: stages that the server runs itself (`run:`) are not in this version; "
+            "leave `run` out: an agent does the stage"
         ),
+    ),
+    (
+        with_stage("gates: [test]").replace("{needs: [code]}", "{needs: [code], strategy: rebase}"),
+        "gatewright.yaml:5: land.strategy: the strategy 'rebase' is not in this version; write merge or squash",
     ),
     (
         with_stage("gates: [{test: {name: scope}}]"),
