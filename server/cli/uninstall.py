@@ -1,0 +1,107 @@
+"""`gatewright uninstall`: take away everything that gatewright wrote, and say what stays."""
+
+import os
+import signal
+import time
+from argparse import ArgumentParser, Namespace
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from ...gates.environment_cache import remove_folder
+from ...gates.git import Git
+from ...gates.workspaces import EXCLUDED, Workspaces
+from ...schemas.pipeline import PIPELINE_FILE
+from ...schemas.records import ChangeState
+from ..guard import GuardKind, guard_state, remove_guard
+from ..rendezvous import PID_FILE, open_socket
+from .agents_file import remove_lines
+from .asking import confirm_by_typing, require_person
+from .clients import CLIENTS
+from .command import CannotGoOn, Exit
+from .install import installed_clients
+from .opening import open_git, recorded_target, set_up_common_dir, store_of
+from .terminal import Terminal
+
+if TYPE_CHECKING:
+    from ...gates.repository import SharedRepository
+
+OUR_REFS = "refs/gatewright/"
+STOP_TIMEOUT_S = 30.0
+STOP_POLL_S = 0.05
+
+
+def configure(_command: str, parser: ArgumentParser) -> None:
+    """Declare the arguments."""
+    text = "keep the store, its artifacts, the refs and the workspaces, so that init goes on where it was"
+    parser.add_argument("--keep-store", action="store_true", help=text)
+
+
+def run(_command: str, options: Namespace, terminal: Terminal) -> int:
+    """Ask, then take away. What cannot be taken away is said, and the rest goes all the same."""
+    require_person(terminal, "gatewright uninstall")
+    set_up_common_dir(options)
+    repository = open_git(options)
+    with store_of(repository) as store:
+        target = recorded_target(store)
+        clients = installed_clients(store)
+        live = store.read(lambda tx: tx.count_changes((ChangeState.ACTIVE, ChangeState.LANDING)))
+    workspaces = Workspaces(repository)
+    if not options.keep_store:
+        count = len(workspaces.list())
+        terminal.say(f"{live} changes are under way, {count} workspaces exist: all of it is deleted.", "yellow")
+    confirm_by_typing(terminal, "uninstall", "take gatewright away from this repository")
+    _remove_registrations(repository, clients, terminal)
+    if remove_guard(repository, target).kind is not GuardKind.ACTIVE:
+        terminal.say(f"Guard: {guard_state(repository, target).sentence}")
+    if not repository.is_bare:
+        changed = remove_lines(repository.get_worktree())
+        terminal.say("\n".join(f"Took our lines out of {file.name}." for file in changed)) if changed else None
+    if not options.keep_store:
+        _stop_server(repository)
+        _remove_state(repository, workspaces)
+        terminal.say("Deleted the store, the artifacts, the workspaces, our refs and the cache.")
+    terminal.say(f"{PIPELINE_FILE} stays, for it is yours: git rm {PIPELINE_FILE}", "dim")
+    return Exit.OK
+
+
+def _remove_registrations(repository: "SharedRepository", clients: list[str], terminal: Terminal) -> None:
+    for name in clients:
+        client = CLIENTS[name]
+        try:
+            removed = client.uninstall is not None and client.uninstall(repository.top)
+        except CannotGoOn as exc:
+            terminal.say(f"{name}: {exc.message} {exc.next}", "yellow")
+            continue
+        if removed:
+            terminal.say(f"{name} knows nothing of gatewright any more; restart it.")
+
+
+def _stop_server(repository: "SharedRepository") -> None:
+    """End this repository's server, which writes to what is deleted next; raises `CannotGoOn` when it stays."""
+    deadline = time.monotonic() + STOP_TIMEOUT_S
+    while (connection := open_socket(str(repository.common_dir))) is not None:
+        connection.close()
+        with suppress(OSError, ValueError):
+            os.kill(int((repository.state_dir / PID_FILE).read_text()), signal.SIGTERM)
+        if time.monotonic() > deadline:
+            message = f"The server of this repository has not ended within {STOP_TIMEOUT_S:.0f} s."
+            raise CannotGoOn(message, "Wait for its gates to finish, or end it; then run the command again.")
+        time.sleep(STOP_POLL_S)
+
+
+def _remove_state(repository: "SharedRepository", workspaces: Workspaces) -> None:
+    """Workspaces first: they are what git knows of; the store last, so that a failure can be repeated."""
+    from ..app import cache_folder
+
+    workspaces.remove_all()
+    for folder in (workspaces.root, workspaces.root.parent):
+        with suppress(OSError):
+            folder.rmdir()
+    repository.unexclude(EXCLUDED)
+    git = Git(repository.common_dir)
+    for ref in git.text("for-each-ref", "--format=%(refname)", OUR_REFS).splitlines():
+        git.run("update-ref", "--no-deref", "-d", ref)
+    cache = cache_folder(repository.common_dir, os.environ)
+    for folder in (cache, repository.state_dir):
+        if folder.exists():
+            remove_folder(folder)
