@@ -4,7 +4,6 @@ What it serves is an `Application`; this file knows connections, greetings and l
 its whole life, across reconnections of its bridge: the principal is made from the connection id of the greeting.
 """
 
-import errno
 import hashlib
 import logging
 import os
@@ -27,7 +26,7 @@ GREETING_TIMEOUT_S = 5.0
 CONNECTIONS_MAX = 256
 DRAIN_TIMEOUT_S = 5.0
 IDLE_CHECKS_PER_S = 4.0
-DESCRIPTORS_SHORT_PAUSE_S = 0.2
+ACCEPT_PAUSE_S = 0.2
 
 logger = logging.getLogger(__name__)
 
@@ -92,11 +91,10 @@ class Daemon:
         while True:
             try:
                 stream = await listener.accept()
-            except OSError as exc:
-                if exc.errno not in (errno.EMFILE, errno.ENFILE):
-                    raise
-                logger.warning("no file descriptors are left; new connections wait")
-                await anyio.sleep(DESCRIPTORS_SHORT_PAUSE_S)
+            except OSError:
+                # No descriptors left, or a client gone before it was accepted: a reason to wait, not to end.
+                logger.warning("a connection could not be accepted", exc_info=True)
+                await anyio.sleep(ACCEPT_PAUSE_S)
                 continue
             tasks.start_soon(self._serve_connection, stream)
 

@@ -44,6 +44,10 @@ def find_common_dir(start: str) -> str:
     Raises `NoServer` when there is no repository or the worktree's own folder is gone.
     """
     folder = os.path.realpath(start)
+    if not os.path.isdir(folder):
+        raise NoServer(
+            f"There is no folder {start}: start gatewright with `--repo PATH` of a repository.", is_final=True
+        )
     while True:
         dot_git = os.path.join(folder, ".git")
         if os.path.isfile(dot_git):

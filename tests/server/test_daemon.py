@@ -194,6 +194,11 @@ def test_a_worktree_whose_git_folder_is_gone_is_named(tmp_path: Path, content: s
         find_common_dir(str(tmp_path))
 
 
+def test_a_mistyped_folder_is_not_taken_for_the_repository_around_it(machine: "Machine") -> None:
+    with pytest.raises(NoServer, match="There is no folder"):
+        find_common_dir(str(machine.repository / "mistyped"))
+
+
 # --- starting
 
 
