@@ -77,8 +77,8 @@ class Limits(Model):
     gate: Duration = 600.0
     output: Size = 200_000
     memory: Size = 4_000_000_000
-    processes: int = Field(default=512, ge=1)
-    entries: int = Field(default=100_000, ge=1)
+    processes: int = Field(default=512, ge=1, strict=True)
+    entries: int = Field(default=100_000, ge=1, strict=True)
     tree: Size = 2_000_000_000
     file: Size = 50_000_000
 
@@ -105,9 +105,9 @@ class Stage(Model):
     goal: str = ""
     reads: tuple[Glob, ...] | None = None
     writes: tuple[Glob, ...] = ("**",)
-    attempts: int = Field(default=DEFAULT_ATTEMPTS, ge=1, le=50)
+    attempts: int = Field(default=DEFAULT_ATTEMPTS, ge=1, le=50, strict=True)
     otherwise: Otherwise | Literal["escalate"] = "escalate"
-    reopens: int = Field(default=DEFAULT_REOPENS, ge=0, le=20)
+    reopens: int = Field(default=DEFAULT_REOPENS, ge=0, le=20, strict=True)
     run: Shell | None = None
     gates: tuple[GateSpec, ...] = Field(min_length=1)
 
