@@ -5,8 +5,7 @@ object came in by its full id and had that id computed again. Source: docs/decis
 """
 
 import tempfile
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -78,7 +77,7 @@ class ArtifactStore:
         """Make the store where there is none, else clean it up; safe when several processes do it at once."""
         attributes = self.path / "info" / "attributes"
         if attributes.is_file() and attributes.read_text() == NEUTRAL_ATTRIBUTES:
-            transfer.remove_leftovers(self.path, time.time())
+            transfer.remove_leftovers(self.path)
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         object_format = transfer.shared_git(self.shared).text("rev-parse", "--show-object-format")
@@ -292,6 +291,6 @@ class ArtifactStore:
         return self.git.text("for-each-ref", "--format=%(objectname)", ref) or None
 
     @contextmanager
-    def _exclusive(self) -> Iterator[None]:
+    def _exclusive(self) -> Generator[None]:
         with locked(self.path / transfer.OUR_LOCK, timeout_s=LOCK_TIMEOUT_S):
             yield

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -67,7 +67,7 @@ class CheckoutPool:
         self._slots_max = slots_max
 
     @contextmanager
-    def pristine(self, commit: str, *, timeout_s: float = SLOT_TIMEOUT_S) -> Iterator[Path]:
+    def pristine(self, commit: str, *, timeout_s: float = SLOT_TIMEOUT_S) -> Generator[Path]:
         """Give a folder with exactly the files of `commit`, for the time of the `with` block; only read in it.
 
         There is no `.git` in it. A slot that was used before is brought from its last commit to this one: only what
@@ -95,7 +95,7 @@ class CheckoutPool:
         return into
 
     @contextmanager
-    def _slot(self, commit: str, timeout_s: float) -> Iterator["_Slot"]:
+    def _slot(self, commit: str, timeout_s: float) -> Generator["_Slot"]:
         give_up_at = time.monotonic() + timeout_s
         while (slot := self._find_free_slot(commit)) is None:
             if time.monotonic() > give_up_at:

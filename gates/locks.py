@@ -3,7 +3,7 @@
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,7 +15,7 @@ class LockTimeout(OSError):
 
 
 @contextmanager
-def locked(path: Path, *, timeout_s: float) -> Iterator[None]:
+def locked(path: Path, *, timeout_s: float) -> Generator[None]:
     """Hold the lock file `path` (made when missing, never removed); raise `LockTimeout` after `timeout_s`."""
     give_up_at = time.monotonic() + timeout_s
     while (descriptor := try_lock(path)) is None:

@@ -59,8 +59,11 @@ def checked_ref_name(name: str) -> str:
     return name
 
 
-def remove_leftovers(store: Path, now_s: float) -> None:
+def remove_leftovers(store: Path) -> None:
     """Remove what a git that was killed left in our store: above all locks, which would be in the way for ever."""
+    # The file system says what time it is, since it is its times that are compared.
+    (store / OUR_LOCK).touch()
+    now_s = (store / OUR_LOCK).stat().st_mtime
     for pattern in LEFTOVERS:
         for path in store.glob(pattern):
             with suppress(FileNotFoundError):
