@@ -261,7 +261,8 @@ class Submission:
         raise Blamed(Problem("setup", failed.sentence, changed[0], satisfy=satisfy), output=failed.output)
 
     async def _install_failed(self, failed: SetupFailed, of: str) -> Exception:
-        if failed.could_not_judge or of != self.job.commit:
+        # Where the base itself is judged, as by `doctor`, there is nothing to compare with.
+        if failed.could_not_judge or of != self.job.commit or of == self.job.base:
             return CannotJudge(failed.sentence, output=failed.output)
 
         async def try_base() -> bool:
