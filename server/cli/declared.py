@@ -96,7 +96,7 @@ def read_declared(folder: Path) -> Declared:
         ),
         extras={**extras, **(poetry.extras if poetry else {})},
         groups={**_groups(_table(toml, "dependency-groups")), **(poetry.groups if poetry else {})},
-        build=build if has_build or has_setup_py else (),
+        build=_with_wheel(build) if has_build or has_setup_py else (),
         files=tuple(name for name in METADATA_FILES if (folder / name).is_file()),
         unread=(*unread, *dynamic_unread, *(poetry.unread if poetry else ())),
         is_installable=has_build or has_setup_py,
@@ -123,6 +123,12 @@ def _with_marker(line: str, marker: str | None) -> str:
         return line
     text, _, own = line.partition(";")
     return f"{text.strip()}; ({own.strip()}) and ({marker.strip()})" if own else f"{text.strip()}; {marker.strip()}"
+
+
+def _with_wheel(build: tuple[str, ...]) -> tuple[str, ...]:
+    """Older versions of setuptools ask for wheel only when they build, which without isolation is too late."""
+    names = {name_of(line) for line in build}
+    return (*build, "wheel") if "setuptools" in names and "wheel" not in names else build
 
 
 def _groups(table: Mapping[str, object]) -> dict[str, tuple[str, ...]]:

@@ -61,7 +61,8 @@ def setup_steps(project: Project) -> list[str]:
         steps.append(" ".join(["gatewright requirements", *names, "> .venv/requirements.txt"]))
         given.insert(0, "-r .venv/requirements.txt")
     given += [shlex.quote(line) for line in project.loose]
-    steps.append(" ".join([".venv/bin/pip install --quiet", *given]))
+    # The newest that is allowed, as pip's own isolated build would take: a fresh environment brings an old setuptools.
+    steps.append(" ".join([".venv/bin/pip install --quiet --upgrade", *given]))
     return steps
 
 
