@@ -1,4 +1,4 @@
-"""The clients themselves: how each is installed, asked for its health, and run without anybody at the keyboard."""
+"""The clients themselves: how each is asked for its health, and run without anybody at the keyboard."""
 
 import json
 import os
@@ -10,13 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from downloads import PROGRAMS
 from events import JsonObject
 from processes import Finished, Scratch, run
 
-HERE = Path(__file__).resolve().parent
-CACHE = HERE.parent.parent / ".cache" / "real_clients"
-PROGRAMS = CACHE / "node_modules" / ".bin"
-NPM_TIMEOUT_S = 300.0
 HEALTH_TIMEOUT_S = 60.0
 DUMMY_KEY = "not-a-key"
 # Without these codex asks for its catalogue of plugins and sends figures at every start.
@@ -107,40 +104,15 @@ class Codex:
         where = f'base_url="{setting.model_url}/v1",wire_api="responses",env_key="MODEL_KEY"'
         provider = f'{{name="scripted",{where},request_max_retries=1,stream_max_retries=1}}'
         model = ["-m", "scripted", "-c", "model_provider=scripted", "-c", f"model_providers.scripted={provider}"]
-        # What --allowedTools is to Claude Code: without a person, codex calls no tool that changes anything.
-        allowed = ["--sandbox", "workspace-write", "-c", "mcp_servers.gatewright.default_tools_approval_mode=approve"]
-        return _run(self, setting, ["exec", *CODEX_OFFLINE, *allowed, *model, prompt], timeout_s)
+        return _run(self, setting, ["exec", *CODEX_OFFLINE, "--sandbox", "workspace-write", *model, prompt], timeout_s)
 
 
 CLIENTS: tuple[Client, ...] = (ClaudeCode(), Codex())
 
 
-def install_clients() -> str | None:
-    """Install the pinned versions into the cache unless they are there; a sentence when that is not possible."""
-    if all(_installed_version(client) == pinned_version(client) for client in CLIENTS):
-        return None
-    npm = shutil.which("npm")
-    if npm is None:
-        return "npm is not installed"
-    CACHE.mkdir(parents=True, exist_ok=True)
-    shutil.copy(HERE / "package.json", CACHE)
-    quiet = ["--no-package-lock", "--no-audit", "--no-fund", "--loglevel=error"]
-    finished = run([npm, "install", *quiet], cwd=CACHE, environment=dict(os.environ), timeout_s=NPM_TIMEOUT_S)
-    return None if finished.returncode == 0 else f"npm install failed: {finished.output.strip()[-500:]}"
-
-
-def pinned_version(client: Client) -> str:
-    return str(json.loads((HERE / "package.json").read_text())["dependencies"][client.package])
-
-
 def told_version(client: Client, setting: Setting) -> str:
     """What the installed program itself says to `--version`, or why it does not start."""
     return _run(client, setting, ["--version"], HEALTH_TIMEOUT_S).output.strip()
-
-
-def _installed_version(client: Client) -> str | None:
-    manifest = CACHE / "node_modules" / client.package / "package.json"
-    return str(json.loads(manifest.read_text())["version"]) if manifest.is_file() else None
 
 
 def _run(client: Client, setting: Setting, arguments: list[str], timeout_s: float) -> Finished:

@@ -2,7 +2,7 @@
 
     python examples/real_clients/run.py [--gatewright PROGRAM] [--only CLIENT] [--verbose]
 
-Each client is installed from npm into `.cache/real_clients`, plugged in by `gatewright install`, and run without a
+Each client is installed from npm into `.cache/real_clients` once, plugged in by `gatewright install`, and run without a
 person against a scripted model on loopback: a plan, a wrong submission, the mend, the landing. One line per
 checkpoint; ends with `N passed, N failed`, and exits 1 unless everything passed.
 """
@@ -17,8 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import story
-from clients import CLIENTS, Client, Setting, install_clients, pinned_version, told_version
+from clients import CLIENTS, Client, Setting, told_version
 from conversation import Action, CallTool, Received, StoryError
+from downloads import WHEELS, fetch_all, pinned_version
 from processes import Scratch, processes_in, run, scratch_folder
 from scripted_model import ScriptedModel, serving
 
@@ -36,6 +37,8 @@ PROJECT = {
     "tests/test_tally.py": "from tally import total\n\n\ndef test_total() -> None:\n    assert total([1, 2]) == 3\n",
     ".gitignore": "__pycache__/\n",
 }
+# The set-up that `init` writes runs pip, which takes its settings from the home: the project stays without a network.
+PIP_SETTINGS = f"[global]\nno-index = true\nfind-links = {WHEELS.as_uri()}\n"
 
 
 @dataclass
@@ -67,7 +70,7 @@ class CommandFailed(Exception):
 def main() -> int:
     options = _options()
     report = Report(options.verbose)
-    problem = install_clients()
+    problem = fetch_all(client.package for client in CLIENTS)
     for client in CLIENTS:
         if options.only not in {None, client.name}:
             continue
@@ -85,7 +88,7 @@ def drive(client: Client, gatewright: Path, report: Report) -> Path:
     """Take one client through the whole story in a scratch folder, which is gone afterwards; returns its path."""
     with scratch_folder(client.name) as scratch, serving(ScriptedModel(story.take_a_change_through)) as model:
         setting = Setting(scratch, gatewright, model.base_url)
-        pinned, told = pinned_version(client), told_version(client, setting)
+        pinned, told = pinned_version(client.package), told_version(client, setting)
         report.check(f"installed, version {pinned}", holds=pinned in told, detail=told)
         if pinned not in told:
             return scratch.root
@@ -101,6 +104,9 @@ def drive(client: Client, gatewright: Path, report: Report) -> Path:
 def _make_repository(client: Client, setting: Setting) -> None:
     """A tiny Python project with gatewright set up in it and plugged into the client."""
     scratch = setting.scratch
+    pip_settings = scratch.home / ".config" / "pip" / "pip.conf"
+    pip_settings.parent.mkdir(parents=True)
+    pip_settings.write_text(PIP_SETTINGS)
     _git(scratch, "init", "--quiet", "--initial-branch=main")
     _git(scratch, "config", "user.name", "Real Clients")
     _git(scratch, "config", "user.email", "real.clients@example.invalid")
