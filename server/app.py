@@ -20,6 +20,7 @@ from ..schemas.refusals import Refused
 from . import tools
 from .services import Services
 from .store import StoreMissing, StoreUnavailable, StoreUnusable
+from .tool_list import tool_list
 
 FEED_EVERY_S = 0.05
 PREPARED_CHECK_EVERY_S = 1.0
@@ -106,7 +107,7 @@ class GatewrightApplication:
         async def list_tools(
             _: ServerRequestContext[Any], __: types.PaginatedRequestParams | None
         ) -> types.ListToolsResult:
-            return types.ListToolsResult(tools=list(tools.tool_list()))
+            return types.ListToolsResult(tools=list(tool_list()))
 
         async def call_tool(
             context: ServerRequestContext[Any], params: types.CallToolRequestParams

@@ -8,7 +8,6 @@ Source: docs/tools.md
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import mcp_types as types
@@ -205,12 +204,6 @@ TOOLS: Mapping[str, Tool] = {
 }
 
 
-@cache
-def tool_list() -> tuple[types.Tool, ...]:
-    """The tools as `tools/list` answers."""
-    return tuple(_described(name, tool) for name, tool in TOOLS.items())
-
-
 async def call_tool(
     services: Services,
     principal: str,
@@ -288,57 +281,3 @@ def _problem(error: ValidationError) -> str:
             return f"`{where}` is missing"
         case _:
             return f"`{where[:80]}`: {first['msg'][:200]}"
-
-
-def _described(name: str, tool: Tool) -> types.Tool:
-    return types.Tool(
-        name=name,
-        title=tool.title,
-        description=tool.description,
-        input_schema=_compact(a.TOOLS[name].model_json_schema()),
-        output_schema=_output_schema(name, tool),
-        annotations=types.ToolAnnotations(
-            title=tool.title,
-            read_only_hint=tool.is_read_only,
-            destructive_hint=tool.is_destructive,
-            idempotent_hint=tool.is_read_only,
-            open_world_hint=False,
-        ),
-    )
-
-
-def _output_schema(name: str, tool: Tool) -> dict[str, Any]:  # JSON
-    if name != "wait_for_update":
-        schema: dict[str, Any] = _untitled(tool.reply.model_json_schema())
-        return schema
-    # A verdict or an update, depending on what was waited for.
-    verdict: dict[str, Any] = _untitled(r.Verdict.model_json_schema())
-    update: dict[str, Any] = _untitled(r.Update.model_json_schema())
-    definitions = {**verdict.pop("$defs", {}), **update.pop("$defs", {})}
-    return {"type": "object", "anyOf": [verdict, update], "$defs": definitions}
-
-
-def _compact(schema: Any) -> Any:  # noqa: ANN401 - JSON in, JSON out
-    """An input schema without what agents do not need: titles, nulls for what may be left out, defaults of null."""
-    match _untitled(schema):
-        case {"anyOf": [other, {"type": "null"}], **rest}:
-            return _compact({**other, **{key: part for key, part in rest.items() if key != "default"}})
-        case dict(untitled):
-            return {key: _compact(part) for key, part in untitled.items()}
-        case list(parts):
-            return [_compact(part) for part in parts]
-        case other:
-            return other
-
-
-def _untitled(schema: Any) -> Any:  # noqa: ANN401 - JSON in, JSON out
-    """Without the titles that pydantic makes from names; a property called `title` is none."""
-    match schema:
-        case dict():
-            return {
-                key: _untitled(part) for key, part in schema.items() if not (key == "title" and isinstance(part, str))
-            }
-        case list():
-            return [_untitled(part) for part in schema]
-        case _:
-            return schema
