@@ -1,1 +1,38 @@
-"""."""
+"""Decides: what may happen to a change, and what the gates find about a commit. Imports only `schemas`.
+
+The machine, pure: no clock, no files, no processes
+    transitions  the table of stage states
+    commands     what may be asked of a change
+    lifecycle    decide: command -> events or refusal (decision, settlement, questions, landing: its rooms)
+    evolve       event -> next record
+    verdict      outcomes of gates -> outcome of a stage
+    graph        stages and their needs
+    paths        globs: what a stage may write
+
+The policy: `gatewright.yaml` of a trusted commit
+    policy           load, digest, plan
+    pipeline_file    from text to models (yaml_source, pipeline_shapes, pipeline_gates, pipeline_rules, shell_text)
+    protection       what a commit must not change unasked (tables, toml_tables)
+
+The user's repository
+    repository   open, resolve, move the target (bring_along, worktree, problems)
+    workspaces   one worktree per lease (snapshot, included, files)
+
+Artifacts: commits in a store of our own
+    artifacts    fetch, read, compare, merge (objects, transfer, walk, trees, writing, git)
+    checkout     pristine and private copies of a commit
+
+Running programs
+    process      one program, bounded, with nothing left behind (launcher, launching, supervisor, descendants, capture, endings)
+    environment  what `setup` and `install` make (environment_cache, layer, server_settings, locks)
+    reports      what programs report (junit, report_file, text)
+
+Judging
+    contract     the job, the messages, what a kind is
+    runner       judge one job: all its gates (runner_child: in a process of its own)
+    submission   what the gates of one job share
+    regime       the rules that a commit is judged by, put back
+    findings     problems -> findings -> evidence (baseline, suppressions)
+    kinds/       one file a kind
+    testing/     the `test` kind: runs, comparison with the base, judgement
+"""
