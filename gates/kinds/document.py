@@ -156,7 +156,7 @@ def _line(token: Token) -> int:
 
 
 def _plain(title: str) -> str:
-    return re.sub(r"^[\d.)\s]+|[\s:*_`#.]+$|^[*_`]+", "", title.strip()).casefold()
+    return re.sub(r"^[\d.)\s*_`]+|[\s:*_`#.]+$", "", title).casefold()
 
 
 def _judge_ids(sections: list[Section], text: str, path: str, pattern: str) -> list[Problem]:

@@ -1,0 +1,184 @@
+"""The `command` gate: exit codes, reports, and what is no answer at all."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from gatewright.schemas.records import Evidence, Outcome
+
+from .workbench import SAMPLE, Files, Program, Project
+
+LINT = "#!/bin/sh\ngrep -nH BAD *.txt | sed 's/^\\([^:]*:[0-9]*\\):.*/\\1: error: it is bad/'\n! grep -q BAD *.txt\n"
+
+
+def judge(project: Project, files: Files, **changed: object) -> Evidence:
+    return project.judge(project.commit(files, on=project.base), **changed)["check"]
+
+
+def make(root: Path, run: str, files: Files = SAMPLE, **options: object) -> Project:
+    return Project(root, [{"command": {"name": "check", "run": run, **options}}], files)
+
+
+def test_exit_code_zero_passes_and_counts_the_run(tmp_path: Path) -> None:
+    evidence = judge(make(tmp_path, "grep -q new more.txt"), {"more.txt": "new\n"})
+
+    assert (evidence.outcome, evidence.counted) == (Outcome.PASSED, 1)
+
+
+def test_another_exit_code_fails_with_the_output_and_says_whether_the_base_fails_too(tmp_path: Path) -> None:
+    project = make(tmp_path, "echo some reason; grep -q new more.txt")
+
+    evidence = judge(project, {"more.txt": "old\n"})
+
+    assert evidence.outcome is Outcome.FAILED
+    assert "some reason" in evidence.findings[0].message
+    assert "On the base: 2" in evidence.findings[0].message
+
+
+class TestNoAnswerIsNoPass:
+    @pytest.mark.parametrize(
+        ("run", "said"),
+        [
+            ("no-such-program-anywhere", "not found"),
+            ("./calc.py", "could not be executed"),
+            ("kill -9 $$", "SIGKILL"),
+            ("sleep 60", "within"),
+        ],
+    )
+    def test_errored_and_told_so(self, tmp_path: Path, run: str, said: str) -> None:
+        evidence = judge(make(tmp_path, run, timeout="1s"), {"more.txt": "x\n"})
+
+        assert evidence.outcome is Outcome.ERRORED
+        assert said in evidence.summary
+        assert "not your fault" in evidence.summary
+
+
+class TestLines:
+    def test_findings_are_judged_against_the_base(self, tmp_path: Path) -> None:
+        files = {"lint.sh": Program(LINT), "a.txt": "fine\nBAD one\n"}
+        project = make(tmp_path, "sh lint.sh", files, report="lines")
+
+        same = judge(project, {"a.txt": "more\nfine\nBAD one\n"})
+        worse = judge(project, {"b.txt": "x\n\nBAD two\n"})
+        clean = judge(project, {"a.txt": "fine\n"})
+
+        assert (same.outcome, [f.where for f in same.tolerated]) == (Outcome.PASSED, ["a.txt:3"])
+        assert (worse.outcome, [f.where for f in worse.findings]) == (Outcome.FAILED, ["b.txt:3"])
+        assert (clean.outcome, clean.counted) == (Outcome.PASSED, 1)
+
+    def test_a_failure_without_a_finding_is_still_a_failure(self, tmp_path: Path) -> None:
+        project = make(tmp_path, "test ! -f more.txt", report="lines")
+
+        assert [f.rule for f in judge(project, {"more.txt": "x\n"}).findings] == ["exit-code"]
+
+    def test_another_failure_does_not_hide_behind_the_bases_findings(self, tmp_path: Path) -> None:
+        run = "echo 'calc.py:1: error: known'; test ! -f more.txt || exit 3; exit 1"
+        project = make(tmp_path, run, report="lines")
+
+        evidence = judge(project, {"more.txt": "x\n"})
+
+        assert [f.rule for f in evidence.findings] == ["exit-code"]
+
+
+class TestJUnit:
+    def test_a_report_that_was_there_before_is_not_believed(self, tmp_path: Path) -> None:
+        report = '<testsuite tests="1"><testcase classname="a" name="b"/></testsuite>'
+        project = make(tmp_path, "test -f calc.py", report="junit", path="report.xml")
+
+        assert judge(project, {"report.xml": report}).outcome is Outcome.ERRORED
+
+    def test_a_report_through_a_link_is_not_believed(self, tmp_path: Path) -> None:
+        outside = tmp_path / "forged.xml"
+        outside.write_text('<testsuite tests="1"><testcase classname="a" name="b"/></testsuite>')
+        project = make(tmp_path / "p", f"ln -s {outside} report.xml", report="junit", path="report.xml")
+
+        assert judge(project, {"more.txt": "x\n"}).outcome is Outcome.ERRORED
+
+    @pytest.mark.parametrize(
+        ("cases", "code", "outcome"),
+        [
+            ("<testcase name='a'/>", 0, Outcome.PASSED),
+            ("<testcase name='a'><failure/></testcase>", 1, Outcome.FAILED),
+            ("<testcase name='a'><failure/></testcase>", 0, Outcome.ERRORED),
+            ("<testcase name='a'/>", 1, Outcome.ERRORED),
+            ("", 0, Outcome.ERRORED),
+            ("<testcase name='a'><skipped/></testcase>", 0, Outcome.ERRORED),
+        ],
+    )
+    def test_exit_code_and_report_must_agree_and_count_something(
+        self, tmp_path: Path, cases: str, code: int, outcome: Outcome
+    ) -> None:
+        run = 'echo "<testsuite>$(cat cases)</testsuite>" > out.xml; exit "$(cat code)"'
+        project = make(tmp_path, run, report="junit", path="out.xml")
+
+        assert judge(project, {"cases": cases, "code": f"{code}\n"}).outcome is outcome
+
+
+class TestTheRules:
+    def test_a_script_of_the_policy_runs_as_the_policy_has_it(self, tmp_path: Path) -> None:
+        project = make(tmp_path, "sh tools/check.sh", {**SAMPLE, "tools/check.sh": "test ! -f bad.txt\n"})
+
+        evidence = judge(project, {"bad.txt": "x\n", "tools/check.sh": "exit 0\n"})
+
+        assert evidence.outcome is Outcome.FAILED
+        assert "policy's version of tools/check.sh" in evidence.summary
+
+    def test_a_program_of_the_tree_does_not_stand_in_for_a_tool(self, tmp_path: Path) -> None:
+        project = make(tmp_path, "grep -q good calc.py")
+
+        assert judge(project, {"grep": Program("#!/bin/sh\nexit 0\n")}).outcome is Outcome.FAILED
+
+    def test_it_sees_no_variable_of_the_server(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("GATEWRIGHT_PROBE_SECRET", "s3cret")
+
+        evidence = judge(make(tmp_path, "env; test -f calc.py"), {"more.txt": "x\n"})
+
+        assert "s3cret" not in evidence.output
+        assert evidence.outcome is Outcome.PASSED
+
+    def test_git_answers_as_in_a_clone(self, tmp_path: Path) -> None:
+        project = make(tmp_path, 'git describe --tags && test -z "$(git status --porcelain)"')
+        project.git("tag", "v1.0", project.base)
+
+        evidence = judge(project, {"more.txt": "x\n"})
+
+        assert evidence.outcome is Outcome.PASSED
+        assert evidence.output.startswith("v1.0-1-g")
+
+
+def test_nothing_is_left_of_a_run(tmp_path: Path) -> None:
+    witness = tmp_path / "pid"
+    run = f"setsid sh -c 'echo $$ > {witness}; exec sleep 300' & while ! test -s {witness}; do :; done; test -f calc.py"
+    project = make(tmp_path / "p", run)
+
+    evidence = judge(project, {"more.txt": "x\n"})
+
+    assert evidence.outcome is Outcome.PASSED
+    assert not _is_running(int(witness.read_text()))
+    assert list((tmp_path / "p" / "cache" / "scratch").iterdir()) == []
+
+
+def test_output_keeps_head_and_tail_within_the_limit(tmp_path: Path) -> None:
+    project = Project(
+        tmp_path,
+        [{"command": {"name": "check", "run": "echo first; seq 1 100000; echo last; test -f calc.py"}}],
+        limits={"output": "2kB"},
+    )
+
+    output = judge(project, {"more.txt": "x\n"}).output
+
+    assert output.startswith("first\n")
+    assert output.endswith("last\n")
+    assert len(output) < 3_000
+
+
+def _is_running(process: int) -> bool:
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            return False
+    return True
