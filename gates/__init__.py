@@ -12,7 +12,7 @@ The machine, pure: no clock, no files, no processes
 The policy: `gatewright.yaml` of a trusted commit
     policy           load, digest, plan
     pipeline_file    from text to models (yaml_source, pipeline_shapes, pipeline_gates, pipeline_rules, shell_text)
-    protection       what a commit must not change unasked (tables, toml_tables)
+    protection       what a commit must not change unasked (tables)
 
 The user's repository
     repository   open, resolve, move the target (bring_along, worktree, problems)
@@ -32,7 +32,7 @@ Judging
     runner       judge one job: all its gates (runner_child: in a process of its own)
     submission   what the gates of one job share
     regime       the rules that a commit is judged by, put back
-    findings     problems -> findings -> evidence (baseline, suppressions)
+    findings     problems -> findings -> evidence (suppressions)
     kinds/       one file a kind
     testing/     the `test` kind: runs, comparison with the base, judgement
 """
