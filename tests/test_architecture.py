@@ -13,7 +13,15 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS = ("schemas", "gates", "server")
 
 # What loads before a client, or a person who calls a tool at a terminal, has an answer.
-BRIDGE = ("__main__.py", "server/bridge.py", "server/client.py", "server/rendezvous.py")
+BRIDGE = (
+    "__main__.py",
+    "server/bridge.py",
+    "server/client.py",
+    "server/exchange.py",
+    "server/lines.py",
+    "server/reach.py",
+    "server/rendezvous.py",
+)
 
 # A library -> the only places that may import it; a path that ends in "/" means everything below.
 HOMES = {
@@ -30,6 +38,7 @@ WITHOUT_PROTOCOL = ("server/store/", "server/engine/", "server/cli/", *BRIDGE[1:
 # No input, output, clock or randomness: what they decide can be replayed.
 PURE = (
     "schemas/",
+    "gates/commands.py",
     "gates/decision.py",
     "gates/evolve.py",
     "gates/findings.py",
@@ -43,7 +52,7 @@ PURE = (
     "gates/settlement.py",
     "gates/shell_text.py",
     "gates/text.py",
-    "gates/toml_tables.py",
+    "gates/tables.py",
     "gates/transitions.py",
     "gates/verdict.py",
 )
