@@ -3,15 +3,13 @@
 import json
 import os
 import shutil
-import subprocess
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
+from codex_app_server import app_server
 from downloads import PROGRAMS
-from events import JsonObject
 from processes import Finished, Scratch, run
 
 HEALTH_TIMEOUT_S = 60.0
@@ -88,23 +86,25 @@ class Codex:
         return setting.environment({"CODEX_HOME": str(home), "MODEL_KEY": DUMMY_KEY})
 
     def health(self, setting: Setting) -> tuple[bool, str]:
-        # `codex mcp list` only reads the configuration; the app server really connects.
-        requests: list[JsonObject] = [
-            {"id": 1, "method": "initialize", "params": {"clientInfo": {"name": "real_clients", "version": "1"}}},
-            {"method": "initialized"},
-            {"id": 2, "method": "mcpServerStatus/list", "params": {}},
-        ]
-        reply = _ask_app_server(self.environment(setting), setting.scratch.repository, requests)
-        for server in reply.get("result", {}).get("data", []):
+        # `codex mcp list` only reads the configuration; the app server really connects, in a thread's own folder.
+        argv = [str(PROGRAMS / self.program), "app-server", *CODEX_OFFLINE, *self._model(setting)]
+        folder = setting.scratch.repository
+        with app_server(argv, cwd=folder, environment=self.environment(setting), timeout_s=HEALTH_TIMEOUT_S) as ask:
+            thread = ask("thread/start", {"cwd": str(folder)}).get("thread", {})
+            listing = ask("mcpServerStatus/list", {"threadId": thread.get("id")})
+        for server in listing.get("data", []):
             if server["name"] == "gatewright" and server["serverInfo"]:
                 return True, f"gatewright: {server['serverInfo']['name']}, {len(server['tools'])} tools"
-        return False, json.dumps(reply)[:500]
+        return False, json.dumps(listing)
 
     def run(self, setting: Setting, prompt: str, *, timeout_s: float) -> Finished:
+        sandbox = ["--sandbox", "workspace-write"]
+        return _run(self, setting, ["exec", *CODEX_OFFLINE, *sandbox, *self._model(setting), prompt], timeout_s)
+
+    def _model(self, setting: Setting) -> list[str]:
         where = f'base_url="{setting.model_url}/v1",wire_api="responses",env_key="MODEL_KEY"'
         provider = f'{{name="scripted",{where},request_max_retries=1,stream_max_retries=1}}'
-        model = ["-m", "scripted", "-c", "model_provider=scripted", "-c", f"model_providers.scripted={provider}"]
-        return _run(self, setting, ["exec", *CODEX_OFFLINE, "--sandbox", "workspace-write", *model, prompt], timeout_s)
+        return ["-c", "model=scripted", "-c", "model_provider=scripted", "-c", f"model_providers.scripted={provider}"]
 
 
 CLIENTS: tuple[Client, ...] = (ClaudeCode(), Codex())
@@ -119,30 +119,3 @@ def _run(client: Client, setting: Setting, arguments: list[str], timeout_s: floa
     argv = [str(PROGRAMS / client.program), *arguments]
     environment = client.environment(setting)
     return run(argv, cwd=setting.scratch.repository, environment=environment, timeout_s=timeout_s)
-
-
-def _ask_app_server(environment: dict[str, str], cwd: Path, requests: list[JsonObject]) -> dict[str, Any]:
-    """The reply to the last of the requests; empty when it does not come in time."""
-    server = subprocess.Popen(
-        [PROGRAMS / "codex", "app-server", *CODEX_OFFLINE],
-        cwd=cwd,
-        env=environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        start_new_session=True,
-    )
-    assert server.stdin
-    assert server.stdout
-    timer = threading.Timer(HEALTH_TIMEOUT_S, server.kill)
-    timer.start()
-    try:
-        server.stdin.write("".join(json.dumps(request) + "\n" for request in requests))
-        server.stdin.flush()
-        replies = (json.loads(line) for line in server.stdout)
-        return next((reply for reply in replies if reply.get("id") == requests[-1]["id"]), {})
-    finally:
-        timer.cancel()
-        server.kill()
-        server.communicate()

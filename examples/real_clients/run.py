@@ -95,7 +95,7 @@ def drive(client: Client, gatewright: Path, report: Report) -> Path:
         try:
             _make_repository(client, setting)
             _take_through(client, setting, model, report)
-            _check_repository(client, setting, report)
+            _check_repository(client, setting, _change_of(model.exchanges()), report)
         except CommandFailed as problem:
             report.check("the commands around it work", holds=False, detail=str(problem))
     return scratch.root
@@ -157,17 +157,17 @@ def _check_story(exchanges: list[tuple[Action, Received]], report: Report) -> No
     report.check("the mended one passed", holds=passed, detail=mended.text if mended else last)
 
 
-def _check_repository(client: Client, setting: Setting, report: Report) -> None:
+def _check_repository(client: Client, setting: Setting, change: str, report: Report) -> None:
     """Look at the end state with git and with gatewright's own command line."""
-    status = _gatewright(client, setting, "status", "--json")
-    states = [change.get("state") for change in _json(status).get("changes", [])]
-    report.check("gatewright's status says that it has landed", holds=states == ["landed"], detail=status)
+    status = _gatewright(client, setting, "status", change, "--json")
+    states = [(one.get("change"), one.get("state")) for one in _json(status).get("changes", [])]
+    report.check("gatewright's status says that it has landed", holds=states == [(change, "landed")], detail=status)
     landed = _git(setting.scratch, "ls-tree", "-r", "--name-only", "main").splitlines()
     for path, text in ((story.CODE_PATH, story.RIGHT_CODE), (story.TESTS_PATH, story.TESTS)):
         found = _git(setting.scratch, "show", f"main:{path}") if path in landed else f"main has only {landed}"
         report.check(f"{path} on main is what passed", holds=found == text, detail=found)
-    planned = any(re.fullmatch(story.PLAN_PATH.format(change=r"\w+"), path) for path in landed)
-    report.check("the plan is on main", holds=planned, detail=str(landed))
+    plan = story.PLAN_PATH.format(change=change)
+    report.check("the plan is on main", holds=plan in landed, detail=str(landed))
     left = _git(setting.scratch, "status", "--porcelain")
     report.check("the person's own checkout of main is up to date and clean", holds=left == "", detail=left)
 
@@ -200,6 +200,12 @@ def _judgement_of(summary: str, exchanges: list[tuple[Action, Received]]) -> Rec
         if handed_in or (still_running and _calls(action, "wait_for_update")):
             found = received
     return found
+
+
+def _change_of(exchanges: list[tuple[Action, Received]]) -> str:
+    """The change that the model started; `no-change` when it did not get that far."""
+    started = [_data(received) for action, received in exchanges if _calls(action, "start_change")]
+    return str(started[0].get("change", "no-change")) if started else "no-change"
 
 
 def _calls(action: Action, tool: str) -> bool:
