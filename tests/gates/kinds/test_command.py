@@ -57,7 +57,7 @@ class TestNoAnswerIsNoPass:
 
 class TestLines:
     def test_findings_are_judged_against_the_base(self, tmp_path: Path) -> None:
-        files = {"lint.sh": Program(LINT), "a.txt": "fine\nBAD one\n"}
+        files: Files = {"lint.sh": Program(LINT), "a.txt": "fine\nBAD one\n"}
         project = make(tmp_path, "sh lint.sh", files, report="lines")
 
         same = judge(project, {"a.txt": "more\nfine\nBAD one\n"})
@@ -182,3 +182,15 @@ def _is_running(process: int) -> bool:
         except ProcessLookupError:
             return False
     return True
+
+
+def test_the_script_that_the_documentation_shows_works(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "gates.md").read_text()
+    script = page.split("```sh\n")[1].split("```")[0]
+    files = {"tools/no_todo.sh": script, "src/a.py": "# TODO: some day\n", "src/b.py": "# TODO(#1): soon\n"}
+    project = make(tmp_path, "sh tools/no_todo.sh", files, report="lines")
+
+    evidence = judge(project, {"src/b.py": "x = 1\n# TODO never\n"})
+
+    assert [(f.where, f.rule) for f in evidence.findings] == [("src/b.py:2", "todo")]
+    assert [f.where for f in evidence.tolerated] == ["src/a.py:1"]

@@ -14,7 +14,12 @@ PYPROJECT = '[project]\nname = "p"\ndependencies = []\n\n[tool.ruff]\nline-lengt
 
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    files = {**SAMPLE, "src/a.py": "x = 1\n" * 20, "pyproject.toml": PYPROJECT, "tools/check.sh": Program("exit 1\n")}
+    files: Files = {
+        **SAMPLE,
+        "src/a.py": "x = 1\n" * 20,
+        "pyproject.toml": PYPROJECT,
+        "tools/check.sh": Program("exit 1\n"),
+    }
     gates = [{"command": {"name": "check", "run": "sh tools/check.sh"}}]
     return Project(tmp_path_factory.mktemp("scope"), gates, files)
 
