@@ -10,6 +10,7 @@ import anyio
 import anyio.to_thread
 
 from ..gates.artifacts import ArtifactStore
+from ..gates.git import GitFailed
 from ..gates.repository import SharedRepository
 from ..gates.workspaces import Workspaces
 from ..schemas import refusals
@@ -70,5 +71,11 @@ class Services:
             raise Refused(refusals.store_unavailable(str(exc))) from exc
 
     async def act(self, work: Callable[[], T]) -> T:
-        """Slow, blocking work on git or files, off the event loop and outside any transaction."""
-        return await anyio.to_thread.run_sync(work, limiter=self._git_threads)
+        """Slow, blocking work on git or files, off the event loop and outside any transaction.
+
+        Raises `Refused` when git itself cannot work; what it says of a commit is raised as it is.
+        """
+        try:
+            return await anyio.to_thread.run_sync(work, limiter=self._git_threads)
+        except GitFailed as exc:
+            raise Refused(refusals.store_unavailable(f"git could not do its work: {exc}.")) from exc
