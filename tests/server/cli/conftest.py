@@ -31,7 +31,7 @@ stages:
     needs: [plan]
     goal: Make the change.
     gates:
-      - command: {name: answer, run: "grep -q 42 answer.txt"}
+      - command: {name: answer, run: "grep -rqw 42 src"}
 land: {needs: [code]}
 """
 
@@ -153,7 +153,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 @pytest.fixture
 def ready(desk: Desk) -> Desk:
     """A repository with a pipeline that needs no environment, set up."""
-    desk.commit({"gatewright.yaml": PIPELINE, "answer.txt": "42\n"})
+    desk.commit({"gatewright.yaml": PIPELINE, "src/answer.txt": "42\n"})
     assert main(["--repo", str(desk.top), "init"]) == 0
     return desk
 
