@@ -18,11 +18,13 @@ from pathlib import Path
 
 import story
 from clients import CLIENTS, Client, Setting, told_version
-from conversation import Action, CallTool, Received, StoryError
+from conversation import Action, CallTool, Received, StoryError, WriteFile
 from downloads import WHEELS, fetch_all, pinned_version
 from processes import Scratch, processes_in, run, scratch_folder
 from scripted_model import ScriptedModel, serving
 
+FILES_WRITTEN = 4
+"""How many the story writes: the plan, the wrong code and its tests, the mended code."""
 CLIENT_TIMEOUT_S = 150.0
 COMMAND_TIMEOUT_S = 60.0
 TOOLS = frozenset(
@@ -145,6 +147,9 @@ def _check_story(exchanges: list[tuple[Action, Received]], report: Report) -> No
     briefs = [_data(received) for action, received in exchanges if _calls(action, "claim_stage")]
     stages = [brief.get("stage") for brief in briefs if brief.get("lease") and brief.get("workspace")]
     report.check("both briefs came with a lease and a workspace", holds=stages == ["plan", "code"], detail=last)
+    written = [received.text for action, received in exchanges if isinstance(action, WriteFile)]
+    wrote = len(written) == FILES_WRITTEN and all(re.search("written|successfully", answer) for answer in written)
+    report.check("its own tools wrote into the workspaces", holds=wrote, detail="\n".join(written) or last)
     refusal = _judgement_of(story.WRONG_SUMMARY, exchanges)
     refused = refusal.text if refusal else ""
     failed = refusal is not None and _data(refusal).get("outcome") == "failed"
