@@ -138,6 +138,12 @@ class CannotJudge(Exception):
         self.advice = advice
 
 
+def get_ready() -> None:
+    """Build what reading jobs and writing evidence need, tens of milliseconds, before there is a job to wait for."""
+    _jobs()
+    _evidences()
+
+
 def format_job(job: Job) -> str:
     """The job as one line of JSON, without the newline."""
     return _jobs().dump_json(job).decode()

@@ -18,7 +18,7 @@ from types import FrameType
 import anyio
 
 from . import kinds
-from .contract import Message, format_message, parse_job
+from .contract import Message, format_message, get_ready, parse_job
 from .runner import judge
 
 ENDED = 128 + signal.SIGTERM
@@ -40,6 +40,9 @@ def main() -> int:
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
     for name in kinds.KINDS:
         assert kinds.KINDS[name].name == name, "a kind is registered under its name"
+    get_ready()
+    # The first event loop of a process imports its backend.
+    anyio.run(anyio.sleep, 0)
     line = sys.stdin.buffer.readline(JOB_BYTES_MAX)
     if not line.endswith(b"\n"):
         return 1

@@ -33,7 +33,6 @@ class EmbeddedEngine:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._runners = Runners()
         self._running: set[str] = set()
 
     def is_busy(self) -> bool:
@@ -42,26 +41,23 @@ class EmbeddedEngine:
 
     async def work(self) -> None:
         """Run evaluations as they become due, until cancelled."""
-        try:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._keep_warm)
+        async with anyio.create_task_group() as tasks:
+            runners = Runners(tasks)
+            tasks.start_soon(_warm_up_soon, runners)
+            try:
                 while True:
                     ticket = self._services.changed.ticket()
                     try:
-                        pause_s = await self._look(tasks)
+                        pause_s = await self._look(tasks, runners)
                     except Refused as exc:
                         log.warning("the store is unavailable: %s", exc)
                         pause_s = STORE_DOWN_PAUSE_S
                     await wait_for(ticket, pause_s)
-        finally:
-            with anyio.CancelScope(shield=True):
-                await self._runners.aclose()
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await runners.aclose()
 
-    async def _keep_warm(self) -> None:
-        await anyio.sleep(WARM_UP_AFTER_S)
-        await self._runners.warm_up()
-
-    async def _look(self, tasks: TaskGroup) -> float:
+    async def _look(self, tasks: TaskGroup, runners: Runners) -> float:
         """Start what is due and carry out what was decided; returns how long nothing more can be due."""
         if self._services.is_draining:
             return LOOK_AT_LEAST_EVERY_S
@@ -72,7 +68,7 @@ class EmbeddedEngine:
         due = await self._services.read(lambda tx: self._due(tx, free))
         for row in due:
             self._running.add(row.id)
-            tasks.start_soon(self._run, row)
+            tasks.start_soon(self._run, row, runners)
         upcoming = await self._services.read(lambda tx: tx.next_due())
         if upcoming is None or free <= len(due):
             return LOOK_AT_LEAST_EVERY_S
@@ -86,12 +82,12 @@ class EmbeddedEngine:
         rows = tx.due_evaluations(now, stale_before=stale, limit=free + len(self._running))
         return [row for row in rows if row.id not in self._running][:free]
 
-    async def _run(self, row: EvaluationRow) -> None:
+    async def _run(self, row: EvaluationRow, runners: Runners) -> None:
         try:
             if row.purpose is Purpose.LAND:
-                await execute_landing(self._services, self._runners, row)
+                await execute_landing(self._services, runners, row)
             else:
-                await execute(self._services, self._runners, row)
+                await execute(self._services, runners, row)
         except Refused as exc:
             # Nothing was settled: its heartbeat ages and it is taken again when the store is back.
             log.warning("%s could not be settled: %s", row.id, exc)
@@ -100,7 +96,13 @@ class EmbeddedEngine:
         finally:
             self._running.discard(row.id)
             self._services.changed.fire()
-            await self._runners.warm_up()
+            await runners.warm_up()
+
+
+async def _warm_up_soon(runners: Runners) -> None:
+    # Not at once: the client's first calls need the processor more.
+    await anyio.sleep(WARM_UP_AFTER_S)
+    await runners.warm_up()
 
 
 async def adopt_lost(services: Services) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import anyio
-from anyio.abc import Process
+from anyio.abc import Process, TaskGroup
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from ...gates.contract import Done, Job, Message, format_job, parse_message
@@ -27,9 +27,13 @@ class RunnerLost(Exception):
 
 
 class Runners:
-    """Starts runners and keeps a spare one that has its imports behind it."""
+    """Starts runners and keeps a spare one that has its imports behind it.
 
-    def __init__(self) -> None:
+    `tasks` is where a runner that has answered comes to its end, so that its verdict does not wait for that.
+    """
+
+    def __init__(self, tasks: TaskGroup) -> None:
+        self._tasks = tasks
         self._spare: Process | None = None
         self._lock = anyio.Lock()
 
@@ -44,9 +48,11 @@ class Runners:
         process = await self._take()
         try:
             await _converse(process, job, on_message)
-        finally:
+        except BaseException:
             with anyio.CancelScope(shield=True):
                 await _end(process)
+            raise
+        self._tasks.start_soon(_end_shielded, process)
 
     async def aclose(self) -> None:
         """End the spare runner."""
@@ -61,6 +67,11 @@ class Runners:
         if process is not None and process.returncode is None:
             return process
         return await _spawn()
+
+
+async def _end_shielded(process: Process) -> None:
+    with anyio.CancelScope(shield=True):
+        await _end(process)
 
 
 async def _spawn() -> Process:
