@@ -182,7 +182,7 @@ class Status(Reply):
     summary: str
     waiting_for_people: tuple[str, ...]
     changes: tuple[ChangeStatus, ...]
-    more: int = 0
+    more: int | None = None
     next: str
 
     def headline(self) -> str:

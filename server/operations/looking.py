@@ -47,7 +47,7 @@ def status(tx: "Tx", arguments: GetStatus, now: datetime) -> Status:
         summary=_summary(records, waiting, more),
         waiting_for_people=waiting,
         changes=tuple(change_status(record, now, arguments.stage) for record in records),
-        more=more,
+        more=more or None,
         next=_next(records, openings[0].change if openings else None),
     )
 
