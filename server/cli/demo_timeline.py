@@ -1,0 +1,44 @@
+"""What the demo prints as it happens: when, who, what, and how long it took."""
+
+import time
+from collections.abc import Iterable
+
+from ...gates.text import clean_text
+from .terminal import Terminal
+
+WHO_WIDTH = 7
+INDENT = " " * (8 + 2 + WHO_WIDTH + 2)
+
+
+class Timeline:
+    """Lines on a terminal or a pipe, each sent at once; the clock starts with the object."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal = terminal
+        self._begun = time.monotonic()
+
+    def elapsed_s(self) -> float:
+        """Seconds since the beginning."""
+        return time.monotonic() - self._begun
+
+    def heading(self, text: str) -> None:
+        """A new scene."""
+        self._terminal.say()
+        self._terminal.say(text, "bold")
+        self._terminal.flush()
+
+    def tell(self, who: str, what: str, *styles: str, since_s: float | None = None) -> None:
+        """One thing that happened; `since_s`, from `elapsed_s`, is when it was begun."""
+        now = self.elapsed_s()
+        took = "" if since_s is None else self._terminal.styled(f"  ({now - since_s:.1f} s)", "dim")
+        when = self._terminal.styled(f"{now:6.1f} s", "dim")
+        name = self._terminal.styled(f"{who:<{WHO_WIDTH}}", "bold")
+        said = self._terminal.styled(clean_text(what).replace("\n", " "), *styles)
+        self._terminal.write_data(f"{when}  {name}  {said}{took}\n")
+        self._terminal.flush()
+
+    def quote(self, lines: Iterable[str], *styles: str) -> None:
+        """What somebody read, word for word, below the line that tells of it."""
+        for line in lines:
+            self._terminal.say(f"{INDENT}{line}", *(styles or ("dim",)))
+        self._terminal.flush()
