@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from anyio import to_thread
 
 from .git import Git
-from .objects import FILE
+from .objects import EXECUTABLE, FILE
 from .submission import Submission
 from .tables import with_tables_of
 from .walk import Change, TreeEntry
@@ -126,7 +126,8 @@ async def _with_trusted_tables(submission: Submission, commit: str, path: str, m
     if not policy.changed_tables(path, ours, theirs):
         return None
     mended = with_tables_of(path, ours or b"", theirs or b"", policy.protected_tables(path))
-    return Text(mended if mended is not None else ours or b"", mode or FILE)
+    is_regular = mode in (FILE, EXECUTABLE)
+    return Text(mended if mended is not None else ours or b"", mode if is_regular and mode else FILE)
 
 
 async def _read(submission: Submission, commit: str, path: str) -> bytes | None:

@@ -219,7 +219,7 @@ class Judge:
             new=tuple(failing),
             tolerated=tuple(tolerated),
             questions=(await self._question(asked, changed),) if asked else (),
-            summary=await what_was_restored(self.submission) if ran else "No test ran.",
+            summary=await what_was_restored(self.submission) if ran else _nothing_ran(own or known),
             runs=tuple(self.runs),
             environment=(("pytest", known.version),) if known.version else (),
             moved=moved,
@@ -239,6 +239,13 @@ class Judge:
 
 def _covers_nothing(_: str) -> bool:
     return False
+
+
+def _nothing_ran(run: SuiteRun) -> str:
+    if not run.broken:
+        return "No test ran."
+    path, case = next(iter(run.broken.items()))
+    return f"No test ran: {len(run.broken)} files cannot be collected, for example {path}: {case.message}"
 
 
 def _say_rewritten(name: str, case: Case) -> str:

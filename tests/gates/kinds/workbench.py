@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
@@ -113,6 +114,8 @@ class Project:
     def _write(self, place: Path, content: "str | bytes | Link | Program | None") -> None:
         if place.is_symlink() or place.is_file():
             place.unlink()
+        elif place.is_dir():
+            shutil.rmtree(place)
         if content is None:
             return
         place.parent.mkdir(parents=True, exist_ok=True)
