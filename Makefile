@@ -3,7 +3,7 @@ PYTHON ?= python3
 PIP = .venv/bin/pip --disable-pip-version-check install --quiet
 BIN = .venv/bin
 
-.PHONY: help demo test lint format bench clients real wheel constraints clean
+.PHONY: help demo test lint format docs bench clients real wheel constraints clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z]*\):.*  ## /  make \1\t/p' Makefile | expand -t 22
@@ -24,6 +24,9 @@ lint: .venv/dev.stamp  ## Format, rules and types, as CI checks them
 format: .venv/dev.stamp  ## Write the format and the mends that ruff is sure of
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: .venv/dev.stamp  ## Write the generated parts of docs/
+	$(BIN)/python tests/docs/generate.py
 
 bench: .venv/dev.stamp  ## Every benchmark, one after the other
 	@set -e; for bench in benchmarks/bench_*.py; do echo "== $$bench"; $(BIN)/python "$$bench"; done

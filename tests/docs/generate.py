@@ -1,0 +1,175 @@
+"""The generated parts of the pages in `docs/`: what the code says already is not said again by hand.
+
+    python tests/docs/generate.py
+
+rewrites them. Such a part stands between `<!-- generated: NAME -->` and `<!-- end -->`; the test beside this file fails
+when a page says something else than the code.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from gatewright.gates.transitions import TRANSITIONS
+from gatewright.schemas import refusals
+from gatewright.schemas.records import StageState
+from gatewright.schemas.refusals import Refusal
+from gatewright.server.tool_list import tool_list
+from gatewright.server.tools import TOOLS, WAIT_S_BY_CLIENT, WAIT_S_DEFAULT
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+DOCS = ROOT / "docs"
+
+PART = re.compile(r"(<!-- generated: ([\w .-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+JsonSchema = Mapping[str, object]
+
+# One sentence of every builder, as an agent would read it.
+EXAMPLES: Mapping[str, Refusal] = {
+    "bad_argument": refusals.bad_argument("there is no argument `passed`", tool="submit_artifact"),
+    "unknown_attempt": refusals.unknown_attempt("c12", "code", "no attempt 7"),
+    "idempotency_conflict": refusals.idempotency_conflict("code-2"),
+    "unknown_change": refusals.unknown_change("c99"),
+    "unknown_stage": refusals.unknown_stage("c12", "cod", ("plan", "code")),
+    "unknown_lease": refusals.unknown_lease(),
+    "change_over": refusals.change_over("c12", "landed"),
+    "change_landing": refusals.change_landing("c12", "main"),
+    "stage_waiting": refusals.stage_waiting("c12", "code", ("'plan', which agent 'ada' holds for 11 more minutes",)),
+    "stage_passed": refusals.stage_passed("c12", "plan", 2),
+    "stage_escalated": refusals.stage_escalated("c12", "code", "all 3 attempts failed"),
+    "stage_evaluating": refusals.stage_evaluating("c12", "code", "c12.e7"),
+    "dry_run_going": refusals.dry_run_going("c12", "code", "c12.d2"),
+    "stage_in_review": refusals.stage_in_review("c12", "code"),
+    "lease_held": refusals.lease_held("c12", "code", "ada", 480.0),
+    "lease_lost": refusals.lease_lost("c12", "code", "bob", kept="3f786850e387550fdab836ed7e6dc881de23001b"),
+    "bad_artifact": refusals.bad_artifact(
+        "3f786850e387550fdab836ed7e6dc881de23001b does not descend from 9f2c1be4d0f7a6b5c4e3d2c1b0a9f8e7d6c5b4a3. "
+        "Start your work from that commit."
+    ),
+    "unchanged_artifact": refusals.unchanged_artifact("c12", "code", 1),
+    "too_large": refusals.too_large("The tree has more than 100000 entries to look at."),
+    "policy_missing": refusals.policy_missing("main", uncommitted=True),
+    "not_prepared": refusals.not_prepared(),
+    "policy_invalid": refusals.policy_invalid("main", "gatewright.yaml:13: stages.code: unknown key 'gaol'"),
+    "not_allowed": refusals.not_allowed(
+        "People decide this, at a terminal: this command has none on its input and output.",
+        "A person runs `gatewright answer c12 code` in a terminal of their own.",
+    ),
+    "draining": refusals.draining(),
+    "store_unavailable": refusals.store_unavailable("Another process has held the store's lock for too long."),
+}
+BUILDER_CALL = re.compile(r"\brefusals\.(\w+)\(")
+
+
+def main() -> None:
+    for page in sorted(DOCS.glob("*.md")):
+        text = page.read_text("utf-8")
+        page.write_text(rewritten(text), "utf-8")
+
+
+def rewritten(page: str) -> str:
+    """The page with every generated part as the code says it now."""
+    return PART.sub(lambda match: f"{match[1]}{part(match[2])}\n{match[3]}", page)
+
+
+def part(name: str) -> str:
+    """One part: its kind, and for some of them what it is about."""
+    kind, _, about = name.partition(" ")
+    return PARTS[kind](about)
+
+
+def states(_about: str) -> str:
+    """The table of stage states as a diagram; steps between the same two states share an arrow."""
+    arrows: dict[tuple[StageState, StageState], list[str]] = {}
+    for state, steps in TRANSITIONS.items():
+        for step, after in steps.items():
+            arrows.setdefault((state, after), []).append(_label(step.value))
+    lines = [f"    {before} --> {after}: {' / '.join(labels)}" for (before, after), labels in arrows.items()]
+    return "\n".join(["```mermaid", "stateDiagram-v2", f"    [*] --> {StageState.WAITING}", *lines, "```"])
+
+
+def refusal(code: str) -> str:
+    """Every sentence that this code comes with, or that this version never gives it."""
+    told = [example for name, example in EXAMPLES.items() if example.code == code and name in builders_in_use()]
+    if not told:
+        return "*Not given by this version.*"
+    return "\n".join(["```", "\n\n".join(map(str, told)), "```"])
+
+
+def builders_in_use() -> frozenset[str]:
+    """The builders of refusals that the program calls."""
+    files = [file for layer in ("gates", "server") for file in (ROOT / layer).rglob("*.py")]
+    return frozenset(name for file in files for name in BUILDER_CALL.findall(file.read_text("utf-8")))
+
+
+def tool(name: str) -> str:
+    """What a client is told about a tool: its description, its arguments, the fields of its reply."""
+    listed = next(listed for listed in tool_list() if listed.name == name)
+    hints = "Reads only." if TOOLS[name].is_read_only else "Changes state."
+    rows = list(_arguments(listed.input_schema))
+    table = ["| Argument | Takes | Means |", "|---|---|---|", *rows]
+    reply = TOOLS[name].reply
+    fields = ", ".join(f"`{field}`" for field in reply.model_fields)
+    return "\n".join([f"> {listed.description}", "", hints, "", *table, "", f"Reply ({reply.__name__}): {fields}."])
+
+
+def waits(_about: str) -> str:
+    """How long a call waits by default, by the name that a client gives itself."""
+    rows = [f"| `{client}` | {wait_s} s |" for client, wait_s in WAIT_S_BY_CLIENT.items()]
+    return "\n".join(
+        ["| `clientInfo.name` begins with | `wait_s` |", "|---|---|", *rows, f"| anything else | {WAIT_S_DEFAULT} s |"]
+    )
+
+
+PARTS: Mapping[str, Callable[[str], str]] = {"states": states, "refusal": refusal, "tool": tool, "waits": waits}
+
+
+def _label(step: str) -> str:
+    """A colon or semicolon would end a label of the diagram."""
+    person = step.removeprefix("person: ")
+    return person if person == step else f"{person} (a person)"
+
+
+def _arguments(schema: JsonSchema) -> Iterator[str]:
+    definitions = _object(schema.get("$defs"))
+    required = schema.get("required")
+    names = required if isinstance(required, list) else []
+    for name, described in _object(schema.get("properties")).items():
+        argument = _object(described)
+        about = str(argument.get("description", "")).replace("|", "\\|")
+        wanted = "**required**; " if name in names else ""
+        yield f"| `{name}` | {wanted}{_takes(argument, definitions)} | {about} |"
+
+
+def _takes(schema: JsonSchema, definitions: JsonSchema) -> str:
+    """A type in words."""
+    match schema:
+        case {"$ref": str(reference)}:
+            fields = _object(_object(definitions[reference.rpartition("/")[2]]).get("properties"))
+            inner = "; ".join(f"`{name}`: {_takes(_object(field), definitions)}" for name, field in fields.items())
+            return f"{{{inner}}}"
+        case {"enum": list(values)}:
+            return ", ".join(f"`{value}`" for value in values)
+        case {"type": "array", "items": dict(items)}:
+            return f"list of {_takes(items, definitions)}{_at_most(schema, 'maxItems', 'items')}"
+        case {"type": "object"}:
+            return f"object{_at_most(schema, 'maxProperties', 'names')}"
+        case {"type": "integer"}:
+            low, high = schema.get("minimum", 0), schema.get("maximum")
+            return f"number from {low}" if high is None else f"number from {low} to {high}"
+        case {"anyOf": list(choices)}:
+            return " or ".join(_takes(_object(choice), definitions) for choice in choices)
+        case _:
+            return f"text{_at_most(schema, 'maxLength', 'characters')}"
+
+
+def _at_most(schema: JsonSchema, key: str, unit: str) -> str:
+    return f", at most {schema[key]} {unit}" if key in schema else ""
+
+
+def _object(value: object) -> JsonSchema:
+    return value if isinstance(value, dict) else {}
+
+
+if __name__ == "__main__":
+    main()
