@@ -1,5 +1,4 @@
-"""What the eleven tools take: strict models, so that an unknown or wrongly typed argument is refused and nothing is
-guessed.
+"""What the eleven tools take: strict models, so that an unknown or wrongly typed argument is refused, never guessed.
 
 No argument carries a verdict: there is no field in which an agent could say that its work passed. The descriptions
 are read by agents. Source: docs/tools.md
@@ -8,13 +7,29 @@ are read by agents. Source: docs/tools.md
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic_core import PydanticCustomError
 
 from .ids import CHANGE_ID, COMMIT_ID, EVALUATION_ID, STAGE_NAME
 
 WAIT_S_MAX = 290
 FILES_MAX = 200
 TEXT_CHARS_MAX = 20_000
+# What is in every brief must leave room for the rest of it.
+INTENT_CHARS_MAX = 4_000
+
+
+def _says_something(text: str) -> str:
+    if not text.strip():
+        raise PydanticCustomError("blank", "it is blank")
+    return text
+
+
+def _is_one_line(text: str) -> str:
+    if any(ord(char) < ord(" ") or char in "\x7f\x85\u2028\u2029" for char in text):
+        raise PydanticCustomError("control", "it has line breaks or control characters")
+    return _says_something(text)
+
 
 Change = Annotated[
     str, StringConstraints(pattern=f"^{CHANGE_ID.pattern}$"), Field(description="change id, such as c12")
@@ -30,12 +45,14 @@ Key = Annotated[
 ]
 WaitS = Annotated[
     int,
-    Field(ge=0, le=WAIT_S_MAX, description="seconds to wait for a result; default: what your client is known to bear"),
+    Field(ge=0, le=WAIT_S_MAX, description="seconds to wait; default: what your client bears"),
 ]
 Offset = Annotated[int, Field(ge=0, description="where to go on, from the last reply's next_offset")]
 AttemptNumber = Annotated[int, Field(ge=1, description="attempt number; default: the latest")]
-Text = Annotated[str, StringConstraints(min_length=1, max_length=TEXT_CHARS_MAX)]
-Label = Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=TEXT_CHARS_MAX), AfterValidator(_says_something)]
+Label = Annotated[str, StringConstraints(min_length=1, max_length=80), AfterValidator(_is_one_line)]
+Line = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_is_one_line)]
+Intent = Annotated[str, StringConstraints(min_length=1, max_length=INTENT_CHARS_MAX), AfterValidator(_says_something)]
 
 
 class Arguments(BaseModel):
@@ -47,8 +64,8 @@ class Arguments(BaseModel):
 class StartChange(Arguments):
     """`start_change`."""
 
-    title: Annotated[str, StringConstraints(min_length=1, max_length=200), Field(description="one line")]
-    intent: Annotated[Text, Field(description="what should be true afterwards, as the person asked for it")]
+    title: Annotated[Line, Field(description="one line")]
+    intent: Annotated[Intent, Field(description="what should be true afterwards, as the person asked for it")]
     key: Key | None = None
 
 

@@ -21,7 +21,7 @@ def _described(name: str, tool: Tool) -> types.Tool:
         name=name,
         title=tool.title,
         description=tool.description,
-        input_schema=_compact(a.TOOLS[name].model_json_schema()),
+        input_schema=_input_schema(name),
         output_schema=_output_schema(name, tool),
         annotations=types.ToolAnnotations(
             title=tool.title,
@@ -31,6 +31,13 @@ def _described(name: str, tool: Tool) -> types.Tool:
             open_world_hint=False,
         ),
     )
+
+
+def _input_schema(name: str) -> dict[str, Any]:  # JSON
+    schema: dict[str, Any] = _compact(a.TOOLS[name].model_json_schema())
+    # The tool has a description of its own; each one here is paid for in tokens by every agent.
+    del schema["description"]
+    return schema
 
 
 def _output_schema(name: str, tool: Tool) -> dict[str, Any]:  # JSON
@@ -45,10 +52,13 @@ def _output_schema(name: str, tool: Tool) -> dict[str, Any]:  # JSON
 
 
 def _compact(schema: Any) -> Any:  # noqa: ANN401 - JSON in, JSON out
-    """An input schema without what agents do not need: titles, nulls for what may be left out, defaults of null."""
+    """An input schema without what agents do not need: titles, nulls for what may be left out, defaults of null.
+
+    A null that says something, as that of a deleted file does, stays.
+    """
     match _untitled(schema):
-        case {"anyOf": [other, {"type": "null"}], **rest}:
-            return _compact({**other, **{key: part for key, part in rest.items() if key != "default"}})
+        case {"anyOf": [other, {"type": "null"}], "default": None, **rest}:
+            return _compact({**other, **rest})
         case dict(untitled):
             return {key: _compact(part) for key, part in untitled.items()}
         case list(parts):

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from ..schemas import arguments as a
 from ..schemas import refusals
 from ..schemas import replies as r
+from ..schemas.fitting import fit
 from ..schemas.prose import text_of, text_of_refusal
 from ..schemas.refusals import Refusal, Refused
 from .operations import artifacts, changes, looking, stages, submissions, waiting
@@ -260,7 +261,8 @@ def refused(refusal: Refusal) -> types.CallToolResult:
     )
 
 
-def _answered(reply: r.Reply) -> types.CallToolResult:
+def _answered(whole: r.Reply) -> types.CallToolResult:
+    reply = fit(whole)
     return types.CallToolResult(
         content=[types.TextContent(type="text", text=text_of(reply))], structured_content=reply.model_dump(mode="json")
     )

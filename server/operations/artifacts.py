@@ -6,6 +6,7 @@ from ...gates.objects import BadArtifact
 from ...gates.text import clean_text
 from ...schemas import refusals
 from ...schemas.arguments import GetEvidence, ReadArtifact
+from ...schemas.fitting import page_of
 from ...schemas.ids import LAND
 from ...schemas.records import Attempt, ChangeRecord
 from ...schemas.refusals import Refused
@@ -13,19 +14,21 @@ from ...schemas.replies import ArtifactReply, EvidenceReply
 from ..services import Services
 from ..store import StoredEvidence
 from .deciding import get_change
-from .verdicts import FINDINGS_TOLD_MAX, finding_reply, findings_of, gate_reply, questions_of
+from .verdicts import finding_reply, findings_of, gate_reply, questions_of, told_findings
 
 if TYPE_CHECKING:
     from ..store.tx import Tx
 
-PAGE_CHARS = 6_000
+PAGE_BYTES_MAX = 5_500
 FILE_BYTES_MAX = 5_000_000
-PATHS_TOLD_MAX = 100
+PATHS_TOLD_MAX = 50
 TOLERATED_TOLD_MAX = 5
+# Asked for by this path, the diff comes as it does with the list.
+DIFF = "diff"
 
 
 async def read_artifact(services: Services, arguments: ReadArtifact) -> ArtifactReply:
-    """The list of files with the diff, or one file; a page at a time."""
+    """The list of files with the diff (for no path, or `diff`), or one file; a page at a time."""
     record = await services.read(lambda tx: get_change(tx, arguments.change))
     stage, attempt = _find_artifact(record, arguments)
     return await services.act(lambda: _read(services, record, stage, attempt, arguments))
@@ -55,14 +58,14 @@ def _read(
 ) -> ArtifactReply:
     commit, base = (record.base, record.base) if attempt is None else (attempt.commit, attempt.base)
     whose = f"the base of {record.id}" if attempt is None else f"attempt {attempt.number} of {record.id}/{stage}"
-    if arguments.path is None:
+    if arguments.path in (None, DIFF):
         paths = [change.path for change in services.artifacts.changes(base, commit)]
         text = clean_text(services.artifacts.diff(base, commit))
         summary = f"{len(paths)} files differ in {whose}."
     else:
         paths, text = [], _text_of(services, commit, arguments.path)
         summary = f"{arguments.path} in {whose}."
-    page = text[arguments.offset : arguments.offset + PAGE_CHARS]
+    page = page_of(text, arguments.offset, PAGE_BYTES_MAX)
     end = arguments.offset + len(page)
     following = end if end < len(text) else None
     return ArtifactReply(
@@ -129,10 +132,10 @@ def _page(
     findings = findings_of(evidence)
     # One offset goes through the findings first and then, for a named gate, through its output.
     output = "\n".join(item.output for item in evidence) if arguments.gate is not None else ""
-    told = findings[arguments.offset : arguments.offset + FINDINGS_TOLD_MAX]
+    told = told_findings(findings[arguments.offset :])
     start = max(0, arguments.offset + len(told) - len(findings))
     fits = arguments.offset + len(told) >= len(findings)
-    page = output[start : start + PAGE_CHARS] if fits else ""
+    page = page_of(output, start, PAGE_BYTES_MAX if not told else PAGE_BYTES_MAX // 4) if fits else ""
     following = arguments.offset + len(told) + len(page)
     rest = following < len(findings) + len(output)
     tolerated = [f for item in evidence for f in item.tolerated][:TOLERATED_TOLD_MAX] if arguments.offset == 0 else []

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 from ...gates import verdict
 from ...gates.text import shorten
 from ...schemas import refusals
+from ...schemas.fitting import fitting
 from ...schemas.records import Attempt, AttemptState, ChangeRecord, Evidence, Finding, Outcome, StageRecord, StageState
 from ...schemas.refusals import Refused
 from ...schemas.replies import FindingReply, GateReply, Verdict
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from ..store.tx import Tx
 
 FINDINGS_TOLD_MAX = 20
+FINDINGS_BYTES_MAX = 4_500
 MESSAGE_CHARS_MAX = 220
 QUESTION_CHARS_MAX = 1_500
 
@@ -49,13 +51,18 @@ def open_findings(tx: "Tx", stage: StageRecord) -> tuple[FindingReply, ...]:
     """What the last failed attempt of the present opening has to mend."""
     if stage.failed == 0 or stage.current is None or stage.current.outcome is not Outcome.FAILED:
         return ()
-    return findings_of([item.evidence for item in tx.evidence_of(stage.current.evaluation)])[:FINDINGS_TOLD_MAX]
+    return told_findings(findings_of([item.evidence for item in tx.evidence_of(stage.current.evaluation)]))
 
 
 def findings_of(evidence: Sequence[Evidence]) -> tuple[FindingReply, ...]:
     """The findings that hold the artifact up, failures first."""
     held = sorted(evidence, key=lambda item: verdict.PRECEDENCE.index(item.outcome))
     return tuple(finding_reply(f) for item in held if item.outcome is not Outcome.PASSED for f in item.findings)
+
+
+def told_findings(findings: Sequence[FindingReply]) -> tuple[FindingReply, ...]:
+    """The first of them, as many as a reply can carry; get_evidence pages through all."""
+    return fitting(findings[:FINDINGS_TOLD_MAX], FINDINGS_BYTES_MAX)
 
 
 def finding_reply(finding: Finding) -> FindingReply:
@@ -104,7 +111,7 @@ def _of_attempt(
         commit=attempt.commit,
         dry_run=False,
         gates=tuple(gate_reply(item) for item in evidence),
-        findings=findings[:FINDINGS_TOLD_MAX],
+        findings=told_findings(findings),
         findings_total=len(findings),
         questions=questions_of(evidence) if in_review else (),
         warning=_warning(stage, attempt),
@@ -233,7 +240,7 @@ def _dry(record: ChangeRecord, row: EvaluationRow, stored: Sequence[StoredEviden
         commit=row.commit or "",
         dry_run=True,
         gates=tuple(gate_reply(item) for item in evidence),
-        findings=findings[:FINDINGS_TOLD_MAX],
+        findings=told_findings(findings),
         findings_total=len(findings),
         questions=questions_of(evidence),
         stage_state=stage.state if stage else "waiting",
@@ -262,7 +269,7 @@ def _landing(record: ChangeRecord, row: EvaluationRow, stored: Sequence[StoredEv
         commit=stored[0].commit if stored else "",
         dry_run=False,
         gates=tuple(gate_reply(item) for item in evidence),
-        findings=findings[:FINDINGS_TOLD_MAX],
+        findings=told_findings(findings),
         findings_total=len(findings),
         questions=questions_of(evidence),
         stage_state=record.state,

@@ -1,0 +1,80 @@
+"""Keep replies within what every client shows: clients cut long results, and what they cut nobody has read.
+
+Lists that can be asked for again are cut to what fits and the reply says how many there are; texts are told in pages;
+everything else is shortened as far as it must be.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import TypeVar
+
+from pydantic import BaseModel
+
+from .prose import text_of
+from .replies import Reply
+
+R = TypeVar("R", bound=Reply)
+M = TypeVar("M", bound=BaseModel)
+
+REPLY_BYTES_MAX = 9_500
+# Tried in this order until the reply fits: how long a text and a list may still be.
+SHORTENINGS = ((2_000, 50), (1_000, 30), (500, 20), (250, 20), (160, 12), (120, 6), (80, 3))
+DOTS = "..."
+# What only works whole, and what is told in pages that were made to fit.
+NEVER_SHORTENED = frozenset(
+    {"lease", "workspace", "commit", "base_commit", "evaluation", "next", "text", "output", "findings"}
+)
+
+
+def fit(reply: R) -> R:
+    """The reply, its longest texts and lists shortened until both of its forms fit. Ids and `next` stay whole."""
+    fitted = reply
+    for chars_max, items_max in SHORTENINGS:
+        if max(size_of(fitted.model_dump(mode="json")), len(text_of(fitted).encode())) <= REPLY_BYTES_MAX:
+            break
+        shortened = _shortened(reply.model_dump(mode="json"), chars_max, items_max)
+        fitted = type(reply).model_validate(shortened)
+    return fitted
+
+
+def fitting(items: Sequence[M], bytes_max: int) -> tuple[M, ...]:
+    """As many of the first items as fit, at least one."""
+    used, told = 0, 0
+    for item in items:
+        used += size_of(item.model_dump(mode="json"))
+        if told and used > bytes_max:
+            break
+        told += 1
+    return tuple(items[:told])
+
+
+def page_of(text: str, offset: int, bytes_max: int) -> str:
+    """The longest piece from `offset` (characters) on that takes at most `bytes_max` bytes in JSON."""
+    low, high = 0, min(len(text) - min(offset, len(text)), bytes_max)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if size_of(text[offset : offset + middle]) <= bytes_max:
+            low = middle
+        else:
+            high = middle - 1
+    return text[offset : offset + low]
+
+
+def size_of(value: object) -> int:
+    """Bytes of a JSON value as it travels."""
+    return len(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
+
+
+def _shortened(value: object, chars_max: int, items_max: int) -> object:
+    match value:
+        case str() if len(value) > chars_max:
+            return value[: chars_max - len(DOTS)] + DOTS
+        case list():
+            return [_shortened(item, chars_max, items_max) for item in value[:items_max]]
+        case dict():
+            return {
+                name: part if name in NEVER_SHORTENED else _shortened(part, chars_max, items_max)
+                for name, part in value.items()
+            }
+        case _:
+            return value
