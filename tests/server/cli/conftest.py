@@ -56,7 +56,9 @@ class Desk:
 
     def __init__(self, top: Path) -> None:
         self.top = top
-        top.mkdir(parents=True)
+        if not top.exists():
+            top.mkdir(parents=True)
+            self.git("init", "--quiet")
 
     def git(self, *arguments: str, cwd: Path | None = None) -> str:
         done = subprocess.run(
@@ -113,6 +115,25 @@ class Desk:
                 os.kill(child, signal.SIGKILL)
         return Ran(os.waitstatus_to_exitcode(ended), shown, "")
 
+    def at_terminal_output_only(self, *arguments: str, given: str) -> Ran:
+        """The command line with a terminal for its output, and input from a pipe."""
+        terminal, output = pty.openpty()
+        try:
+            done = subprocess.run(
+                [sys.executable, "-m", "gatewright", *arguments],
+                cwd=self.top,
+                input=given,
+                stdout=output,
+                stderr=subprocess.PIPE,
+                text=True,
+                timeout=WITHIN_S,
+                check=False,
+            )
+        finally:
+            os.close(output)
+            os.close(terminal)
+        return Ran(done.returncode, "", done.stderr)
+
     def stop_server(self) -> None:
         pid_file = self.top / ".git" / "gatewright" / "server.pid"
         if pid_file.exists():
@@ -141,11 +162,17 @@ class Desk:
                 os.write(terminal, f"{answers.pop(0)}\n".encode())
 
 
+def set_up(desk: Desk) -> Desk:
+    """Give the repository a pipeline that needs no environment."""
+    desk.commit({"gatewright.yaml": PIPELINE, "src/answer.txt": "42\n"})
+    assert main(["--repo", str(desk.top), "init"]) == 0
+    return desk
+
+
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
     """An empty repository on `main`, with a blank and an umlaut in its path."""
     desk = Desk(tmp_path / "my projekt ü")
-    desk.git("init", "--quiet")
     yield desk
     desk.stop_server()
 
@@ -153,9 +180,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 @pytest.fixture
 def ready(desk: Desk) -> Desk:
     """A repository with a pipeline that needs no environment, set up."""
-    desk.commit({"gatewright.yaml": PIPELINE, "src/answer.txt": "42\n"})
-    assert main(["--repo", str(desk.top), "init"]) == 0
-    return desk
+    return set_up(desk)
 
 
 @pytest.fixture
