@@ -183,7 +183,7 @@ class Bridge:
             return
         self._is_reaching = False
         if isinstance(reached, NoServer):
-            self._exchange.give_up(str(reached))
+            self._exchange.give_up(str(reached), is_final=reached.is_final)
             return
         reached.setblocking(False)
         self._server = reached

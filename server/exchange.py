@@ -19,6 +19,7 @@ from .lines import (
     message_line,
     parse_message,
 )
+from .unserved import answer
 
 CALL_STAMP_KEY = "gatewright/call"
 SENDS_MAX = 5
@@ -67,11 +68,19 @@ class Exchange:
         self._questions.clear()
         self._own_requests.clear()
 
-    def give_up(self, sentence: str) -> None:
-        """No server can be had for now: tell so for every request; the next one tries again."""
+    def give_up(self, sentence: str, *, is_final: bool = False) -> None:
+        """No server can be had for now: tell so for every request; the next one tries again.
+
+        When it `is_final` (there is no repository) the client is still served, without tools: see `unserved`.
+        """
         self._is_session_lost = False
-        for request_id in list(self._in_flight):
-            self._refuse(request_id, sentence)
+        for request_id, sent in list(self._in_flight.items()):
+            result = answer(sent.message, sentence) if is_final else None
+            if result is None:
+                self._refuse(request_id, sentence)
+            else:
+                reply: dict[str, object] = {"jsonrpc": "2.0", "id": request_id, "result": result}
+                self._take_reply(reply, message_line(reply))
 
     def take_client_line(self, line: bytes | Oversized) -> None:
         """Pass on what the client sent, without its newline; answer by ourselves what is no message."""

@@ -21,6 +21,7 @@ BRIDGE = (
     "server/lines.py",
     "server/reach.py",
     "server/rendezvous.py",
+    "server/unserved.py",
 )
 
 # A library -> the only places that may import it; a path that ends in "/" means everything below.

@@ -220,19 +220,24 @@ def test_the_next_server_hears_of_the_subscriptions_without_being_asked(machine:
     assert client.receive()["id"] == 3, "the client was shown an answer to what it had not asked"
 
 
-def test_without_a_repository_every_request_is_answered_with_what_to_do(machine: "Machine", tmp_path: Path) -> None:
+@pytest.mark.parametrize("method", ["initialize", "server/discover"])
+def test_without_a_repository_a_client_starts_and_is_told_what_to_do(
+    machine: "Machine", tmp_path: Path, method: str
+) -> None:
+    """codex ends itself when a required server cannot be initialized, and it is started in any folder."""
     client = machine.start(cwd=tmp_path)
 
-    client.send({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": _HANDSHAKE})
+    client.send({"jsonrpc": "2.0", "id": 1, "method": method, "params": _HANDSHAKE})
     first = client.reply_to(1)
-    client.send(
-        {"jsonrpc": "2.0", "method": "notifications/initialized"}, {"jsonrpc": "2.0", "id": 2, "method": "ping"}
-    )
-    second = client.reply_to(2)
+    client.send({"jsonrpc": "2.0", "method": "notifications/initialized"})
+    client.send({"jsonrpc": "2.0", "id": 2, "method": "tools/list"})
+    listed = client.reply_to(2)
+    client.send({"jsonrpc": "2.0", "id": 3, "method": "tools/call", "params": {"name": "get_status"}})
+    called = client.reply_to(3)
 
-    assert first["error"]["message"] == second["error"]["message"]
-    assert "There is no git repository" in first["error"]["message"]
-    assert "gatewright init" in first["error"]["message"]
+    assert "There is no git repository" in first["result"]["instructions"]
+    assert listed["result"]["tools"] == []
+    assert "gatewright init" in called["error"]["message"]
     assert client.close_and_wait()[0] == 0
 
 

@@ -1,0 +1,40 @@
+"""What a bridge answers where there is no repository to serve: a server without tools whose instructions say why.
+
+Some clients end themselves when a required server cannot be initialized (codex does), and they are started in folders
+that are no repository too. Standard library only: this stands on the bridge's path.
+"""
+
+from .. import __version__
+
+HANDSHAKE_VERSION = "2025-11-25"
+STATELESS_VERSION = "2026-07-28"
+
+_CAPABILITIES = {"tools": {"listChanged": False}}
+
+
+def answer(request: dict[str, object], sentence: str) -> dict[str, object] | None:
+    """The result of a request about the server itself; None for any other, which is an error with the sentence."""
+    match request:
+        case {"method": "initialize", "params": {"protocolVersion": str(version)}}:
+            return {
+                "protocolVersion": version if version < STATELESS_VERSION else HANDSHAKE_VERSION,
+                "capabilities": _CAPABILITIES,
+                "serverInfo": {"name": "gatewright", "version": __version__},
+                "instructions": sentence,
+            }
+        case {"method": "server/discover"}:
+            return {
+                "supportedVersions": [STATELESS_VERSION],
+                "capabilities": _CAPABILITIES,
+                "instructions": sentence,
+                **_complete(),
+            }
+        case {"method": "tools/list"}:
+            return {"tools": [], **_complete()}
+        case _:
+            return None
+
+
+def _complete() -> dict[str, object]:
+    # Not to be kept: the folder may become a repository.
+    return {"resultType": "complete", "ttlMs": 0, "cacheScope": "private"}
