@@ -112,6 +112,8 @@ class Submission:
 
     async def read(self, commit: str, path: str, bytes_max: int) -> bytes | None:
         """One file of a commit, None when there is none."""
+        if path not in await self.entries(commit):
+            return None
         return await to_thread.run_sync(self.store.read, commit, path, bytes_max)
 
     async def diff(self, old: str, new: str, path: str | None, bytes_max: int) -> str:
