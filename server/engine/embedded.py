@@ -9,6 +9,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from ...schemas.refusals import Refused
+from ..liveness import is_running
 from ..services import Services
 from ..signal import wait_for
 from ..store import EvaluationRow, EvaluationState, Purpose
@@ -118,12 +119,4 @@ async def adopt_lost(services: Services) -> None:
 
 def _is_alive(token: str) -> bool:
     owner = token.partition(".")[0]
-    if not owner.isdigit():
-        return False
-    try:
-        os.kill(int(owner), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return int(owner) != os.getpid()
+    return owner.isdigit() and int(owner) != os.getpid() and is_running(int(owner))
