@@ -1,0 +1,217 @@
+"""The README shows what happens: its session is run and compared, its commands are run, its names exist."""
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from gatewright.server.cli.clients import CLIENTS
+from gatewright.server.cli.main import parse
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text("utf-8")
+
+FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+INLINE = re.compile(r"`(gatewright [^`\n]+)`")
+MARK = "=== end of command, status "
+COMMAND_TIMEOUT_S = 120
+LEAVES_WITHIN_S = 10.0
+
+# What differs from run to run: ids of commits and findings, seconds, times of day.
+VARIABLE = (
+    (re.compile(r"\b[0-9a-f]{7,64}\b"), "ID"),
+    (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d"), "TIME"),
+    (re.compile(r"for \d+ s "), "for N s "),
+)
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command as it is typed, and the lines that it prints."""
+
+    text: str
+    lines: tuple[str, ...]
+
+
+def blocks(language: str) -> list[str]:
+    return [text for name, text in FENCED.findall(README) if name == language]
+
+
+def session() -> list[Command]:
+    """The console block: `$ ` opens a command, `>` goes on with it, everything else is what it prints."""
+    (text,) = blocks("console")
+    commands: list[tuple[list[str], list[str]]] = []
+    for line in text.splitlines():
+        if line.startswith("$ "):
+            commands.append(([line[2:]], []))
+        elif line.startswith(">") and not commands[-1][1]:
+            commands[-1][0].append(line[2:])
+        else:
+            commands[-1][1].append(line)
+    return [Command("\n".join(typed), tuple(printed)) for typed, printed in commands]
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The repository of the README, with its server ended afterwards."""
+    folder = tmp_path_factory.mktemp("readme") / "shop"
+    (folder / "tests").mkdir(parents=True)
+    (folder / "prices.py").write_text("def total(cents: list[int]) -> int:\n    return sum(cents)\n")
+    test = "from prices import total\n\n\ndef test_total():\n    assert total([100, 250]) == 350\n"
+    (folder / "tests" / "test_prices.py").write_text(test)
+    (pipeline,) = blocks("yaml")
+    (folder / "gatewright.yaml").write_text(pipeline)
+    for arguments in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "Start"]):
+        subprocess.run(["git", *arguments], cwd=folder, check=True)
+    yield folder
+    stop_server(folder)
+
+
+@pytest.fixture(scope="module")
+def prepared(shop: Path) -> Path:
+    """The same, after what the README says to do in a repository."""
+    (block,) = [text for text in blocks("sh") if "gatewright init" in text]
+    for line in block.splitlines():
+        run(line, shop)
+    return shop
+
+
+def test_the_session_is_what_happens(prepared: Path) -> None:
+    commands = session()
+
+    printed = run_in_one_shell([command.text for command in commands], prepared)
+
+    assert len(printed) == len(commands)
+    for command, lines in zip(commands, printed, strict=True):
+        wanted, found = settled(command.lines), settled(lines)
+        assert is_shown_by(wanted, found), f"$ {command.text}\n" + "\n".join(lines)
+
+
+def test_a_client_is_plugged_in_with_each_command(prepared: Path) -> None:
+    lines = [line for text in blocks("sh") if "gatewright install" in text for line in text.splitlines()]
+
+    printed = {line: run(line, prepared) for line in lines}
+
+    assert {line.split()[2] for line in lines} == set(CLIENTS)
+    assert all("gatewright" in text and "estart" in text for text in printed.values())
+    assert (prepared / ".mcp.json").is_file()
+
+
+def test_the_two_commands_are_there() -> None:
+    first, *_ = blocks("sh")
+
+    for line in first.splitlines():
+        subprocess.run([*shlex.split(line), "--dry-run"], cwd=ROOT, check=True, capture_output=True)
+
+    assert first.splitlines() == ["make demo", "make test"]
+
+
+def test_every_block_of_commands_is_run_by_a_test() -> None:
+    assert [name for name, _ in FENCED.findall(README)] == ["yaml", "console", "sh", "sh", "sh", "sh"]
+
+
+def test_commands_within_sentences_are_commands() -> None:
+    named = INLINE.findall(README)
+
+    assert named
+    for text in named:
+        name, *_ = shlex.split(text)[1:]
+        with pytest.raises(SystemExit) as ended:
+            parse([name, "--help"])
+        assert ended.value.code == 0, text
+
+
+@pytest.mark.parametrize(
+    ("shown", "printed", "fits"),
+    [
+        (["a", "..."], ["a"], True),
+        (["a", "...", "c"], ["a", "b", "b", "c"], True),
+        (["a", "c"], ["a", "b", "c"], False),
+        (["a", "...", "c"], ["a", "b"], False),
+        (["a"], ["a", "b"], False),
+    ],
+)
+def test_three_dots_stand_for_any_lines_and_for_nothing_else(shown: list[str], printed: list[str], fits: bool) -> None:
+    assert is_shown_by(shown, printed) is fits
+
+
+def is_shown_by(shown: Sequence[str], printed: Sequence[str]) -> bool:
+    pattern = "".join("(?:.*\n)*?" if line == "..." else f"{re.escape(line)}\n" for line in shown)
+    return re.fullmatch(pattern, "".join(f"{line}\n" for line in printed)) is not None
+
+
+def settled(lines: Sequence[str]) -> list[str]:
+    """The lines without what differs from run to run, and without blanks at their ends."""
+    return [_settled(line.rstrip()) for line in lines]
+
+
+def _settled(line: str) -> str:
+    for pattern, word in VARIABLE:
+        line = pattern.sub(word, line)
+    return line
+
+
+def run(line: str, folder: Path) -> str:
+    done = subprocess.run(
+        ["/bin/sh", "-c", line],
+        cwd=folder,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=COMMAND_TIMEOUT_S,
+        check=False,
+    )
+    assert done.returncode == 0, f"$ {line}\n{done.stdout}"
+    return done.stdout
+
+
+def run_in_one_shell(commands: Sequence[str], folder: Path) -> list[list[str]]:
+    """What each command printed, typed one after the other into one shell."""
+    script = "".join(f"{command}\necho '{MARK}'$?\n" for command in commands)
+    done = subprocess.run(
+        ["/bin/sh"],
+        cwd=folder,
+        env=environment(),
+        input=script,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=COMMAND_TIMEOUT_S,
+        check=True,
+    )
+    *pieces, rest = re.split(rf"{re.escape(MARK)}\d+\n", done.stdout)
+    assert not rest
+    return [piece.splitlines() for piece in pieces]
+
+
+def environment() -> dict[str, str]:
+    """Only this installation and the system's programs: no client of the person at the machine is told anything."""
+    path = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
+    home = os.environ["HOME"]
+    return {**os.environ, "PATH": path, "CODEX_HOME": f"{home}/codex"}
+
+
+def stop_server(repository: Path) -> None:
+    """End the repository's server and wait until it is gone."""
+    file = repository / ".git" / "gatewright" / "server.pid"
+    if not file.is_file():
+        return
+    process_id = int(file.read_text())
+    deadline = time.monotonic() + LEAVES_WITHIN_S
+    try:
+        os.kill(process_id, signal.SIGTERM)
+        while time.monotonic() < deadline:
+            os.kill(process_id, 0)
+            time.sleep(0.02)
+    except ProcessLookupError:
+        return
