@@ -23,7 +23,8 @@ Artifacts: commits in a store of our own
     checkout     pristine and private copies of a commit
 
 Running programs
-    process      one program, bounded, with nothing left behind (launcher, launching, supervisor, descendants, capture, endings)
+    process      one program, bounded, with nothing left behind (launcher, launching, supervisor, descendants,
+                 capture, endings)
     environment  what `setup` and `install` make (environment_cache, layer, server_settings, locks)
     reports      what programs report (junit, report_file, text)
 

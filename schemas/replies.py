@@ -99,7 +99,8 @@ class Brief(Reply):
         """What is yours now, or why nothing is."""
         if self.kind == "none":
             return f"Nothing to claim: {self.why}"
-        return f"'{self.stage}' of {self.change} is yours for {self.expires_in_s} s (attempt {self.attempt}). {self.goal or ''}".rstrip()
+        held = f"'{self.stage}' of {self.change} is yours for {self.expires_in_s} s (attempt {self.attempt})."
+        return f"{held} {self.goal}" if self.goal else held
 
 
 class RenewedReply(Reply):
