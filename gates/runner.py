@@ -4,14 +4,11 @@ The runner child (`runner_child.py`) calls `judge` for the server, and `doctor` 
 """
 
 import logging
+import math
 import os
-import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
-from secrets import token_hex
 
 import anyio
 from anyio import to_thread
@@ -24,13 +21,12 @@ from .findings import Judged, Problem, conclude, errored
 from .git import GitFailed
 from .kinds import KINDS
 from .kinds.scope import default_gate
-from .locks import try_lock
 from .objects import BadArtifact
-from .submission import Blamed, Submission, gate_bound_s, remove_tree
+from .scratch import remove_tree, scratch_folder
+from .submission import Blamed, Submission
 from .text import head_and_tail
 
 SCRATCH = "scratch"
-LOCK = ".lock"
 # The known and own runs of a suite with their second and third chances, the base's likewise, one for red_first.
 RUNS_PER_GATE_MAX = 10
 CLOSE_TIMEOUT_S = 60.0
@@ -44,7 +40,7 @@ async def judge(job: Job, emit: Callable[[Message], None]) -> None:
     It raises for nothing that a gate or the artifact does; what could not be judged is ERRORED evidence, and one gate
     never hides another. Cancelled, it ends every program, removes its files and does not say `Done`.
     """
-    with _scratch(job) as scratch:
+    with scratch_folder(job.cache / SCRATCH, job.evaluation) as scratch:
         submission = Submission(job, emit, scratch)
         try:
             async with anyio.create_task_group() as gates:
@@ -77,7 +73,7 @@ async def _check(submission: Submission, gate: GateSpec) -> Evidence:
         return errored(gate, "things", f"The gate kind '{gate.kind}' is not in this version.")
     options = kind.options.model_validate(gate.options)
     timeout_s = getattr(options, "timeout", None) or submission.limits.gate
-    bound_s = gate_bound_s(submission.job, timeout_s, RUNS_PER_GATE_MAX)
+    bound_s = _bound_s(submission.job, timeout_s)
     try:
         with anyio.fail_after(bound_s):
             return await kind.check(submission, gate, options)
@@ -119,29 +115,9 @@ def _bounded(text: str, bytes_max: int) -> str:
     return head_and_tail(data[:half], data[-half:], len(data) - 2 * half)
 
 
-@contextmanager
-def _scratch(job: Job) -> Iterator[Path]:
-    """A folder for this judgement; those of runners that were killed are removed first."""
-    root = job.cache / SCRATCH
-    root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for lock in root.glob(f"*{LOCK}"):
-        _remove_unowned(lock)
-    name = f"{job.evaluation}-{token_hex(4)}"
-    folder, lock = root / name, root / f"{name}{LOCK}"
-    descriptor = try_lock(lock)
-    assert descriptor is not None, "nobody else knows this name"
-    try:
-        folder.mkdir(mode=0o700)
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        lock.unlink(missing_ok=True)
-        os.close(descriptor)
-
-
-def _remove_unowned(lock: Path) -> None:
-    descriptor = try_lock(lock)
-    if descriptor is not None:
-        remove_tree(lock.with_name(lock.name.removesuffix(LOCK)))
-        lock.unlink(missing_ok=True)
-        os.close(descriptor)
+def _bound_s(job: Job, timeout_s: float) -> float:
+    """How long a gate may take in all, preparing the environment and waiting for slots included."""
+    setup = job.policy.pipeline.setup
+    prepare_s = setup.timeout if setup is not None else 0.0
+    waiting = math.ceil((len(job.gates) + 1) / max(1, min(job.slots, os.cpu_count() or 1)))
+    return 2 * prepare_s + RUNS_PER_GATE_MAX * timeout_s * waiting + 60.0

@@ -4,12 +4,8 @@ Trees and comparisons come from our own store; nothing is asked of the shared re
 `run`, which takes a slot, so that the gates of one evaluation share the machine as the server said.
 """
 
-import math
-import os
-import shutil
-import stat
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager, suppress
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -25,6 +21,7 @@ from .environment import PreparedEnvironment, SetupFailed, layer_install, prepar
 from .findings import Problem
 from .paths import matches
 from .process import Finished, ProcessLimits, allowed_environment, run_process
+from .scratch import remove_tree
 from .walk import Change, TreeBudget, TreeEntry
 
 T = TypeVar("T")
@@ -292,24 +289,3 @@ class Submission:
 def is_bytecode(path: str) -> bool:
     """Whether Python would run this file of a tree without reading its source."""
     return path.endswith((".pyc", ".pyo"))
-
-
-def remove_tree(folder: Path) -> None:
-    """Remove a folder that a program may have made unwritable; what still resists is left to the next sweep."""
-
-    def open_up(_: Callable[[str], object], path: str, __: object) -> None:
-        with suppress(OSError):
-            Path(path).parent.chmod(stat.S_IRWXU)
-            if not Path(path).is_symlink():
-                Path(path).chmod(stat.S_IRWXU)
-
-    shutil.rmtree(folder, onerror=open_up)
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-def gate_bound_s(job: Job, timeout_s: float, runs: int) -> float:
-    """How long a gate that runs `runs` programs may take in all, preparing the environment included."""
-    setup = job.policy.pipeline.setup
-    prepare_s = setup.timeout if setup is not None else 0.0
-    waiting = math.ceil((len(job.gates) + 1) / max(1, min(job.slots, os.cpu_count() or 1)))
-    return 2 * prepare_s + runs * timeout_s * waiting + 60.0

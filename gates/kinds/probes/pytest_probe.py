@@ -13,6 +13,7 @@ import json
 import os
 import re
 import sys
+from importlib import import_module
 
 # The objects of whichever pytest the project has: nothing of them is known here.
 from typing import Any
@@ -36,9 +37,19 @@ class Report:
 class Recorder:
     """A pytest plug-in: what is collected, what fails where, what ends how."""
 
-    def __init__(self, tree: str, report: Report) -> None:
+    def __init__(self, tree: str, report: Report, importable: list[str]) -> None:
+        self._importable = importable
         self._tree = os.path.realpath(tree) + os.sep
         self._report = report
+
+    def pytest_load_initial_conftests(self) -> None:
+        # Not earlier: a file of the tree that is named like a plug-in would be loaded in its place.
+        sys.path[:0] = self._importable
+
+    def pytest_runtest_makereport(self, call: Any) -> Any:
+        made = yield
+        if call.excinfo is not None:
+            made.get_result().gatewright_place = self._place_of(call.excinfo)
 
     def pytest_collection_finish(self, session: Any) -> None:
         doctests = {item.nodeid.split("::")[0] for item in session.items if type(item).__name__ == "DoctestItem"}
@@ -71,7 +82,7 @@ class Recorder:
             message=_message(report) if report.failed else "",
         )
 
-    def place_of(self, excinfo: Any) -> tuple[str | None, int | None]:
+    def _place_of(self, excinfo: Any) -> tuple[str | None, int | None]:
         """The innermost line of the traceback that lies in the project."""
         for entry in reversed(excinfo.traceback):
             path = os.path.realpath(str(entry.path))
@@ -97,7 +108,7 @@ def main() -> int:
     request = json.load(sys.stdin)
     report = Report(request["report"])
     try:
-        import pytest
+        pytest: Any = import_module("pytest")
     except ImportError as exc:
         report.write(missing=f"pytest cannot be imported by {sys.executable}: {exc}")
         return 4
@@ -109,22 +120,11 @@ def main() -> int:
             report.write(missing=f"The pytest plug-in '{name}' is not installed for {sys.executable}.")
             return 4
         arguments += ["-p", plugin]
-    recorder = Recorder(request["tree"], report)
-
-    class Places:
-        @pytest.hookimpl(tryfirst=True)
-        def pytest_load_initial_conftests(self) -> None:
-            # Not earlier: a file of the tree that is named like a plug-in would be loaded in its place.
-            sys.path[:0] = request["sys_path"]
-
-        @pytest.hookimpl(hookwrapper=True)
-        def pytest_runtest_makereport(self, call: Any) -> Any:
-            made = yield
-            if call.excinfo is not None:
-                made.get_result().gatewright_place = recorder.place_of(call.excinfo)
-
+    pytest.hookimpl(tryfirst=True)(Recorder.pytest_load_initial_conftests)
+    pytest.hookimpl(hookwrapper=True)(Recorder.pytest_runtest_makereport)
+    recorder = Recorder(request["tree"], report, request["sys_path"])
     sys.argv = ["pytest"]
-    status = int(pytest.main([*arguments, *request["arguments"]], plugins=[recorder, Places()]))
+    status = int(pytest.main([*arguments, *request["arguments"]], plugins=[recorder]))
     report.write(finished=status)
     return status
 
