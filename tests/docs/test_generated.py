@@ -12,7 +12,7 @@ from gatewright.schemas.refusals import Refusal, RefusalCode
 
 from .generate import DOCS, EXAMPLES, PART, ROOT, rewritten, states
 
-PAGES = sorted(DOCS.glob("*.md"))
+PAGES = sorted(DOCS.rglob("*.md"))
 CITED_TEST = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
 WRITTEN_PART = re.compile(r"<!-- generated: ([\w .-]+) -->")
 
