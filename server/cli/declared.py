@@ -79,7 +79,7 @@ def read_declared(folder: Path) -> Declared:
     arguments, unread = _read_setup_py(folder / SETUP_PY)
     project = _table(toml, "project")
     poetry = poetry_requirements(_table(toml, "tool", "poetry")) if not project else None
-    dynamic_unread = list(_unread_dynamic(toml, has_setup=bool(config or arguments)))
+    dynamic_unread = list(_unread_dynamic(toml, has_setup=bool(config.sections() or arguments)))
     extras = {**_config_extras(config), **_lists(arguments.get("extras_require"))}
     extras |= {**_dynamic_extras(folder, toml), **_lists(project.get("optional-dependencies"))}
     has_build = "build-system" in toml
@@ -106,7 +106,7 @@ def read_declared(folder: Path) -> Declared:
 def requirement_lines(text: str) -> tuple[str, ...]:
     """The requirements in the text of a requirements file: no comments, no options, no editable installs."""
     joined = text.replace("\\\n", " ")
-    lines = (re.sub(r"(^|\s)#.*$", "", line).split(" --")[0].strip() for line in joined.splitlines())
+    lines = (" ".join(re.sub(r"(^|\s)#.*$", "", line).split(" --")[0].split()) for line in joined.splitlines())
     return tuple(line for line in lines if line and not line.startswith(("-", ".", "/")))
 
 

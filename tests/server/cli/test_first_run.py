@@ -1,0 +1,190 @@
+"""The states in which people first meet the program: one clear sentence, what to do, nothing lost, no traceback."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gatewright.server.cli.command import Exit
+from gatewright.server.cli.main import COMMANDS, main
+
+from .conftest import PIPELINE, Desk, Ran
+
+Call = Callable[..., Ran]
+
+ARGUMENTS = {
+    **dict.fromkeys(("why", "log", "read", "repin"), ("c1",)),
+    **dict.fromkeys(("evidence",), ("c1", "code")),
+    "verify": ("HEAD",),
+    "start": ("Title",),
+    "submit": ("--summary", "x"),
+    "release": ("cannot", "x"),
+    "install": ("codex",),
+}
+SETUP_FREE = {"init", "requirements", "completion", "demo", "doctor", "check-pipeline"}
+AT_TERMINALS = {"answer", "reopen", "retry-gates", "grant-attempts", "repin", "cancel", "land", "uninstall"}
+
+
+def is_one_clear_sentence(told: Ran) -> bool:
+    lines = told.err.strip().splitlines()
+    return told.status == Exit.REFUSED and len(lines) == 2 and lines[1].startswith("next: ") and told.out == ""
+
+
+@pytest.mark.parametrize("name", sorted(set(COMMANDS) - {"completion", "demo", "requirements"} - AT_TERMINALS))
+def test_outside_of_a_repository(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    status = main([name, *ARGUMENTS.get(name, ())])
+
+    captured = capsys.readouterr()
+    assert is_one_clear_sentence(Ran(status, captured.out, captured.err)), captured
+    assert "no git repository" in captured.err
+
+
+@pytest.mark.parametrize("name", sorted(set(COMMANDS) - SETUP_FREE - AT_TERMINALS))
+def test_before_init(desk: Desk, call: Call, name: str) -> None:
+    desk.commit({"a.txt": "a"})
+
+    told = call(name, *ARGUMENTS.get(name, ()))
+
+    assert is_one_clear_sentence(told), told
+    assert "gatewright init" in told.err or "There is no lease" in told.err
+    assert not (desk.top / ".git" / "gatewright" / "state.db").exists()
+
+
+def test_without_a_commit_init_writes_and_says_what_is_missing(desk: Desk, call: Call) -> None:
+    told = call("init")
+
+    assert told.status == 0
+    assert "There is no commit yet" in told.out
+    started = call("start", "Something", "--json")
+    assert (started.status, started.json["code"]) == (Exit.REFUSED, "policy_missing")
+
+
+def test_with_a_detached_head_and_no_branch_of_a_usual_name_it_asks_for_the_branch(desk: Desk, call: Call) -> None:
+    desk.commit({"a.txt": "a"})
+    desk.git("branch", "--move", "trunk")
+    desk.git("switch", "--quiet", "--detach")
+
+    unclear = call("init")
+    named = call("init", "--target", "trunk")
+
+    assert is_one_clear_sentence(unclear), unclear
+    assert "HEAD is detached" in unclear.err
+    assert "--target BRANCH" in unclear.err
+    assert named.status == 0
+    assert "HEAD is detached here; the trusted branch is trunk." in named.out
+
+
+def test_an_unknown_target_is_refused(desk: Desk, call: Call) -> None:
+    desk.commit({"a.txt": "a"})
+
+    assert "There is no branch 'nope'" in call("init", "--target", "nope").err
+
+
+def test_a_dirty_tree_stays_as_it_is(desk: Desk, call: Call) -> None:
+    desk.commit({"a.txt": "a"})
+    desk.write({"a.txt": "changed"})
+
+    told = call("init")
+
+    assert told.status == 0
+    assert "uncommitted changes here; they stay as they are" in told.out
+    assert (desk.top / "a.txt").read_text() == "changed"
+
+
+def test_a_pipeline_that_is_not_committed_holds_nothing_yet_and_every_door_says_so(desk: Desk, call: Call) -> None:
+    desk.commit({"a.py": "a = 1\n"})
+    desk.write({"gatewright.yaml": PIPELINE})
+    call("init")
+
+    started = call("start", "Something")
+    checked = call("check-pipeline")
+    doctor = call("doctor")
+    verified = call("verify", "HEAD")
+
+    assert is_one_clear_sentence(started), started
+    assert "There is one in the working tree, but it is not committed." in started.err
+    assert "It is not committed on main yet" in checked.out
+    assert doctor.status == Exit.FAILED
+    assert "not committed" in doctor.out
+    assert verified.status == Exit.REFUSED
+
+
+def test_a_committed_pipeline_that_does_not_load_is_told_with_its_lines(desk: Desk, call: Call) -> None:
+    desk.commit({"gatewright.yaml": PIPELINE.replace("command:", "comand:")})
+    call("init")
+
+    started = call("start", "Something")
+
+    assert started.status == Exit.REFUSED
+    assert "gatewright.yaml:13: stages.code.gates[0]" in started.err
+    assert "did you mean 'command'?" in started.err
+
+
+def test_a_bare_repository_has_no_files_to_set_up(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    subprocess.run(["git", "init", "--quiet", "--bare", str(tmp_path / "bare")], check=True)
+
+    status = main(["init", "--repo", str(tmp_path / "bare")])
+
+    captured = capsys.readouterr()
+    assert is_one_clear_sentence(Ran(status, captured.out, captured.err)), captured
+    assert "bare repository" in captured.err
+
+
+def test_a_linked_worktree_finds_the_store_of_the_repository(ready: Desk, call: Call) -> None:
+    ready.git("worktree", "add", "--quiet", "--detach", str(ready.top / "linked"))
+
+    told = call("log", "c1", cwd=ready.top / "linked")
+
+    assert "There is no change 'c1'" in told.err
+
+
+@pytest.mark.skipif(os.geteuid() == 0 and shutil.which("setpriv") is None, reason="root may write everywhere")
+def test_a_repository_that_cannot_be_written_is_said_in_a_sentence(desk: Desk) -> None:
+    desk.commit({"a.py": "a = 1\n"})
+    # root without its capabilities is a user like any other.
+    as_anybody = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
+    command = [*as_anybody, sys.executable, "-m", "gatewright", "init", "--repo", str(desk.top)]
+    folders = (desk.top, desk.top / ".git")
+    for folder in folders:
+        folder.chmod(0o555)
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    finally:
+        for folder in folders:
+            folder.chmod(0o755)
+
+    assert is_one_clear_sentence(Ran(done.returncode, done.stdout, done.stderr)), done
+    assert f"{desk.top}" in done.stderr
+    assert "Permission denied" in done.stderr
+    assert not (desk.top / "gatewright.yaml").exists()
+
+
+def test_a_store_that_is_none_is_named(ready: Desk, call: Call) -> None:
+    (ready.top / ".git/gatewright/state.db").write_bytes(b"not a database, but long enough to be looked at" * 50)
+
+    told = call("log", "c1")
+
+    assert told.status == Exit.REFUSED
+    assert "is not a database" in told.err
+
+
+def test_a_missing_tool_is_red_with_its_name(desk: Desk, call: Call) -> None:
+    pipeline = PIPELINE.replace("grep -rqw 42 src", "no-such-checker src")
+    desk.commit({"gatewright.yaml": pipeline, "src/a.txt": "42\n"})
+    call("init")
+
+    told = call("doctor")
+
+    assert told.status == Exit.FAILED
+    [line] = [line for line in told.out.splitlines() if "code/answer" in line]
+    assert line.startswith("RED")
+    assert "errored" in line
+    assert "no-such-checker" in told.out

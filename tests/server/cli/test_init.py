@@ -1,0 +1,256 @@
+"""`init`: one commented file for the project that is there, the trusted branch, and nothing else unasked."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gatewright.gates.policy import PolicyInvalid, parse_pipeline
+from gatewright.schemas.pipeline import Pipeline
+from gatewright.server.cli.command import Exit
+from gatewright.server.cli.project import look_at
+from gatewright.server.cli.template import pipeline_text, setup_steps
+
+from .conftest import Desk, Ran
+
+Call = Callable[..., Ran]
+
+TEST = "def test_it() -> None:\n    assert True\n"
+LIBRARY = {
+    "pyproject.toml": """\
+[build-system]
+requires = ["setuptools"]
+[project]
+name = "library"
+[project.optional-dependencies]
+docs = ["sphinx"]
+tests = ["pytest>=8", "pytest-cov", "hypothesis"]
+""",
+    "src/library/__init__.py": "",
+    "tests/test_it.py": TEST,
+}
+
+
+def _pipeline(folder: Path) -> Pipeline:
+    return parse_pipeline((folder / "gatewright.yaml").read_bytes())
+
+
+def test_a_library_gets_two_stages_and_gates_that_judge_it(desk: Desk, call: Call) -> None:
+    desk.commit(LIBRARY)
+
+    told = call("init")
+
+    assert told.status == 0
+    pipeline = _pipeline(desk.top)
+    assert list(pipeline.stages) == ["plan", "code"]
+    compiled, ruff, test = pipeline.stages["code"].gates
+    assert (compiled.kind, ruff.kind) == ("compile", "ruff")
+    assert test.options == {"runner": "pytest", "plugins": ["pytest-cov", "hypothesis"]}
+    assert pipeline.setup is not None
+    assert pipeline.setup.key == ("pyproject.toml",)
+    assert "gatewright requirements --extra tests > .venv/requirements.txt" in pipeline.setup.run
+    assert pipeline.install is not None
+    assert "Python, 1 test file, requirements from extra 'tests'" in told.out
+
+
+def test_it_writes_one_file_and_commits_nothing_unasked(desk: Desk, call: Call) -> None:
+    head = desk.commit(LIBRARY)
+
+    told = call("init")
+
+    assert desk.git("rev-parse", "HEAD") == head
+    assert desk.git("status", "--porcelain") == "?? gatewright.yaml"
+    assert not (desk.top / ".git/hooks/reference-transaction").exists()
+    assert "git add gatewright.yaml" in told.out
+    assert "gatewright install claude-code" in told.out
+    assert "restart the client" in told.out
+    assert "gatewright uninstall" in told.out
+
+
+def test_a_second_time_says_what_is_there_and_force_writes_it_anew(desk: Desk, call: Call) -> None:
+    desk.commit(LIBRARY)
+    call("init")
+    desk.write({"gatewright.yaml": (desk.top / "gatewright.yaml").read_text() + "# mine\n"})
+
+    again = call("init")
+    kept = (desk.top / "gatewright.yaml").read_text()
+    call("init", "--force")
+
+    assert again.status == 0
+    assert "is there already" in again.out
+    assert kept.endswith("# mine\n")
+    assert "# mine" not in (desk.top / "gatewright.yaml").read_text()
+
+
+def test_without_tests_it_says_so_and_writes_no_test_gate(desk: Desk, call: Call) -> None:
+    desk.commit({"tool.py": "x = 1\n", "tests/test_nothing.py": "# to come\n"})
+
+    told = call("init")
+
+    assert "No tests were found, so there is no test gate" in told.out
+    assert [gate.kind for gate in _pipeline(desk.top).stages["code"].gates] == ["compile", "ruff"]
+    assert "# - test: {runner: pytest}" in (desk.top / "gatewright.yaml").read_text()
+
+
+def test_another_language_gets_a_file_that_does_not_load_until_it_is_filled_in(desk: Desk, call: Call) -> None:
+    """A gate that checks nothing would only be green."""
+    desk.commit({"package.json": '{"scripts": {"test": "jest", "lint": "eslint ."}}', "scripts/tool.py": "x = 1\n"})
+
+    told = call("init")
+
+    assert told.status == 0
+    assert "does not load yet" in told.out
+    text = (desk.top / "gatewright.yaml").read_text()
+    with pytest.raises(PolicyInvalid, match=r"stages\.code\.gates"):
+        parse_pipeline(text)
+    filled = text.replace(
+        '# - command: {name: lint, run: "npm run lint"}', '- command: {name: lint, run: "npm run lint"}'
+    )
+    assert [gate.name for gate in parse_pipeline(filled).stages["code"].gates] == ["lint"]
+
+
+@pytest.mark.parametrize(
+    ("files", "steps"),
+    [
+        (LIBRARY, ["gatewright requirements --extra tests > .venv/requirements.txt", "-r .venv/requirements.txt"]),
+        (
+            {
+                "pyproject.toml": '[project]\nname = "p"\n[dependency-groups]\ntests = ["pytest", "pytest-xdist"]\n',
+                "test_p.py": TEST,
+            },
+            ["gatewright requirements --group tests > .venv/requirements.txt", "-r .venv/requirements.txt"],
+        ),
+        (
+            {"requirements.txt": "click\n", "requirements-dev.txt": "-r requirements.txt\npytest\n", "test_p.py": TEST},
+            ["-r requirements.txt -r requirements-dev.txt"],
+        ),
+        (
+            {
+                "pyproject.toml": '[project]\nname = "p"\n',
+                "tox.ini": "[testenv]\ndeps =\n    pytest\n    pytest-timeout\n    py39: old\n    -r more.txt\n",
+                "test_p.py": TEST,
+            },
+            ["gatewright requirements > .venv/requirements.txt", "-r .venv/requirements.txt pytest pytest-timeout"],
+        ),
+        ({"test_p.py": TEST}, ["--upgrade pytest"]),
+    ],
+    ids=["extra", "group", "requirements", "tox", "undeclared"],
+)
+def test_what_the_tests_need_is_taken_from_where_it_is_declared(
+    tmp_path: Path, files: dict[str, str], steps: list[str]
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+
+    project = look_at(tmp_path)
+
+    found = " && ".join(setup_steps(project))
+    assert [step for step in steps if step not in found] == []
+    parse_pipeline(pipeline_text(project, target="main", template="staged"))
+
+
+def test_included_requirements_are_key_files_too(tmp_path: Path) -> None:
+    """Else the environment would stay as it was when they change."""
+    (tmp_path / "requirements").mkdir()
+    for name, text in {
+        "test.txt": "-r base.txt\npytest\n",
+        "base.txt": "-c limits.txt\nclick\n",
+        "limits.txt": "",
+    }.items():
+        (tmp_path / "requirements" / name).write_text(text)
+    (tmp_path / "test_p.py").write_text(TEST)
+
+    keys = look_at(tmp_path).key_files
+
+    assert keys == ("requirements/test.txt", "requirements/base.txt", "requirements/limits.txt")
+
+
+def test_the_set_up_works_from_the_key_files_alone(tmp_path: Path) -> None:
+    """Run as the server runs it, up to pip, which would need the network."""
+    (tmp_path / "pyproject.toml").write_text(LIBRARY["pyproject.toml"])
+    project = look_at(tmp_path)
+    make, list_them, _install = setup_steps(project)
+    assert make == "python3 -m venv .venv"
+    (tmp_path / ".venv").mkdir()
+    ours = f"{Path(sys.executable).parent}"
+
+    subprocess.run(["sh", "-c", list_them], cwd=tmp_path, env={"PATH": f"{ours}:/usr/bin:/bin"}, check=True)
+
+    assert (tmp_path / ".venv/requirements.txt").read_text().split() == [
+        *("pytest>=8", "pytest-cov", "hypothesis", "setuptools", "wheel"),
+    ]
+
+
+def test_solo_is_one_stage_and_what_needs_reviews_is_not_in_this_version(desk: Desk, call: Call) -> None:
+    desk.commit(LIBRARY)
+
+    later = call("init", "--template", "team")
+    solo = call("init", "--template", "solo")
+
+    assert (later.status, solo.status) == (Exit.REFUSED, Exit.OK)
+    assert "not in this version" in later.err
+    assert list(_pipeline(desk.top).stages) == ["code"]
+
+
+def test_commit_commits_what_was_written_and_nothing_else(desk: Desk, call: Call) -> None:
+    desk.commit(LIBRARY)
+    desk.write({"mine.txt": "mine\n", "tests/test_it.py": f"{TEST}# mine\n"})
+    desk.git("add", "mine.txt")
+
+    told = call("init", "--commit", "--agents-md", "--guard")
+
+    assert told.status == 0, told.err
+    assert desk.git("show", "--format=", "--name-only", "HEAD").splitlines() == ["AGENTS.md", "gatewright.yaml"]
+    assert desk.git("diff", "--cached", "--name-only") == "mine.txt"
+    assert desk.git("diff", "--name-only") == "tests/test_it.py"
+    assert "commit gatewright.yaml" not in told.out
+
+
+def test_agents_lines_are_added_once_and_to_a_linked_file_once(desk: Desk, call: Call) -> None:
+    desk.commit({**LIBRARY, "AGENTS.md": "# Ours\nBe kind.\n"})
+    (desk.top / "CLAUDE.md").symlink_to("AGENTS.md")
+
+    call("init", "--agents-md")
+    call("init", "--agents-md")
+
+    text = (desk.top / "AGENTS.md").read_text()
+    assert text.startswith("# Ours\nBe kind.\n\n")
+    assert text.count("`claim_stage`") == 1
+    assert (desk.top / "CLAUDE.md").is_symlink()
+
+
+def test_a_person_is_asked_and_a_pipe_is_not(desk: Desk) -> None:
+    desk.commit(LIBRARY)
+
+    told = desk.at_terminal("init", answers=["y", "n"])
+
+    assert told.status == 0
+    assert (desk.top / "AGENTS.md").is_file()
+    assert not (desk.top / ".git/hooks/reference-transaction").exists()
+
+
+def test_the_trusted_branch_is_not_moved_by_setting_up_again(desk: Desk, call: Call) -> None:
+    """Policy is read from it: whoever moves the record decides what holds."""
+    desk.commit(LIBRARY)
+    call("init")
+    desk.git("branch", "evil")
+
+    moved = call("init", "--target", "evil", "--force")
+
+    assert moved.status == Exit.REFUSED
+    assert "'main' is recorded" in moved.err
+    assert _pipeline(desk.top).target == "main"
+
+
+def test_a_metadata_file_that_does_not_parse_is_named_before_anything_is_written(desk: Desk, call: Call) -> None:
+    desk.commit({"pyproject.toml": "[project\n"})
+
+    told = call("init")
+
+    assert told.status == Exit.REFUSED
+    assert "pyproject.toml does not parse" in told.err
+    assert desk.git("status", "--porcelain") == ""
+    assert not (desk.top / ".git/gatewright").exists()
