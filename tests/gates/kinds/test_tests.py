@@ -162,9 +162,10 @@ class TestRealProjectsStartRed:
 def test_a_conftest_of_the_base_that_the_new_code_breaks_is_the_artifacts_fault(tmp_path: Path) -> None:
     project = Project(tmp_path, [TEST], {**SAMPLE, "tests/conftest.py": "from calc import half\n"})
 
-    evidence = judge(project, {"calc.py": "def add(a, b):\n    return a + b\n"})
+    new = {"tests/more/test_new.py": "def test_new():\n    assert 1\n"}
+    evidence = judge(project, {"calc.py": "def add(a, b):\n    return a + b\n", **new})
 
-    assert evidence.outcome is Outcome.FAILED
+    assert [f.rule for f in evidence.findings] == ["test-run"]
     assert "half" in evidence.findings[0].message
 
 
