@@ -35,7 +35,7 @@ def compare(base: SuiteRun, known: SuiteRun, own: SuiteRun | None, covers: Calla
     compared = Compared()
     broken = known.failure
     if own is not None and (own.failure or all(covers(case.file) for case in base.cases.values())):
-        # The artifact's own run speaks for every known test: a run that only the old tests kept from starting is theirs.
+        # The artifact's own run speaks for every known test: what only the old tests break, it mends.
         broken = own.failure
     if broken is not None:
         compared.failing.append(_no_run(broken))
