@@ -151,7 +151,7 @@ def _summary(
             after = f" Handed to {', '.join(_handed_to(record, stage))}." if _handed_to(record, stage) else ""
             return f"Passed: {where}.{after} {told}".strip()
         case AttemptState.FAILED:
-            return f"Failed: {where}. {told}"
+            return f"Failed: {where}. {_refused_by(stage, attempt) or told}"
         case AttemptState.SUPERSEDED:
             return f"No verdict for {where}: {_why_superseded(stage)}."
         case AttemptState.JUDGING:
@@ -171,6 +171,15 @@ def _by_outcome(evidence: Sequence[Evidence]) -> str:
                 f"{item.gate} {outcome}: {shorten(item.summary, MESSAGE_CHARS_MAX).rstrip('.')}." for item in gates
             ]
     return " ".join(parts)
+
+
+def _refused_by(stage: StageRecord, attempt: Attempt) -> str | None:
+    """Who refused the newest attempt and why, when it was a person and no gate: the last note on the stage."""
+    by_gate = any(gate.outcome is Outcome.FAILED for gate in attempt.gates)
+    if by_gate or stage.current != attempt or not stage.notes:
+        return None
+    note = stage.notes[-1]
+    return shorten(f"{note.source}: {note.text or 'no reason given'}", QUESTION_CHARS_MAX).rstrip(".") + "."
 
 
 def _why_superseded(stage: StageRecord) -> str:
