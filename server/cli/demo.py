@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 
+from ..rendezvous import LOG_FILE
 from .command import Exit
 from .demo_agent import DemoFailed, Refusal
 from .demo_scratch import Scratch, make_project, scratch_folder
@@ -30,17 +31,19 @@ def run(_command: str, options: Namespace, terminal: Terminal) -> int:
     terminal.say("Two agents, one person, one change, in a scratch repository.", "bold")
     terminal.say("The agents are scripts; the server, the gates and every answer are real.")
     timeline = Timeline(terminal)
-    with _ends_as_by_ctrl_c(), scratch_folder(keep=options.keep) as scratch:
-        try:
-            _play(scratch, timeline, terminal)
-        except (DemoFailed, Refusal) as exc:
-            terminal.warn(f"\nThe demo failed. {exc}", "red")
-            if not options.keep:
-                terminal.warn("`gatewright demo --keep` keeps the scratch folder to look at.")
-            return Exit.FAILED
-        finally:
+    try:
+        with _ends_as_by_ctrl_c(), scratch_folder(keep=options.keep) as scratch:
             if options.keep:
-                terminal.say(f"Kept: {scratch.repository} (log: {scratch.state / 'server.log'})")
+                terminal.say(f"It stays in {scratch.repository}; the server's log is {scratch.state / LOG_FILE}.")
+            _play(scratch, timeline, terminal)
+    except (DemoFailed, Refusal) as exc:
+        terminal.warn(f"\nThe demo failed. {exc}", "red")
+        if not options.keep:
+            terminal.warn("`gatewright demo --keep` keeps the scratch folder to look at.")
+        return Exit.FAILED
+    except KeyboardInterrupt:
+        terminal.warn("\nStopped.")
+        raise
     return Exit.OK
 
 

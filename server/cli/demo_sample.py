@@ -53,7 +53,7 @@ class Reporting(unittest.TextTestResult):
 
     def startTest(self, test):
         super().startTest(test)
-        owner, _, name = test.id().rpartition(".")
+        _, owner, name = test.id().rsplit(".", 2)
         self.case = ElementTree.SubElement(self.report, "testcase", classname=owner, name=name)
 
     def addFailure(self, test, error):

@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..liveness import is_running
 from ..rendezvous import LOCK_FILE, PID_FILE, SOCKET_PATH_BYTES_MAX, STATE_FOLDER
 from .demo_agent import GATEWRIGHT, DemoFailed
 from .demo_sample import FILES
@@ -80,16 +81,19 @@ class Scratch:
 
     def run(self, *command: str) -> str:
         """Run a program to its end; raises `DemoFailed` with what it said when it fails."""
-        done = subprocess.run(
-            command,
-            cwd=self.repository,
-            env=self.environment(),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=PROGRAM_TIMEOUT_S,
-            check=False,
-        )
+        try:
+            done = subprocess.run(
+                command,
+                cwd=self.repository,
+                env=self.environment(),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=PROGRAM_TIMEOUT_S,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired) as exc:
+            raise DemoFailed(f"{command[0]} could not be run: {exc}") from exc
         if done.returncode:
             said = (done.stderr or done.stdout).strip()
             raise DemoFailed(f"{' '.join(command[-3:])} ended with {done.returncode}: {said}")
@@ -141,9 +145,7 @@ def until_gone(pid: int, timeout_s: float) -> bool:
     """Whether the process has ended within the time."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
+        if not is_running(pid):
             return True
         time.sleep(POLL_S)
     return False

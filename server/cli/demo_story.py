@@ -23,6 +23,8 @@ LANDING_WAIT_S = 10
 LANDING_ROUNDS_MAX = 20
 NOTE = "Orders of 50.00 ship free; that is no mistake of the test. Mend the code."
 
+WORDS = {"pending": "asks a person"}
+
 T = TypeVar("T")
 
 
@@ -72,7 +74,7 @@ class Story:
         self.agents += opened
         for greeting in [self._pool.submit(agent.greet) for agent in opened]:
             _result(greeting)
-        self._tell(" and ".join(names), "connected, as any MCP client does", since_s=since_s)
+        self._tell(", ".join(names), "connected, as any MCP client does", since_s=since_s)
         return opened
 
     def _start(self, ada: Agent) -> None:
@@ -140,12 +142,11 @@ class Story:
             found = self._scratch.run("git", "show", f"{kept}:{path}")
             _expect(found == text, f"{path} of ada was kept as she left it")
             write(held.workspace, path, found)
-        known = [finding.get("where") for finding in _list(held.brief, "findings")]
-        _expect(known != [], "bob was told what the gates had found")
+        findings = _list(held.brief, "findings")
+        _expect(findings != [], "bob was told what the gates had found")
         self._tell("bob", "waits until ada's time is up, and takes over 'code'", "green", since_s=since_s)
-        self._tell(
-            "bob", f"is offered ada's unsaved work ({kept[:10]}) and her finding ({known[0]}); adopts both files"
-        )
+        self._tell("bob", f"is offered her unsaved work ({kept[:10]}), adopts it, and reads what the gates told her:")
+        self._timeline.quote([f"{finding['where']}  {finding['message']}" for finding in findings])
         return held
 
     def _come_back_late(self, left: Held) -> None:
@@ -174,7 +175,10 @@ class Story:
         self._tell("person", f"refuses: {NOTE}", "yellow", since_s=since_s)
         settled = bob.call("wait_for_update", evaluation=verdict["evaluation"], wait_s=CLAIM_WAIT_S)
         _expect(settled.get("outcome") == "failed", "the refusal of the person failed the attempt")
-        self._tell("bob", "is told, and still has the stage")
+        _expect(settled.get("stage_state") == "claimed", "bob still has the stage")
+        self._tell("bob", "is told, and still has the stage:")
+        _expect(NOTE in str(settled.get("summary")), "bob was told why")
+        self._timeline.quote([str(settled.get("summary"))])
 
     def _mend_while_the_server_is_killed(self, bob: Agent, held: Held) -> None:
         """The server dies under a running gate; the call that waits gets its verdict all the same."""
@@ -197,21 +201,24 @@ class Story:
         """The server merges, judges the merge, and moves the target branch."""
         self._timeline.heading("It lands")
         since_s = self._timeline.elapsed_s()
-        position: object = 0
-        for _ in range(LANDING_ROUNDS_MAX):
-            (change,) = _list(bob.call("get_status", change=self.change), "changes")
-            if change.get("state") == "landed":
-                break
-            update = bob.call("wait_for_update", change=self.change, after=position, wait_s=LANDING_WAIT_S)
-            position = update["position"]
-        else:
-            raise DemoFailed(f"{self.change} did not land: {change}")
+        change = self._await_landing(bob)
         merged = {path: (self._scratch.repository / path).read_text() for path in (sample.CODE_PATH, sample.TESTS_PATH)}
         _expect(merged[sample.CODE_PATH] == sample.RIGHT_CODE, "the mended code is on main")
         _expect(merged[sample.TESTS_PATH] == sample.TESTS, "the test expects what it always did")
         landed = self._scratch.git("rev-parse", "main")
         _expect(landed in str(change.get("landing")), "main is at the commit that the server says has landed")
         self._tell("server", f"{self.change} has landed on main as {landed[:10]}", "green", since_s=since_s)
+
+    def _await_landing(self, agent: Agent) -> Data:
+        """The change as `get_status` tells it, once it has landed."""
+        position: object = 0
+        for _ in range(LANDING_ROUNDS_MAX):
+            (change,) = _list(agent.call("get_status", change=self.change), "changes")
+            if change.get("state") == "landed":
+                return change
+            update = agent.call("wait_for_update", change=self.change, after=position, wait_s=LANDING_WAIT_S)
+            position = update["position"]
+        raise DemoFailed(f"{self.change} has not landed.")
 
     def _claim(self, agent: Agent, stage: str, *, wait_s: int = 0) -> Held:
         brief = agent.call("claim_stage", agent=agent.name, change=self.change, stage=stage, wait_s=wait_s)
@@ -223,10 +230,13 @@ class Story:
         since_s = self._timeline.elapsed_s()
         self._tell(agent.name, f'hands in: "{summary}"')
         verdict = agent.call("submit_artifact", lease=held.lease, summary=summary)
-        gates = ", ".join(f"{gate['gate']} {gate['outcome']}" for gate in _list(verdict, "gates"))
+        gates = ", ".join(
+            f"{gate['gate']} {WORDS.get(str(gate['outcome']), gate['outcome'])}" for gate in _list(verdict, "gates")
+        )
         style = {"passed": "green", "failed": "red"}.get(expected, "yellow")
-        _expect(verdict.get("outcome") == expected, f"the attempt of {agent.name} should be {expected}: {verdict}")
-        self._tell("server", f"{expected}: {gates}", style, since_s=since_s)
+        outcome = verdict.get("outcome")
+        _expect(outcome == expected, f"'{summary}' is {expected}, not {outcome} ({verdict.get('summary')})")
+        self._tell("server", f"{WORDS.get(expected, expected)}: {gates}", style, since_s=since_s)
         found = [f"{finding['where']}  {finding['message']}" for finding in _list(verdict, "findings")]
         self._timeline.quote(found, style)
         return verdict

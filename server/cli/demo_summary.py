@@ -11,7 +11,6 @@ from .terminal import Terminal
 
 if TYPE_CHECKING:
     from ...schemas.events import Event
-    from ..store.tx import Tx
 
 EVENTS_MAX = 500
 
@@ -38,7 +37,7 @@ def show_result(story: Story, scratch: Scratch, timeline: Timeline, terminal: Te
     terminal.say(scratch.gatewright("verify", "main").strip(), "green")
     counted = _count(story, _events(scratch, story.change))
     terminal.say()
-    terminal.table(("WHAT", "HOW OFTEN"), [(what, str(number)) for what, number in counted.items()])
+    terminal.table(("WHAT HAPPENED", "TIMES"), [(what, str(number)) for what, number in counted.items()])
     wrong = [
         f"{what}: {number} instead of {EXPECTED[what]}" for what, number in counted.items() if number != EXPECTED[what]
     ]
@@ -67,14 +66,11 @@ def _count(story: Story, events: "Sequence[Event]") -> dict[str, int]:
     }
 
 
-def _events(scratch: Scratch, change: str) -> "Sequence[Event]":
+def _events(scratch: Scratch, change: str) -> "list[Event]":
     from ..store import open_store
-
-    def read(tx: "Tx") -> "Sequence[Event]":
-        return [event for _, event in tx.events(change, limit=EVENTS_MAX)]
 
     store = open_store(scratch.state, create=False)
     try:
-        return store.read(read)
+        return [event for _, event in store.read(lambda tx: tx.events(change, limit=EVENTS_MAX))]
     finally:
         store.close()

@@ -1,12 +1,14 @@
 """What the demo prints as it happens: when, who, what, and how long it took."""
 
+import textwrap
 import time
 from collections.abc import Iterable
 
 from ...gates.text import clean_text
 from .terminal import Terminal
 
-WHO_WIDTH = 7
+WHO_WIDTH = 8
+QUOTE_WIDTH = 96
 INDENT = " " * (8 + 2 + WHO_WIDTH + 2)
 
 
@@ -40,5 +42,6 @@ class Timeline:
     def quote(self, lines: Iterable[str], *styles: str) -> None:
         """What somebody read, word for word, below the line that tells of it."""
         for line in lines:
-            self._terminal.say(f"{INDENT}{line}", *(styles or ("dim",)))
+            for part in textwrap.wrap(line, QUOTE_WIDTH, subsequent_indent="  "):
+                self._terminal.say(f"{INDENT}{part}", *(styles or ("dim",)))
         self._terminal.flush()
