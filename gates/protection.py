@@ -19,6 +19,7 @@ from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
 from ..schemas.pipeline import PIPELINE_FILE, GateSpec, Pipeline
+from .judged_words import judged_words
 from .paths import escape, matches
 from .pipeline_gates import Kinds
 from .shell_text import modules, words
@@ -147,8 +148,8 @@ def changed_tables(path: str, before: bytes | None, after: bytes | None, names: 
 
 
 def _words_of(pipeline: Pipeline) -> frozenset[str]:
-    """Every word of every command of the policy."""
-    return frozenset(word for command in _commands(pipeline) for word in words(command))
+    """Every word of every command of the policy that may name what it judges by."""
+    return frozenset(word for run in _commands(pipeline) for word in set(words(run)) - judged_words(run))
 
 
 def _module_globs(pipeline: Pipeline, paths: Collection[str]) -> Iterable[str]:

@@ -44,6 +44,7 @@ PURE = (
     "gates/evolve.py",
     "gates/findings.py",
     "gates/graph.py",
+    "gates/judged_words.py",
     "gates/landing.py",
     "gates/lifecycle.py",
     "gates/paths.py",
