@@ -2,13 +2,14 @@
 
 A `Problem` is what a tool said. Its fingerprint is made of what stays the same when the problem moves: the rule, the
 file it was in on the base, the text of the line and the message without line numbers; never the line's number. Problems
-are compared with the base's as a multiset: what the base has as often is tolerated, what is more is the artifact's.
+are compared with the base's as a multiset: what the base has as often is tolerated, what is more is the artifact's. A
+problem that left one file and turns up in another with the very same line went along with code that was moved.
 """
 
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from ..schemas.pipeline import GateSpec
@@ -70,14 +71,19 @@ def split_by_base(
     problems: Iterable[Problem], base: Iterable[Problem], moved: Mapping[str, str]
 ) -> tuple[tuple[Problem, ...], tuple[Problem, ...]]:
     """Return the problems that the base does not have, and those that it has; `moved` is new path to old path."""
+    problems, base = tuple(problems), tuple(base)
     left = Counter(fingerprint(problem, {}) for problem in base)
-    new: list[Problem] = []
-    tolerated: list[Problem] = []
-    for problem in problems:
-        mark = fingerprint(problem, moved)
-        (tolerated if left[mark] > 0 else new).append(problem)
-        left[mark] -= 1
-    return tuple(new), tuple(tolerated)
+    is_held = [_take(left, fingerprint(problem, moved)) for problem in problems]
+    gone = [problem for problem in base if _take(left, fingerprint(problem, {}))]
+    left = Counter(_wherever(problem) for problem in gone)
+    # Only its line tells that a problem is the one that is gone.
+    is_held = [
+        held or (bool(p.text.strip()) and _take(left, _wherever(p))) for p, held in zip(problems, is_held, strict=True)
+    ]
+    new, tolerated = (
+        tuple(p for p, held in zip(problems, is_held, strict=True) if held is wanted) for wanted in (False, True)
+    )
+    return new, tolerated
 
 
 def fingerprint(problem: Problem, moved: Mapping[str, str]) -> str:
@@ -138,6 +144,17 @@ def errored(gate: GateSpec, unit: str, sentence: str, *, output: str = "") -> Ev
         summary=sentence,
         output=output,
     )
+
+
+def _take(left: Counter[str], mark: str) -> bool:
+    """Take one of these away; False when there is none left."""
+    left[mark] -= 1
+    return left[mark] >= 0
+
+
+def _wherever(problem: Problem) -> str:
+    """The fingerprint without the file."""
+    return fingerprint(replace(problem, path=None), {})
 
 
 def _finding(gate: str, problem: Problem, moved: Mapping[str, str], *, on_base: bool, taken: set[str]) -> Finding:

@@ -93,11 +93,13 @@ KIND = RuffKind()
 async def _on_base(
     submission: Submission, ruff: Ruff, problems: Sequence[Problem], moved: Mapping[str, str]
 ) -> list[Problem]:
-    """What ruff finds in the base's version of those files that have problems now."""
-    base = submission.job.base
-    there = await submission.entries(base)
-    wanted = sorted({moved.get(p.path, p.path) for p in problems if p.path} & there.keys())
-    found, _ = await lint(submission, ruff, base, wanted)
+    """What ruff finds in the base's version of those files that have problems now, or that code was taken from."""
+    job = submission.job
+    there = await submission.entries(job.base)
+    wanted = {moved.get(p.path, p.path) for p in problems if p.path} & there.keys()
+    taken_from = [c.path for c in await submission.changes(job.base, job.commit) if c.old_oid]
+    wanted |= set(await _regular(submission, job.base, taken_from))
+    found, _ = await lint(submission, ruff, job.base, sorted(wanted))
     # A file that was not formatted on the base has nothing to lose; `_layout` tells only of those that were.
     return found
 

@@ -43,6 +43,20 @@ def test_problems_are_compared_by_number() -> None:
     assert (len(new), len(tolerated)) == (1, 2)
 
 
+def test_a_problem_goes_along_with_code_that_is_moved_to_another_file() -> None:
+    elsewhere = replace(PROBLEM, path="c.py", line=1)
+
+    assert split_by_base([elsewhere], [PROBLEM], {}) == ((), (elsewhere,))
+    assert split_by_base([PROBLEM, elsewhere], [PROBLEM], {}) == ((elsewhere,), (PROBLEM,))
+    assert split_by_base([elsewhere, elsewhere], [PROBLEM], {}) == ((elsewhere,), (elsewhere,))
+
+
+def test_a_problem_without_a_line_belongs_to_its_file() -> None:
+    elsewhere = replace(PROBLEM, path="c.py", text="")
+
+    assert split_by_base([elsewhere], [replace(PROBLEM, text="")], {}) == ((elsewhere,), ())
+
+
 @pytest.mark.parametrize(
     ("judged", "outcome"),
     [

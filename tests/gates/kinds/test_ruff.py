@@ -43,6 +43,14 @@ def test_one_more_of_a_known_finding_is_new(sample: Project) -> None:
     assert [f.where for f in evidence.findings if f.rule == "F401"] == ["old.py:35"]
 
 
+def test_known_findings_go_along_with_code_that_is_moved_into_a_new_module(sample: Project) -> None:
+    moved = {"old.py": "x = 1\n" * 30, "parts.py": UNUSED}
+
+    assert judge(sample, moved).outcome is Outcome.PASSED
+    more = judge(sample, {**moved, "other.py": UNUSED})
+    assert [(f.rule, f.path) for f in more.findings] == [("F401", "parts.py")]
+
+
 class TestNothingOfTheArtifactDecidesWhatIsChecked:
     @pytest.mark.parametrize(
         "files",
