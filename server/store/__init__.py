@@ -1,14 +1,24 @@
 """The store: the truth about every change, behind one method, `Store.run(work)`.
 
-rows     what rows mean: openings, evaluations, replies
-schema   the tables
-sqlite   the embedded database: files, locks, durability, the change feed
-tx       one transaction in words of the domain
-store    opening, running transactions, refusing what it cannot trust
+store        running transactions, and telling in a sentence when that cannot be done
+creation     opening a store: making it, refusing what cannot be trusted
+problems     what can be wrong with a store
+write_lock   where writers queue
+sqlite       the embedded database: connections, durability, errors, the change feed
+
+rows         what rows mean: openings, evaluations, replies
+schema       the tables
+forms        how values stand in columns
+tx           one transaction in words of the domain, put together from its parts, one subject each:
+             changes, openings, evaluations, evidence, replies, cache, settings (part: what they stand on)
+
+Importing the store imports no database library; opening one does.
 """
 
+from .creation import open_store
+from .problems import StoreMissing, StoreUnavailable, StoreUnusable
 from .rows import EvaluationRow, EvaluationState, Opening, PassedTree, Purpose, StoredEvidence, StoredReply, openings_of
-from .store import Store, StoreMissing, StoreUnavailable, StoreUnusable, open_store
+from .store import Store
 
 __all__ = [
     "EvaluationRow",

@@ -1,4 +1,4 @@
-"""The tables. Times are microseconds since 1970 (UTC); records, events and evidence are JSON texts."""
+"""The tables; `forms` says how values stand in their columns."""
 
 from sqlalchemy import (
     BigInteger,
@@ -11,9 +11,10 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    desc,
 )
 
-SCHEMA_VERSION = 1
+VERSION = 1
 
 metadata = MetaData()
 
@@ -27,8 +28,9 @@ change = Table(
     Column("number", Integer, primary_key=True),
     Column("id", String, unique=True, nullable=False),
     Column("version", Integer, nullable=False),
-    Column("state", String, nullable=False, index=True),
+    Column("state", String, nullable=False),
     Column("record", Text, nullable=False),
+    Index("change_by_state", "state", "number"),
 )
 
 event = Table(
@@ -52,7 +54,9 @@ opening = Table(
     Column("role", String),
     Column("since", BigInteger, nullable=False),
     Column("expires_at", BigInteger),
-    Index("opening_order", "expires_at", "number", "place"),
+    Index("opening_expiry", "expires_at"),
+    # Read in order up to the first few that can be claimed, without a look at the table for those that cannot.
+    Index("opening_order", "number", desc("place"), "expires_at", "stage", "role"),
 )
 
 evaluation = Table(

@@ -1,88 +1,165 @@
-"""The embedded database: its files, its locks, its durability and its change feed.
+"""The embedded database: its connections, its durability, its errors in sentences and its change feed.
 
-SQLite's own busy handler is unfair: with several writers one waits for seconds. An flock on a file beside the
-database, taken before BEGIN IMMEDIATE, makes waiting fair. Versions before 3.51.3 are reported to corrupt a WAL file
-that several processes reset, so they use a rollback journal. Source: docs/decisions/0005-synchronous-sqlalchemy-core.md
+Versions of SQLite before 3.51.3 are reported to corrupt a write-ahead log that several processes reset, so they use a
+rollback journal. Source: docs/decisions/0005-synchronous-sqlalchemy-core.md
+
+Nobody but SQLite may open the database file in a process that uses it: closing any descriptor of a file drops every
+POSIX lock that the process holds on it, SQLite's own among them.
 """
 
-import fcntl
-import os
 import sqlite3
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import QueuePool
 
 WAL_SINCE = (3, 51, 3)
-LOCK_TIMEOUT_S = 20.0
-LOCK_POLL_S = 0.002
-BUSY_TIMEOUT_MS = 5_000
-CONNECTIONS_MAX = 4
+WRITE_BUSY_TIMEOUT_MS = 5_000
+# A reader who meets a commit soon stops asking and queues with the writers, which is fair.
+READ_BUSY_TIMEOUT_MS = 20
+CONNECTIONS_MAX = 5
+CONNECTION_TIMEOUT_S = 20.0
+APPLICATION_ID = 0x67_77_72_74
+"""In the header of each of our files."""
+
+ERRORS = (DBAPIError, sqlite3.Error, PoolTimeout)
+"""What using a connection may raise."""
+
+_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_SENTENCES = {
+    sqlite3.SQLITE_FULL: "The disk is full: nothing more can be written to {path}.",
+    sqlite3.SQLITE_READONLY: "{path} cannot be written: it, its folder or its disk is read-only.",
+    sqlite3.SQLITE_IOERR: "The disk failed to read or write {path} ({name}).",
+    sqlite3.SQLITE_CANTOPEN: "{path}, or the journal beside it, cannot be opened.",
+    sqlite3.SQLITE_PERM: "{path} cannot be used: permission denied.",
+    sqlite3.SQLITE_NOMEM: "There is not enough memory to use {path}.",
+    **dict.fromkeys(_BUSY, "Another program has held {path} locked for too long."),
+    **dict.fromkeys(_DAMAGED, "{path} is damaged; restore it from a backup."),
+}
 
 
 def make_engine(path: Path) -> Engine:
-    """An engine whose connections are durable and never map the file into memory."""
+    """An engine on an existing file, whose connections are durable and never map the file into memory.
+
+    It never makes the file, and no error or log of it shows the values of a statement, the store's secret among them.
+    """
     engine = create_engine(
-        f"sqlite+pysqlite:///{path}",
+        "sqlite+pysqlite://",
+        creator=lambda: _connect(path),
         poolclass=QueuePool,
         pool_size=CONNECTIONS_MAX,
         max_overflow=0,
-        connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_MS / 1_000},
+        pool_timeout=CONNECTION_TIMEOUT_S,
+        hide_parameters=True,
     )
     event.listen(engine, "connect", _configure)
     return engine
 
 
-def _configure(connection: sqlite3.Connection, _: object) -> None:
-    # The driver's own idea of when to begin a transaction would begin a deferred one.
-    connection.isolation_level = None
-    journal, synchronous = ("WAL", "FULL") if sqlite3.sqlite_version_info >= WAL_SINCE else ("TRUNCATE", "EXTRA")
-    for pragma in (f"journal_mode={journal}", f"synchronous={synchronous}", "mmap_size=0", "foreign_keys=ON"):
-        connection.execute(f"PRAGMA {pragma}").close()
+def begin_write(connection: Connection) -> None:
+    """Begin a transaction that has the right to write from the first."""
+    _begin(connection, WRITE_BUSY_TIMEOUT_MS, "BEGIN IMMEDIATE")
 
 
-class LockTimeout(Exception):
-    """Somebody held the write lock for too long."""
+def begin_read(connection: Connection) -> None:
+    """Begin a transaction that sees one state from its first statement on."""
+    _begin(connection, READ_BUSY_TIMEOUT_MS, "BEGIN")
 
 
-@contextmanager
-def write_lock(path: Path) -> Iterator[None]:
-    """Hold the lock that writers queue on; raises `LockTimeout` after `LOCK_TIMEOUT_S`.
+def mark(connection: Connection) -> None:
+    """Write into the file's header that it is ours."""
+    connection.exec_driver_sql(f"PRAGMA application_id={APPLICATION_ID}")
 
-    The kernel drops it on a kill.
+
+def is_marked(connection: Connection) -> bool:
+    """Whether the file is ours, by its header."""
+    return connection.exec_driver_sql("PRAGMA application_id").scalar() == APPLICATION_ID
+
+
+def is_busy(error: Exception) -> bool:
+    """Whether the whole transaction may succeed when it is tried again."""
+    return _code(error) in _BUSY
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether the file cannot be what was written."""
+    return _code(error) in _DAMAGED
+
+
+def sentence_of(error: Exception, path: Path) -> str | None:
+    """Why the store cannot be used, as a sentence; None when the error is a defect of ours."""
+    if isinstance(error, PoolTimeout):
+        return f"Too much is being done at once with {path}."
+    sentence = _SENTENCES.get(_code(error) or sqlite3.SQLITE_OK)
+    return None if sentence is None else sentence.format(path=path, name=_name(error))
+
+
+def open_feed(path: Path) -> tuple[Callable[[], bool], Callable[[], None]]:
+    """A question that costs some microseconds, has any other connection committed since it was last asked, and its end.
+
+    It never waits and never raises: while a commit is under way, or nothing can be read, the answer is no, and what
+    happened meanwhile is told by a later one.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        _lock_within(descriptor, LOCK_TIMEOUT_S)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _lock_within(descriptor: int, timeout_s: float) -> None:
-    deadline = time.monotonic() + timeout_s
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                raise LockTimeout from None
-            time.sleep(LOCK_POLL_S)
-
-
-def open_feed(path: Path) -> Callable[[], bool]:
-    """A question that costs some microseconds: has any other connection committed since it was last asked?"""
-    connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+    connection = _connect(path)
+    connection.execute("PRAGMA busy_timeout=0").close()
     last = 0
+    with suppress(sqlite3.Error):
+        last = _data_version(connection)
 
     def has_changed() -> bool:
         nonlocal last
-        version: int = connection.execute("PRAGMA data_version").fetchone()[0]
+        try:
+            version = _data_version(connection)
+        except sqlite3.Error:
+            return False
         changed, last = version != last, version
         return changed
 
-    return has_changed
+    return has_changed, connection.close
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    # mode=rw: a missing file is an error here, not a new and empty store. Isolation level None: the driver's own idea
+    # of when to begin a transaction would begin a deferred one.
+    uri = f"{path.absolute().as_uri()}?mode=rw"
+    return sqlite3.connect(uri, uri=True, check_same_thread=False, isolation_level=None)
+
+
+def _configure(connection: sqlite3.Connection, _: object) -> None:
+    journal, synchronous = ("wal", "FULL") if sqlite3.sqlite_version_info >= WAL_SINCE else ("truncate", "EXTRA")
+    connection.execute(f"PRAGMA busy_timeout={WRITE_BUSY_TIMEOUT_MS}").close()
+    connection.execute(f"PRAGMA journal_mode={journal}").close()
+    # REPLACE would delete history without the triggers that forbid it.
+    for pragma in (f"synchronous={synchronous}", "mmap_size=0", "foreign_keys=ON", "recursive_triggers=ON"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin(connection: Connection, busy_timeout_ms: int, statement: str) -> None:
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)
+    driver.execute(f"PRAGMA busy_timeout={busy_timeout_ms}").close()
+    driver.execute(statement).close()
+
+
+def _data_version(connection: sqlite3.Connection) -> int:
+    version: int = connection.execute("PRAGMA data_version").fetchone()[0]
+    return version
+
+
+def _cause(error: Exception) -> BaseException | None:
+    return error.orig if isinstance(error, DBAPIError) else error
+
+
+def _code(error: Exception) -> int | None:
+    """SQLite's primary result code; the driver sets none on what it finds wrong by itself."""
+    code: int | None = getattr(_cause(error), "sqlite_errorcode", None)
+    return None if code is None else code & 0xFF
+
+
+def _name(error: Exception) -> str:
+    return str(getattr(_cause(error), "sqlite_errorname", "unknown"))

@@ -1,11 +1,13 @@
-"""Open a store, run transactions on it, refuse what cannot be trusted."""
+"""Run transactions on a store, and tell in a sentence when that cannot be done."""
 
-import os
-import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
+
+from .problems import StoreUnavailable
+from .write_lock import LOCK_TIMEOUT_S, write_lock
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -15,164 +17,121 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 DATABASE_FILE = "state.db"
-LOCK_FILE = "state.lock"
-SECRET_BYTES = 32
-TRIES_MAX = 5
-
-
-class StoreMissing(Exception):
-    """There is no store here, and the caller did not ask to make one."""
-
-
-class StoreUnusable(Exception):
-    """What lies there is not a store of ours, or was made by a newer version."""
-
-
-class StoreUnavailable(Exception):
-    """The store cannot be read or written now; `str()` is one sentence. Nothing of the transaction was kept."""
+TRIES_MAX = 3
 
 
 class Store:
-    """One repository's store. Threads and processes may share it; writers wait for each other fairly."""
+    """One repository's store. Threads and processes may share it; writers wait for each other fairly.
 
-    def __init__(self, folder: Path, engine: "Engine") -> None:
+    `secret` is what lease tokens are derived from; it goes nowhere else. Not to be used across a fork.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """On an existing file; whoever opens a store calls `open_store`, which looks at it first."""
+        from .sqlite import make_engine
+
         self.path = folder / DATABASE_FILE
-        self._lock = folder / LOCK_FILE
-        self._engine = engine
-        self._thread_lock = threading.Lock()
         self.secret = b""
+        self._folder = folder
+        self._file = _identity(self.path)
+        self._engine: Engine = make_engine(self.path)
+        self._one_writer = threading.Lock()
+        self._feeds: list[Callable[[], None]] = []
 
     def run(self, work: "Callable[[Tx], T]") -> T:
         """Run `work` in one transaction and return what it returned; any exception rolls everything back.
 
         `work` may be called twice and therefore touches nothing but the transaction. Raises `StoreUnavailable`.
         """
-        from .sqlite import LockTimeout, write_lock
-
-        with self._thread_lock:
-            try:
-                with write_lock(self._lock):
-                    return self._retried(work, "BEGIN IMMEDIATE")
-            except LockTimeout:
-                raise StoreUnavailable(f"Another process has held {self._lock} for too long.") from None
-            except OSError as exc:
-                raise StoreUnavailable(f"The store's lock {self._lock} cannot be used: {exc.strerror}.") from exc
+        with self._telling(), self._turn_of_this_thread():
+            return self._retried(lambda _: self._once(work, is_write=True, is_queued=True))
 
     def read(self, work: "Callable[[Tx], T]") -> T:
-        """Like `run` for work that only reads: takes no write lock and sees one consistent state."""
-        return self._retried(work, "BEGIN")
+        """Like `run` for work that only reads: takes no write lock and sees one consistent state.
+
+        With a rollback journal a commit keeps readers out for a moment. Who meets one queues once with the writers.
+        """
+        with self._telling():
+            return self._retried(lambda attempt: self._once(work, is_write=False, is_queued=attempt > 0))
 
     def feed(self) -> Callable[[], bool]:
-        """A cheap question whether anybody committed since it was last asked."""
+        """A cheap question whether anybody committed since it was last asked; it neither waits nor raises."""
         from .sqlite import open_feed
 
-        return open_feed(self.path)
+        has_changed, close = open_feed(self.path)
+        self._feeds.append(close)
+        return has_changed
 
     def close(self) -> None:
         """Close every connection."""
+        while self._feeds:
+            self._feeds.pop()()
         self._engine.dispose()
 
-    def _retried(self, work: "Callable[[Tx], T]", begin: str) -> T:
-        from sqlalchemy.exc import DatabaseError, OperationalError
+    def _retried(self, attempt_it: Callable[[int], T]) -> T:
+        from .sqlite import ERRORS, is_busy
 
-        for attempt in range(TRIES_MAX):
+        for attempt in range(TRIES_MAX - 1):
             try:
-                with self._engine.connect() as connection:
-                    return _in_transaction(connection, work, begin)
-            except OperationalError as exc:
-                if attempt + 1 < TRIES_MAX and _is_busy(exc.orig):
-                    continue
-                raise StoreUnavailable(f"The store {self.path} cannot be used: {exc.orig}.") from exc
-            except DatabaseError as exc:
-                if _is_rule(exc.orig):
+                return attempt_it(attempt)
+            except ERRORS as exc:
+                if not is_busy(exc):
                     raise
-                raise StoreUnavailable(f"The store {self.path} cannot be used: {exc.orig}.") from exc
-        raise AssertionError("the loop returns or raises")
+        return attempt_it(TRIES_MAX - 1)
+
+    def _once(self, work: "Callable[[Tx], T]", *, is_write: bool, is_queued: bool) -> T:
+        from .sqlite import ERRORS, begin_read, begin_write
+
+        # The connection first: nobody should wait for one while all others wait for the lock.
+        with self._engine.connect() as connection:
+            self._refuse_another_file()
+            try:
+                with write_lock(self._folder) if is_queued else nullcontext():
+                    return _in_transaction(connection, work, begin_write if is_write else begin_read)
+            except ERRORS:
+                # What state it is in after a failed disk nobody knows; the next one begins afresh.
+                connection.invalidate()
+                raise
+
+    def _refuse_another_file(self) -> None:
+        """What is written to a file that was moved away is lost, however durable."""
+        if _identity(self.path) != self._file:
+            raise StoreUnavailable(f"{self.path} was moved away or replaced while it was in use; start again.")
+
+    @contextmanager
+    def _turn_of_this_thread(self) -> Iterator[None]:
+        if not self._one_writer.acquire(timeout=LOCK_TIMEOUT_S):
+            raise StoreUnavailable(f"Too much is being written to {self.path} at once.")
+        try:
+            yield
+        finally:
+            self._one_writer.release()
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Turn what the disk, the locks and the database say into `StoreUnavailable`; our own defects surface."""
+        from .sqlite import ERRORS, sentence_of
+
+        try:
+            yield
+        except ERRORS as exc:
+            sentence = sentence_of(exc, self.path)
+            if sentence is None:
+                raise
+            raise StoreUnavailable(sentence) from exc
 
 
-def open_store(folder: Path, *, create: bool) -> Store:
-    """Open the store in `folder`, making it when `create`.
-
-    Raises `StoreMissing` rather than making a second, empty store where one was expected; `StoreUnusable` for a file
-    that is not ours or was made by a newer version; `StoreUnavailable` when the disk does not let it.
-    """
-    from .sqlite import make_engine
-
-    path = folder / DATABASE_FILE
-    exists = path.exists()
-    if not exists and not create:
-        raise StoreMissing(f"There is no gatewright store in {folder}; run `gatewright init` in the repository.")
-    if exists and path.stat().st_size == 0 and not create:
-        raise StoreUnusable(f"{path} is empty; move it away, or restore it from a backup.")
+def _identity(path: Path) -> tuple[int, int] | None:
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _touch_private(path)
-    except OSError as exc:
-        raise StoreUnavailable(f"The store {path} cannot be made: {exc.strerror}.") from exc
-    store = Store(folder, make_engine(path))
-    _prepare(store)
-    return store
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
-def _touch_private(path: Path) -> None:
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-
-
-def _prepare(store: Store) -> None:
-    from .schema import APPEND_ONLY, SCHEMA_VERSION, metadata
-
-    def look(tx: "Tx") -> tuple[str | None, bytes | None]:
-        return tx.meta_get("schema_version"), tx.meta_get_bytes("secret")
-
-    def make(tx: "Tx") -> None:
-        if tx.tables():
-            return
-        metadata.create_all(tx.connection)
-        for statement in APPEND_ONLY:
-            tx.connection.exec_driver_sql(statement)
-        tx.meta_set("schema_version", str(SCHEMA_VERSION))
-        tx.meta_set_bytes("secret", secrets.token_bytes(SECRET_BYTES))
-
-    tables = _unusable_unless_read(store, lambda tx: tx.tables())
-    if not tables:
-        store.run(make)
-    elif "meta" not in tables or "change" not in tables:
-        raise StoreUnusable(f"{store.path} is a database, but not one of gatewright's; move it away.")
-    version, secret = store.read(look)
-    if version is None or secret is None:
-        raise StoreUnusable(f"{store.path} is damaged: it has no schema version; restore it from a backup.")
-    if int(version) > SCHEMA_VERSION:
-        raise StoreUnusable(f"{store.path} was made by a newer gatewright (schema {version}); upgrade this one.")
-    store.secret = secret
-
-
-def _unusable_unless_read(store: Store, work: "Callable[[Tx], T]") -> T:
-    try:
-        return store.read(work)
-    except StoreUnavailable as exc:
-        if "not a database" in str(exc) or "malformed" in str(exc):
-            raise StoreUnusable(f"{store.path} is not a database; move it away, or restore it from a backup.") from exc
-        raise
-
-
-def _in_transaction(connection: "Connection", work: "Callable[[Tx], T]", begin: str) -> T:
+def _in_transaction(connection: "Connection", work: "Callable[[Tx], T]", begin: "Callable[[Connection], None]") -> T:
     from .tx import Tx
 
-    connection.exec_driver_sql(begin)
-    try:
-        result = work(Tx(connection))
-        connection.commit()
-    except BaseException:
-        connection.rollback()
-        raise
-    return result
-
-
-def _is_busy(error: BaseException | None) -> bool:
-    return "locked" in str(error) or "busy" in str(error)
-
-
-def _is_rule(error: BaseException | None) -> bool:
-    import sqlite3
-
-    return isinstance(error, sqlite3.IntegrityError)
+    with connection.begin():
+        begin(connection)
+        return work(Tx(connection))

@@ -1,0 +1,16 @@
+"""What can be wrong with a store; `str()` of each is one sentence for a person."""
+
+
+class StoreMissing(Exception):
+    """There is no store here, and the caller did not ask to make one."""
+
+
+class StoreUnusable(Exception):
+    """What lies there is not a store of ours, is damaged, or was made by a newer version."""
+
+
+class StoreUnavailable(Exception):
+    """The store cannot be read or written now. Nothing of the transaction was kept.
+
+    Only when the disk fails at the very end of a commit is that unknown; the same request under the same key is safe.
+    """
