@@ -19,7 +19,7 @@ The user's repository
     workspaces   one worktree per lease (snapshot, included, files)
 
 Artifacts: commits in a store of our own
-    artifacts    fetch, read, compare, merge (objects, transfer, walk, trees, writing, git)
+    artifacts    fetch, read, compare, merge (objects, transfer, history, walk, trees, writing, git)
     checkout     pristine and private copies of a commit
 
 Running programs

@@ -5,15 +5,15 @@ object came in by its full id and had that id computed again. Source: docs/decis
 """
 
 import tempfile
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from . import transfer, writing
+from . import history, transfer, writing
 from .git import Git
 from .locks import locked
-from .objects import EXECUTABLE, FILE, BadArtifact, ObjectReader, TooLarge, checked_id
+from .objects import EXECUTABLE, FILE, BadArtifact, ObjectReader, ReaderPool, TooLarge, checked_id
 from .transfer import FetchBudget, checked_ref_name
 from .walk import Change, TreeBudget, TreeEntry, compare, walk
 from .writing import Merge
@@ -35,6 +35,7 @@ BASES = "refs/gatewright-store/bases/"
 ARTIFACTS = "refs/gatewright-store/artifacts/"
 
 LOCK_TIMEOUT_S = 600.0
+TREES_KNOWN_MAX = 10_000
 # Above this git says "binary files differ" instead of comparing lines.
 DIFF_FILE_BYTES_MAX = 8 * 2**20
 
@@ -70,12 +71,17 @@ class ArtifactStore:
         self.path = path.absolute()
         self.shared = shared.absolute()
         self.git = Git(self.path, config=STORE_CONFIG)
+        self._readers = ReaderPool(self.git)
+        # What an id stands for never changes, so it is asked for once.
+        self._trees: dict[str, str] = {}
+        self._bases: set[str] = set()
 
     # -- bringing commits in and out ----------------------------------------------------------------------------------
 
     def ensure(self) -> None:
         """Make the store where there is none, else clean it up; safe when several processes do it at once."""
         attributes = self.path / "info" / "attributes"
+        self._forget()
         if attributes.is_file() and attributes.read_text() == NEUTRAL_ATTRIBUTES:
             transfer.remove_leftovers(self.path)
             return
@@ -98,18 +104,11 @@ class ArtifactStore:
 
         Old history may hold objects that git's strict check refuses today, so it is not asked for.
         """
-        ref = BASES + checked_id(commit)
-        if self._find_ref(ref) == commit:
+        if checked_id(commit) in self._bases:
             return
-        with self._exclusive():
-            transfer.check_complete(self.shared)
-            is_shared = transfer.holds(self.shared, commit)
-            if not is_shared and not self.has(commit):
-                raise BadArtifact(f"There is no commit {commit} in the repository.")
-            tags = transfer.tags_reaching(self.shared, commit) if is_shared else ()
-            refspecs = [f"+{name}:{name}" for name in tags]
-            transfer.fetch(self.git, self.shared, [f"+{commit}:{ref}", *refspecs], strict=False, tip=None)
-            transfer.check_is_commit(self.git, commit)
+        if self._find_ref(BASES + commit) != commit:
+            self._take_over_base(commit, BASES + commit)
+        self._bases.add(commit)
 
     def fetch(
         self,
@@ -128,12 +127,10 @@ class ArtifactStore:
         if self._find_ref(ref) != commit:
             self._take_over(commit, ref, base, fetch_budget)
         try:
-            transfer.check_is_commit(self.git, commit)
-            if not self.is_ancestor(base, commit):
-                raise BadArtifact(f"{commit} does not descend from {base}. Start your work from that commit.")
-            self.range_changes(base, commit, tree_budget)
-            with self._reader() as reader:
-                compare(reader, self.tree_of(base), self.tree_of(commit), tree_budget)
+            steps = self._checked_steps(base, commit, tree_budget)
+            self._changes_of(steps, tree_budget)
+            if [step.parents[:1] for step in steps] != [(base,)]:
+                self.changes(base, commit, tree_budget)
         except BadArtifact:
             self.git.run("update-ref", "-d", ref)
             raise
@@ -166,38 +163,43 @@ class ArtifactStore:
         return status == 0
 
     def tree_of(self, commit: str) -> str:
-        return self.git.text("rev-parse", "--verify", f"{checked_id(commit)}^{{tree}}")
+        checked_id(commit)
+        with self._readers.reader() as reader:
+            return self._tree_of(reader, commit)
 
     def parents_of(self, commit: str) -> tuple[str, ...]:
         return tuple(self.git.text("rev-parse", f"{checked_id(commit)}^@").split())
 
     def is_ancestor(self, old: str, new: str) -> bool:
         """Whether `old` is `new` or is reachable from it."""
-        arguments = ("merge-base", "--is-ancestor", checked_id(old), checked_id(new))
-        return self.git.run_status(*arguments, expected=(0, 1))[0] == 0
+        return history.is_ancestor(self.git, checked_id(old), checked_id(new))
 
     def entries(self, commit: str, budget: TreeBudget = TREE_BUDGET) -> tuple[TreeEntry, ...]:
         """Return every file, link and submodule of the commit, sorted by path; raise `TooLarge` above the budget."""
-        with self._reader() as reader:
-            return walk(reader, self.tree_of(commit), budget)
+        tree = self.tree_of(commit)
+        with self._readers.reader() as reader:
+            return walk(reader, tree, budget)
 
     def read(self, commit: str, path: str, bytes_max: int) -> bytes | None:
         """Return a file's bytes; None when there is no file (a link is none). Raises `TooLarge` above `bytes_max`."""
-        with self._reader() as reader:
-            place, item = reader.find(self.tree_of(commit), path)
+        tree = self.tree_of(commit)
+        with self._readers.reader() as reader:
+            place, item = reader.find(tree, path)
             if place != path or item is None or item.mode not in (FILE, EXECUTABLE):
                 return None
             return reader.blob(item.oid, bytes_max=bytes_max)
 
     def blobs(self, oids: Sequence[str], *, bytes_max: int = 2**20) -> Mapping[str, bytes]:
         """Return the contents of blobs (`TreeEntry.oid`) by id, each of at most `bytes_max` bytes."""
-        with self._reader() as reader:
-            return {oid: reader.blob(oid, bytes_max=bytes_max) for oid in dict.fromkeys(map(checked_id, oids))}
+        wanted = dict.fromkeys(map(checked_id, oids))
+        with self._readers.reader() as reader:
+            return {oid: reader.blob(oid, bytes_max=bytes_max) for oid in wanted}
 
     def changes(self, old: str, new: str, budget: TreeBudget = TREE_BUDGET) -> tuple[Change, ...]:
         """Return what differs between the trees of two commits, sorted by path, renames as removal and addition."""
-        with self._reader() as reader:
-            return compare(reader, self.tree_of(old), self.tree_of(new), budget)
+        old_tree, new_tree = self.tree_of(old), self.tree_of(new)
+        with self._readers.reader() as reader:
+            return compare(reader, old_tree, new_tree, budget)
 
     def range_changes(self, base: str, commit: str, budget: TreeBudget = TREE_BUDGET) -> tuple[Change, ...]:
         """Return every change that a commit of `base..commit` makes to its first parent, sorted by path, each once.
@@ -205,12 +207,8 @@ class ArtifactStore:
         What one commit adds and a later one takes back is in it, as is all that a merge brings along. Raises `TooLarge`
         above the budget's commits, or when the changes of all commits together exceed its entries.
         """
-        found: set[Change] = set()
-        with self._reader() as reader:
-            for old_tree, new_tree in self._steps(base, commit, budget.commits_max):
-                found.update(compare(reader, old_tree, new_tree, budget))
-                if len(found) > budget.entries_max:
-                    raise TooLarge(f"The commits change more than {budget.entries_max} entries.")
+        steps = history.steps_between(self.git, checked_id(base), checked_id(commit), budget.commits_max)
+        found = self._changes_of(steps, budget)
         return tuple(sorted(found, key=lambda change: (change.path, change.new_oid or "", change.old_oid or "")))
 
     def renames(self, old: str, new: str) -> dict[str, str]:
@@ -265,29 +263,71 @@ class ArtifactStore:
 
     def _take_over(self, commit: str, ref: str, base: str, budget: FetchBudget) -> None:
         transfer.check_complete(self.shared)
-        if transfer.holds(self.shared, commit):
+        # A commit that the server made need not be in the shared repository.
+        if self._kind_of(commit) != "commit" or transfer.holds(self.shared, commit):
             transfer.check_size(self.shared, commit, base=base, budget=budget)
-        elif not self.has(commit):
-            transfer.check_is_commit(transfer.shared_git(self.shared), commit)
         with self._exclusive():
             transfer.fetch(self.git, self.shared, [f"+{commit}:{ref}"], strict=True, tip=base)
 
-    def _steps(self, base: str, commit: str, commits_max: int) -> Iterator[tuple[str | None, str]]:
-        """Yield (tree of the first parent or None, tree) of every commit of `base..commit`."""
-        arguments = ("rev-list", "--no-commit-header", "--format=%T %P", f"--max-count={commits_max + 1}")
-        lines = self.git.text(*arguments, checked_id(commit), f"^{checked_id(base)}").splitlines()
-        if len(lines) > commits_max:
-            raise TooLarge(f"There are more than {commits_max} commits above {base}.")
-        parents = "".join(f"{line.split()[1]}^{{tree}}\n" for line in lines if len(line.split()) > 1)
-        trees = iter(self.git.run("cat-file", "--batch-check=%(objectname)", stdin=parents.encode()).decode().split())
-        for line in lines:
-            tree, *parent_ids = line.split()
-            yield (next(trees) if parent_ids else None), tree
+    def _take_over_base(self, commit: str, ref: str) -> None:
+        with self._exclusive():
+            transfer.check_complete(self.shared)
+            is_shared = transfer.holds(self.shared, commit)
+            if not is_shared and not self.has(commit):
+                raise BadArtifact(f"There is no commit {commit} in the repository.")
+            tags = transfer.tags_reaching(self.shared, commit) if is_shared else ()
+            refspecs = [f"+{name}:{name}" for name in tags]
+            transfer.fetch(self.git, self.shared, [f"+{commit}:{ref}", *refspecs], strict=False, tip=None)
+            transfer.check_is_commit(self.git, commit)
 
-    def _reader(self) -> ObjectReader:
-        return ObjectReader(self.git)
+    def _checked_steps(self, base: str, commit: str, budget: TreeBudget) -> Sequence[history.Step]:
+        transfer.check_kind(commit, self._kind_of(commit))
+        try:
+            steps = history.steps_between(self.git, base, commit, budget.commits_max)
+            is_descendant = history.descends(base, commit, steps)
+        except TooLarge:
+            if self.is_ancestor(base, commit):
+                raise
+            steps, is_descendant = (), False
+        if not is_descendant:
+            raise BadArtifact(f"{commit} does not descend from {base}. Start your work from that commit.")
+        return steps
+
+    def _changes_of(self, steps: Iterable[history.Step], budget: TreeBudget) -> set[Change]:
+        found: set[Change] = set()
+        with self._readers.reader() as reader:
+            for step in steps:
+                first_parent = self._tree_of(reader, step.parents[0]) if step.parents else None
+                found.update(compare(reader, first_parent, step.tree, budget))
+                if len(found) > budget.entries_max:
+                    raise TooLarge(f"The commits change more than {budget.entries_max} entries.")
+        return found
+
+    def _kind_of(self, oid: str) -> str | None:
+        with self._readers.reader() as reader:
+            found = reader.look_up(oid)
+        return None if found is None else found[1]
+
+    def _tree_of(self, reader: ObjectReader, commit: str) -> str:
+        tree = self._trees.get(commit)
+        if tree is None:
+            tree = reader.tree_of(commit)
+            if len(self._trees) >= TREES_KNOWN_MAX:
+                self._trees.clear()
+            self._trees[commit] = tree
+        return tree
+
+    def _forget(self) -> None:
+        self._readers.clear()
+        self._trees.clear()
+        self._bases.clear()
 
     def _find_ref(self, ref: str) -> str | None:
+        try:
+            return (self.path / ref).read_text(encoding="ascii").strip()
+        except FileNotFoundError:
+            if not (self.path / "packed-refs").exists():
+                return None
         return self.git.text("for-each-ref", "--format=%(objectname)", ref) or None
 
     @contextmanager

@@ -85,13 +85,14 @@ class GitFailed(Exception):
 class Git:
     """One repository, as an argument list: `git_dir` always, `work_tree` and `index_file` where a command needs them.
 
+    `config` adds to NEUTRAL_CONFIG and outranks it; None leaves a setting to the repository and the environment.
     `base_environment` is what every command starts from; only a person's own checkouts have another one than the bare.
     """
 
     git_dir: Path
     work_tree: Path | None = None
     index_file: Path | None = None
-    config: Mapping[str, str] = field(default_factory=dict)
+    config: Mapping[str, str | None] = field(default_factory=dict)
     base_environment: Mapping[str, str] = field(default_factory=lambda: BARE_ENVIRONMENT)
     # Descriptors that git and its helpers hold too: a lock lasts until they end, also when their parent is killed.
     held_open: tuple[int, ...] = ()
@@ -178,7 +179,8 @@ class Git:
 
     def _program(self) -> list[str]:
         settings = {**NEUTRAL_CONFIG, **self.config}
-        return [PROGRAM, *(part for key, value in settings.items() for part in ("-c", f"{key}={value}"))]
+        given = (f"{key}={value}" for key, value in settings.items() if value is not None)
+        return [PROGRAM, *(part for setting in given for part in ("-c", setting))]
 
     def _environment(self) -> dict[str, str]:
         places = {"GIT_DIR": str(self.git_dir)}
@@ -205,6 +207,12 @@ class Deadline:
     def __exit__(self, *_: object) -> None:
         self._timer.cancel()
         kill_group(self._process)
+
+    def lift(self) -> bool:
+        """Let the process live on without this deadline; False when it has passed."""
+        self._timer.cancel()
+        self._timer.join()
+        return not self.passed
 
     def _strike(self) -> None:
         self.passed = True

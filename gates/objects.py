@@ -5,12 +5,14 @@ Whoever walks a tree that an agent made therefore reads it folder by folder from
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+import weakref
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import Self
 
-from .git import GIT_TIMEOUT_S, Deadline, Git, GitFailed
+from .git import GIT_TIMEOUT_S, Deadline, Git, GitFailed, kill_group
 
 TREE = "040000"
 FILE = "100644"
@@ -24,6 +26,8 @@ OBJECT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 TREE_OBJECT_BYTES_MAX = 32 * 2**20
 # So many requests fit the smallest pipe (4 kB): writing them can never wait for us to read the answers.
 REQUESTS_AT_ONCE = 48
+# Readers that wait for the next question: starting one costs more than most questions.
+READERS_KEPT = 3
 
 
 class BadArtifact(Exception):
@@ -53,7 +57,7 @@ class TreeItem:
 class ObjectReader:
     """A `git cat-file` process that answers one question after the other; to be used in a `with` block by one thread.
 
-    Every method raises `GitFailed` when an object is missing or when the process has lived for `timeout_s`.
+    Every method raises `GitFailed` when an object is missing or when the block has lasted for `timeout_s`.
     """
 
     def __init__(self, git: Git, *, timeout_s: float = GIT_TIMEOUT_S) -> None:
@@ -68,6 +72,39 @@ class ObjectReader:
     def __exit__(self, *_: object) -> None:
         self._deadline.__exit__()
         self._process.__exit__(None, None, None)
+
+    def pause(self) -> bool:
+        """Stop the clock until the next `with` block, instead of ending this one; False when the process is no more."""
+        is_in_time = self._deadline.lift()
+        self._deadline = Deadline(self._process, self._timeout_s)
+        return is_in_time and self.is_alive()
+
+    def is_alive(self) -> bool:
+        """Whether the process can be asked."""
+        return self._process.poll() is None
+
+    def close(self) -> None:
+        """End the process of a reader that is not in a `with` block."""
+        kill_group(self._process)
+        self._process.__exit__(None, None, None)
+
+    def look_up(self, name: str) -> tuple[str, str] | None:
+        """The id and the kind of what a full id, or `<full id>^{tree}`, names; None when there is no such object."""
+        checked_id(name.partition("^")[0])
+        self._ask(f"info {name}\n")
+        fields = self._answer_fields()
+        if len(fields) == 3:
+            return fields[0], fields[1]
+        if fields[1:] == ["missing"]:
+            return None
+        raise self._failed(f"object {name} cannot be read: {' '.join(fields[1:]) or 'no answer'}")
+
+    def tree_of(self, commit: str) -> str:
+        """The id of a commit's tree."""
+        found = self.look_up(f"{commit}^{{tree}}")
+        if found is None:
+            raise self._failed(f"there is no commit {commit}")
+        return found[0]
 
     def tree(self, oid: str) -> list[TreeItem]:
         """Return the items of a tree object, in git's order; raise `BadArtifact` for a name that is not text."""
@@ -122,11 +159,14 @@ class ObjectReader:
             raise self._failed("git ended early") from exc
 
     def _answer(self, oid: str) -> tuple[str, int]:
-        assert self._process.stdout is not None
-        fields = self._process.stdout.readline().decode("ascii", "replace").split()
+        fields = self._answer_fields()
         if len(fields) != 3 or fields[0] != oid:
             raise self._failed(f"object {oid} cannot be read: {' '.join(fields[1:]) or 'no answer'}")
         return fields[1], int(fields[2])
+
+    def _answer_fields(self) -> list[str]:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline().decode("ascii", "replace").split()
 
     def _read(self, count: int) -> bytes:
         assert self._process.stdout is not None
@@ -138,6 +178,57 @@ class ObjectReader:
     def _failed(self, reason: str) -> GitFailed:
         late = f" within {self._timeout_s:.0f} s" if self._deadline.passed else ""
         return GitFailed(("cat-file",), -1, reason + late)
+
+
+class ReaderPool:
+    """Readers of one repository, kept from one `with` block to the next; for any number of threads.
+
+    A block that raises ends its reader, whose answers may be half read. All end with the pool.
+    """
+
+    def __init__(self, git: Git) -> None:
+        self._git = git
+        self._idle: list[ObjectReader] = []
+        weakref.finalize(self, _close_all, self._idle)
+
+    @contextmanager
+    def reader(self) -> Generator[ObjectReader]:
+        """A reader for this block alone."""
+        reader = self._take()
+        try:
+            reader.__enter__()
+            yield reader
+        except BaseException:
+            reader.__exit__()
+            raise
+        if reader.pause() and len(self._idle) < READERS_KEPT:
+            self._idle.append(reader)
+        else:
+            reader.close()
+
+    def clear(self) -> None:
+        """Begin with new readers, because the repository is another one."""
+        _close_all(self._idle)
+
+    def _take(self) -> ObjectReader:
+        while self._idle:
+            try:
+                reader = self._idle.pop()
+            except IndexError:
+                break  # another thread was faster
+            if reader.is_alive():
+                return reader
+            reader.close()
+        return ObjectReader(self._git)
+
+
+def _close_all(readers: list[ObjectReader]) -> None:
+    while readers:
+        try:
+            reader = readers.pop()
+        except IndexError:
+            return
+        reader.close()
 
 
 def _parse_tree(content: bytes, *, oid_bytes: int) -> Iterator[TreeItem]:

@@ -46,13 +46,13 @@ def take_snapshot(git: Git, *, base: str, message: str, author: str, when: datet
     Raises `WorkspaceProblem` when the content cannot be committed; then only loose objects are left over.
     """
     try:
-        base_tree = git.text("rev-parse", "--verify", f"{base}^{{tree}}")
-        head = find_head(git)
-        parent = head if head is not None and is_ancestor(git, base, head) else base
+        head, head_tree, base_tree = _find_ids(git, base)
+        is_on_base = head is not None and (head == base or is_ancestor(git, base, head))
+        parent, parent_tree = (head, head_tree) if head is not None and is_on_base else (base, base_tree)
         tree = _write_tree(git, parent, base_tree)
         merged = _merge_head(git, head) if parent == head else None
         commit = parent
-        if merged is not None or tree != git.text("rev-parse", f"{parent}^{{tree}}"):
+        if merged is not None or tree != parent_tree:
             parents = [parent] if merged is None else [parent, merged]
             commit = commit_tree(git, tree, parents, message=message, author=author, when=when)
     except GitFailed as exc:
@@ -86,6 +86,17 @@ def is_ancestor(git: Git, old: str, new: str) -> bool:
     return git.run_status("merge-base", "--is-ancestor", old, new, expected=(0, 1))[0] == 0
 
 
+def _find_ids(git: Git, base: str) -> tuple[str | None, str | None, str]:
+    """HEAD's commit and tree (None on a branch without a commit), and the tree of `base`, from one process."""
+    wanted = f"HEAD^{{commit}}\nHEAD^{{tree}}\n{base}^{{tree}}\n".encode("ascii")
+    printed = git.run("cat-file", "--batch-check=%(objectname)", stdin=wanted).decode("utf-8", "replace")
+    found = [line if _FULL_ID.fullmatch(line) else None for line in printed.splitlines()]
+    head, head_tree, base_tree = found
+    if base_tree is None:
+        raise GitFailed(("cat-file",), 128, f"there is no commit {base}")
+    return head, head_tree, base_tree
+
+
 def _write_tree(git: Git, parent: str, base_tree: str) -> str:
     """The tree of all files that are not ignored, written through a copy of the agent's index."""
     # Objects are synced together, not one by one; line ends are converted as configured, without an opinion on them.
@@ -94,9 +105,7 @@ def _write_tree(git: Git, parent: str, base_tree: str) -> str:
     for tries_left in reversed(range(SNAPSHOT_TRIES)):
         try:
             with index_copy(quiet) as copy:
-                if not _is_readable(copy):
-                    copy.run("read-tree", "--reset", parent)
-                _refuse_what_is_no_content(copy)
+                _refuse_what_is_no_content(copy, _uncommitted(copy, parent))
                 copy.run("add", "--all", "--sparse", timeout_s=SNAPSHOT_TIMEOUT_S)
                 tree = copy.text("write-tree")
                 _refuse_nested_in_tree(copy, base_tree, tree)
@@ -119,10 +128,24 @@ def _is_readable(copy: Git) -> bool:
     return readable
 
 
-def _refuse_what_is_no_content(copy: Git) -> None:
+def _uncommitted(copy: Git, parent: str) -> list[str]:
+    """The names of all files that are not as the index has them; an index that git cannot read is made anew first."""
+    listed = ("ls-files", "-z", "--others", "--modified", "--exclude-standard")
+    assert copy.index_file is not None, "a copy has a file of its own"
+    try:
+        if not copy.index_file.exists():
+            raise GitFailed(listed, 128, "there is no index")
+        listing = copy.run(*listed, timeout_s=SNAPSHOT_TIMEOUT_S)
+    except GitFailed:
+        if _is_readable(copy):
+            raise
+        copy.run("read-tree", "--reset", parent)
+        listing = copy.run(*listed, timeout_s=SNAPSHOT_TIMEOUT_S)
+    return listing.decode("utf-8", "surrogateescape").split("\0")[:-1]
+
+
+def _refuse_what_is_no_content(copy: Git, names: Sequence[str]) -> None:
     """Look at the names of everything uncommitted before a byte of it is stored."""
-    listing = copy.run("ls-files", "-z", "--others", "--modified", "--exclude-standard", timeout_s=SNAPSHOT_TIMEOUT_S)
-    names = listing.decode("utf-8", "surrogateescape").split("\0")[:-1]
     nested = [name for name in names if name.endswith("/")]
     if nested:
         raise _nested(nested)

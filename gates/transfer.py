@@ -94,15 +94,22 @@ def holds(shared: Path, commit: str) -> bool:
 def check_is_commit(git: Git, commit: str) -> None:
     """Raise `BadArtifact` unless `git` holds a commit object of exactly this id."""
     status, output = git.run_status("cat-file", "-t", commit, expected=(0, 128))
-    kind = output.decode("ascii", "replace").strip()
-    if status != 0:
+    check_kind(commit, output.decode("ascii", "replace").strip() if status == 0 else None)
+
+
+def check_kind(commit: str, kind: str | None) -> None:
+    """Raise `BadArtifact` unless `kind`, which is None for an object that there is not, is that of a commit."""
+    if kind is None:
         raise BadArtifact(f"There is no commit {commit} in the repository.")
     if kind != "commit":
         raise BadArtifact(f"{commit} is a {kind}, not a commit. Give the id of the commit itself.")
 
 
 def check_size(shared: Path, commit: str, *, base: str, budget: FetchBudget) -> None:
-    """Raise `TooLarge` when what `commit` adds to `base` exceeds the budget, before any of it is copied."""
+    """Raise `TooLarge` when what `commit` adds to `base` exceeds the budget, before any of it is copied.
+
+    Raises `BadArtifact` too when there is no such commit, or something is missing that belongs to it.
+    """
     git = shared_git(shared)
     wanted = ("rev-list", "--objects", "--no-object-names", commit, "--not", base)
     bytes_max = budget.objects_max * ID_LINE_BYTES
@@ -112,11 +119,19 @@ def check_size(shared: Path, commit: str, *, base: str, budget: FetchBudget) -> 
         if more or count > budget.objects_max:
             raise TooLarge(f"The commit adds more than {budget.objects_max} objects to its base.")
         sizes = git.run(
-            "cat-file", "--batch-check=%(objectsize)", "--buffer", stdin=listing, timeout_s=TRANSFER_TIMEOUT_S
+            "cat-file",
+            "--batch-check=%(objecttype) %(objectsize)",
+            "--buffer",
+            stdin=listing,
+            timeout_s=TRANSFER_TIMEOUT_S,
         )
     except GitFailed as exc:
+        check_is_commit(git, commit)
         raise BadArtifact(f"The history of {commit} cannot be read: {_reason(exc)}") from exc
-    total = sum(int(size) for size in sizes.split() if size.isdigit())
+    if not listing.startswith(commit.encode("ascii")) or not sizes.startswith(b"commit "):
+        # Nothing is added, or what was named is not the commit that it leads to.
+        check_is_commit(git, commit)
+    total = sum(int(size) for size in sizes.split()[1::2] if size.isdigit())
     if total > budget.bytes_max:
         raise TooLarge(f"The commit adds {total} bytes to its base; {budget.bytes_max} are allowed.")
 

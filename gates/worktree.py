@@ -52,9 +52,9 @@ def user_environment() -> dict[str, str]:
 
 def user_git(git_dir: Path, work_tree: Path | None) -> Git:
     """git in a person's checkout, with the person's settings, without hooks and fsmonitor."""
-    plain = Git(git_dir, work_tree, base_environment=user_environment())
-    # Splitting the index would leave parts of our temporary copies in the git folder.
-    return replace(plain, config={"core.attributesFile": _attributes_file(plain), "core.splitIndex": "false"})
+    # The attributes are the person's own; splitting the index would leave parts of our copies in the git folder.
+    config = {"core.attributesFile": None, "core.splitIndex": "false"}
+    return Git(git_dir, work_tree, config=config, base_environment=user_environment())
 
 
 def list_worktrees(common_dir: Path, main_worktree: Path | None) -> tuple[WorktreeInfo, ...]:
@@ -118,17 +118,6 @@ def _worktree_records(common_dir: Path) -> list[dict[str, str]]:
     listing = Git(common_dir).run("worktree", "list", "--porcelain", "-z").decode("utf-8", "surrogateescape")
     records = (record.split("\0") for record in listing.split("\0\0") if record)
     return [{key: value for key, _, value in (line.partition(" ") for line in lines)} for lines in records]
-
-
-def _attributes_file(git: Git) -> str:
-    """The person's own attributes file; our neutral setting, given on the command line, is passed over."""
-    _, listing = git.run_status(
-        "config", "--show-scope", "--type=path", "-z", "--get-all", "core.attributesFile", expected=(0, 1)
-    )
-    fields = listing.decode("utf-8", "surrogateescape").split("\0")
-    own = [value for scope, value in zip(fields[0:-1:2], fields[1::2], strict=True) if scope != "command"]
-    settings = git.base_environment.get("XDG_CONFIG_HOME") or f"{git.base_environment.get('HOME', '')}/.config"
-    return own[-1] if own else f"{settings}/git/attributes"
 
 
 def _first_line(path: Path) -> str:
