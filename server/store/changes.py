@@ -33,7 +33,8 @@ class Changes(Part):
     ) -> tuple[ChangeRecord, ...]:
         """Up to `limit` records in the given states."""
         query = _NEWEST_CHANGES if newest_first else _OLDEST_CHANGES
-        rows = self.connection.execute(query, {"states": _texts(ChangeState if states is None else states), "most": limit})
+        wanted = _texts(ChangeState if states is None else states)
+        rows = self.connection.execute(query, {"states": wanted, "most": limit})
         return tuple(read_record(row[0]) for row in rows)
 
     def count_changes(self, states: Iterable[ChangeState]) -> int:
