@@ -161,8 +161,8 @@ def _holds(stage: StageRecord, fence: int) -> bool:
     return stage.lease is not None and stage.lease.fence == fence
 
 
-def _lost(record: ChangeRecord, stage: StageRecord, kept: str | None = None) -> Refusal:
-    return refusals.lease_lost(record.id, stage.name, stage.lease.holder if stage.lease else None, kept=kept)
+def _lost(record: ChangeRecord, stage: StageRecord) -> Refusal:
+    return refusals.lease_lost(record.id, stage.name, stage.lease.holder if stage.lease else None)
 
 
 def _start(command: c.Start, now: datetime) -> tuple[e.Event, ...]:

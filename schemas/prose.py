@@ -16,7 +16,7 @@ def text_of(reply: Reply) -> str:
     fields = reply.model_dump(mode="json")
     following = fields.pop("next")
     headline = reply.headline()
-    lines = [headline, *_lines(fields, headline=headline), f"next: {following}"]
+    lines = [headline.replace("\n", f"\n{INDENT}"), *_lines(fields, headline=headline), f"next: {following}"]
     return "\n".join(lines)
 
 
@@ -50,6 +50,8 @@ def _listed(name: str, values: Sequence[object], indent: str) -> Iterator[str]:
     for value in values:
         if isinstance(value, dict):
             told = {key: part for key, part in value.items() if part not in (None, "", [], {})}
-            yield f"{indent}- " + "; ".join(f"{key}: {part}" for key, part in told.items())
+            item = "; ".join(f"{key}: {part}" for key, part in told.items())
         else:
-            yield f"{indent}- {value}"
+            item = str(value)
+        # What a program printed must not read as a line of ours.
+        yield f"{indent}- " + item.replace("\n", f"\n{indent}{INDENT}{INDENT}")

@@ -5,7 +5,7 @@ tool or a command, and when). When several rules forbid a request, the one that 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -197,14 +197,20 @@ def lease_held(change: str, stage: str, holder: str, seconds_left: float, own_fi
     )
 
 
-def lease_lost(change: str, stage: str, holder: str | None, *, kept: str | None) -> Refusal:
-    """The lease ended; `kept` is the commit that was kept for adoption, if the caller handed one in."""
+def lease_lost(change: str, stage: str, holder: str | None) -> Refusal:
+    """The lease ended."""
     now = f"agent '{holder}' holds the stage now" if holder else "the stage went on without it"
-    orphan = f" Your commit {kept[:10]} is kept and shown to the next holder." if kept else ""
     return Refusal(
         RefusalCode.LEASE_LOST,
-        f"Your lease on '{stage}' of {change} has ended: {now}.{orphan}",
+        f"Your lease on '{stage}' of {change} has ended: {now}.",
         "claim_stage for other work; nothing you made is lost.",
+    )
+
+
+def with_kept(refusal: Refusal, commit: str) -> Refusal:
+    """A refusal of a late holder's submission, whose commit was kept all the same."""
+    return replace(
+        refusal, message=f"{refusal.message} Your commit {commit[:10]} is kept and shown to the next holder."
     )
 
 

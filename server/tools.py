@@ -7,6 +7,7 @@ Source: docs/tools.md
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -248,7 +249,19 @@ async def _run(
     whole_key = f"key:{key}" if key is not None else (f"call:{stamp}" if stamp is not None else None)
     request = Request(principal, name, parsed.model_dump(mode="json"), whole_key)
     wait_s = _wait_s(client) if wanted is None else wanted
-    return await tool.run(Call(services, request, wait_s, report), parsed)
+    try:
+        return await tool.run(Call(services, request, wait_s, report), parsed)
+    except Refused:
+        await _renew_quietly(services, parsed)
+        raise
+
+
+async def _renew_quietly(services: Services, parsed: a.Arguments) -> None:
+    """A holder whose call is refused is alive all the same: any call with a lease renews it (rule 2)."""
+    lease = getattr(parsed, "lease", None)
+    with suppress(Refused):
+        if lease is not None:
+            await stages.renew_lease(services, services.leases.check(lease))
 
 
 def refused(refusal: Refusal) -> types.CallToolResult:

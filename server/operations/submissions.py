@@ -15,8 +15,8 @@ from ...gates.problems import WorkspaceProblem
 from ...schemas import refusals
 from ...schemas.arguments import CheckGates, SubmitArtifact
 from ...schemas.ids import LeaseName
-from ...schemas.records import ChangeRecord, Outcome, StageRecord, StageState
-from ...schemas.refusals import RefusalCode, Refused
+from ...schemas.records import ChangeRecord, ChangeState, Outcome, StageRecord, StageState
+from ...schemas.refusals import Refusal, Refused
 from ..services import Services
 from ..store import EvaluationRow, EvaluationState, Purpose
 from . import bases
@@ -41,11 +41,13 @@ class Artifact:
 
 async def submit_artifact(services: Services, request: Request, lease: LeaseName, arguments: SubmitArtifact) -> str:
     """Make the next attempt; returns its evaluation's id. Raises `Refused`, and what was handed in is kept anyway."""
-    done = await services.read(lambda tx: find_effect(tx, request))
+    # One look at both: what a call with the same key has done meanwhile must not be mistaken for somebody else's.
+    done, record = await services.read(lambda tx: (find_effect(tx, request), get_change(tx, lease.change)))
     if done is not None:
         return str(done["evaluation"])
-    record = await services.read(lambda tx: get_change(tx, lease.change))
-    await _refuse_early(services, record, lease, arguments)
+    refusal = _refuse_early(services, record, lease)
+    if refusal is not None:
+        raise Refused(await _keep_late_work(services, record, lease, arguments, refusal))
     artifact = await services.act(lambda: _make_artifact(services, record, lease, arguments))
     disputed = tuple(a.finding for a in arguments.answers or () if a.disposition == "disputed")
 
@@ -66,7 +68,12 @@ async def submit_artifact(services: Services, request: Request, lease: LeaseName
         assert current is not None, "a submission made an attempt, now or before it was disputed"
         return {"evaluation": current.evaluation}
 
-    reference = await services.run(lambda tx: once(tx, request, services.clock(), lambda: submit(tx)))
+    try:
+        reference = await services.run(lambda tx: once(tx, request, services.clock(), lambda: submit(tx)))
+    except Refused as exc:
+        # Taken over while git was at work.
+        now = await services.read(lambda tx: get_change(tx, lease.change))
+        raise Refused(await _keep_late_work(services, now, lease, arguments, exc.refusal, artifact=artifact)) from None
     return str(reference["evaluation"])
 
 
@@ -111,31 +118,43 @@ async def check_gates(services: Services, lease: LeaseName, arguments: CheckGate
     return await services.run(enqueue)
 
 
-async def _refuse_early(services: Services, record: ChangeRecord, lease: LeaseName, arguments: SubmitArtifact) -> None:
-    """Refuse before any git work; the work of a holder who was taken over is kept as an orphan first (rule 1)."""
+def _refuse_early(services: Services, record: ChangeRecord, lease: LeaseName) -> Refusal | None:
+    """What would be refused anyway, before any git work."""
     stage = record.find_stage(lease.stage)
     if stage is None:
-        raise Refused(refusals.unknown_stage(record.id, lease.stage, [s.name for s in record.stages]))
-    refusal = refuse_change(record) or refuse_lease(record, stage, lease.fence, services.clock())
-    if refusal is None:
-        return
-    if refusal.code is RefusalCode.LEASE_LOST:
-        kept = await _keep_orphan(services, record, stage, lease, arguments)
-        holder = stage.lease.holder if stage.lease else None
-        refusal = refusals.lease_lost(record.id, stage.name, holder, kept=kept)
-    raise Refused(refusal)
+        return refusals.unknown_stage(record.id, lease.stage, [s.name for s in record.stages])
+    return refuse_change(record) or refuse_lease(record, stage, lease.fence, services.clock())
 
 
-async def _keep_orphan(
-    services: Services, record: ChangeRecord, stage: StageRecord, lease: LeaseName, arguments: SubmitArtifact
-) -> str | None:
+async def _keep_late_work(
+    services: Services,
+    record: ChangeRecord,
+    lease: LeaseName,
+    arguments: SubmitArtifact,
+    refusal: Refusal,
+    *,
+    artifact: Artifact | None = None,
+) -> Refusal:
+    """The refusal, after keeping as an orphan what a holder whose lease has ended hands in late (rule 1)."""
+    stage = record.find_stage(lease.stage)
+    if stage is None or record.state is not ChangeState.ACTIVE or not _is_late(stage, lease.fence):
+        return refusal
     try:
-        artifact = await services.act(lambda: _make_artifact(services, record, lease, arguments))
+        if artifact is None:
+            artifact = await services.act(lambda: _make_artifact(services, record, lease, arguments))
+        commit = artifact.commit
+        command = c.KeepOrphan(stage.name, lease.fence, commit, f"lease {lease.fence}", arguments.summary)
+        await services.run(lambda tx: apply(tx, get_change(tx, record.id), command, services.clock()))
     except Refused:
-        return None
-    command = c.KeepOrphan(stage.name, lease.fence, artifact.commit, f"lease {lease.fence}", arguments.summary)
-    await services.run(lambda tx: apply(tx, get_change(tx, record.id), command, services.clock()))
-    return artifact.commit
+        return refusal
+    return refusals.with_kept(refusal, commit)
+
+
+def _is_late(stage: StageRecord, fence: int) -> bool:
+    """Whether the stage went on without this fence. A stage that waits again has no base to commit on."""
+    has_ended = stage.lease is None or stage.lease.fence != fence
+    passed_it = stage.state is StageState.PASSED and stage.fence == fence
+    return has_ended and not passed_it and stage.state is not StageState.WAITING
 
 
 def _make_artifact(services: Services, record: ChangeRecord, lease: LeaseName, arguments: SubmitArtifact) -> Artifact:

@@ -170,7 +170,8 @@ async def test_replies_stay_small_with_five_hundred_findings(make: Repositories)
         await ada.get("get_status", change=change)
         await ada.get("wait_for_update", change=change, after=0, wait_s=0)
         await ada.get("read_artifact", change=change, stage="code")
-        seen, offset = set(), 0
+        seen: set[str] = set()
+        offset: int | None = 0
         while offset is not None:
             page = await ada.get("get_evidence", change=change, stage="code", attempt=1, gate="lines", offset=offset)
             seen.update(found["id"] for found in page["findings"])

@@ -41,7 +41,10 @@ EXAMPLES: Mapping[str, Refusal] = {
     "dry_run_going": refusals.dry_run_going("c12", "code", "c12.d2"),
     "stage_in_review": refusals.stage_in_review("c12", "code"),
     "lease_held": refusals.lease_held("c12", "code", "ada", 480.0),
-    "lease_lost": refusals.lease_lost("c12", "code", "bob", kept="3f786850e387550fdab836ed7e6dc881de23001b"),
+    "lease_lost": refusals.lease_lost("c12", "code", None),
+    "with_kept": refusals.with_kept(
+        refusals.lease_lost("c12", "code", "bob"), "3f786850e387550fdab836ed7e6dc881de23001b"
+    ),
     "bad_artifact": refusals.bad_artifact(
         "3f786850e387550fdab836ed7e6dc881de23001b does not descend from 9f2c1be4d0f7a6b5c4e3d2c1b0a9f8e7d6c5b4a3. "
         "Start your work from that commit."
