@@ -17,7 +17,7 @@ from ..schemas.pipeline import GateSpec
 from ..schemas.records import Evidence, Outcome
 from .checkout import CheckoutFailed
 from .contract import NOBODYS_FAULT, AnyGateKind, CannotJudge, Done, Found, Job, Message, Started
-from .findings import Judged, Problem, conclude, errored
+from .findings import FINDINGS_MAX, Judged, Problem, conclude, errored
 from .git import GitFailed
 from .kinds import KINDS
 from .kinds.scope import default_gate
@@ -95,6 +95,9 @@ def _without_allowed(evidence: Evidence, allowed: tuple[str, ...]) -> Evidence:
     """A gate that asks only what people have allowed already has passed."""
     asked = {finding.fingerprint for finding in evidence.findings}
     if evidence.outcome is not Outcome.PENDING or not asked or not asked <= set(allowed):
+        return evidence
+    if len(evidence.findings) >= FINDINGS_MAX:
+        # The list was cut, or may have been: what is not on it was never allowed.
         return evidence
     known = tuple(replace(finding, severity="allowed") for finding in evidence.findings)
     return replace(
