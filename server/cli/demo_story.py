@@ -74,7 +74,7 @@ class Story:
         self.agents += opened
         for greeting in [self._pool.submit(agent.greet) for agent in opened]:
             _result(greeting)
-        self._tell(", ".join(names), "connected, as any MCP client does", since_s=since_s)
+        self._tell(", ".join(names), "connected, as any MCP client connects", since_s=since_s)
         return opened
 
     def _start(self, ada: Agent) -> None:
@@ -157,7 +157,7 @@ class Story:
         _expect(refusal is not None, "the late submit of ada was refused")
         assert refusal is not None
         _expect(refusal.code == "lease_lost" and "bob" in refusal.message, "ada was told that bob has the stage now")
-        self._tell("ada", "is back and hands in, too late:", "yellow")
+        self._tell("ada", "hands in what she was about to, too late:", "yellow")
         self._timeline.quote([refusal.message])
 
     def _edit_the_expectation(self, bob: Agent, held: Held) -> None:

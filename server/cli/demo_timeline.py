@@ -4,7 +4,6 @@ import textwrap
 import time
 from collections.abc import Iterable
 
-from ...gates.text import clean_text
 from .terminal import Terminal
 
 WHO_WIDTH = 8
@@ -32,11 +31,8 @@ class Timeline:
     def tell(self, who: str, what: str, *styles: str, since_s: float | None = None) -> None:
         """One thing that happened; `since_s`, from `elapsed_s`, is when it was begun."""
         now = self.elapsed_s()
-        took = "" if since_s is None else self._terminal.styled(f"  ({now - since_s:.1f} s)", "dim")
-        when = self._terminal.styled(f"{now:6.1f} s", "dim")
-        name = self._terminal.styled(f"{who:<{WHO_WIDTH}}", "bold")
-        said = self._terminal.styled(clean_text(what).replace("\n", " "), *styles)
-        self._terminal.write_data(f"{when}  {name}  {said}{took}\n")
+        took = "" if since_s is None else f"  ({now - since_s:.1f} s)"
+        self._terminal.say(f"{now:6.1f} s  {who:<{WHO_WIDTH}}  {what}{took}", *styles)
         self._terminal.flush()
 
     def quote(self, lines: Iterable[str], *styles: str) -> None:
