@@ -97,7 +97,7 @@ def read_declared(folder: Path) -> Declared:
         extras={**extras, **(poetry.extras if poetry else {})},
         groups={**_groups(_table(toml, "dependency-groups")), **(poetry.groups if poetry else {})},
         build=_with_wheel(build) if has_build or has_setup_py else (),
-        files=tuple(name for name in METADATA_FILES if (folder / name).is_file()),
+        files=tuple(name for name in METADATA_FILES if (folder / name).is_file() and _counts(name, config)),
         unread=(*unread, *dynamic_unread, *(poetry.unread if poetry else ())),
         is_installable=has_build or has_setup_py,
     )
@@ -163,6 +163,11 @@ def _unread_dynamic(toml: Mapping[str, object], *, has_setup: bool) -> Iterator[
     for what in ("dependencies", "optional-dependencies"):
         if what in dynamic and what not in known and not has_setup:
             yield f"{PYPROJECT} leaves {what} to a build plug-in, which is not run."
+
+
+def _counts(name: str, config: configparser.ConfigParser) -> bool:
+    """Whether a file says anything about the project: many a setup.cfg only holds settings of tools."""
+    return name != SETUP_CFG or any(section.startswith(("metadata", "options")) for section in config.sections())
 
 
 def _config_extras(config: configparser.ConfigParser) -> dict[str, tuple[str, ...]]:

@@ -1,7 +1,9 @@
 """Expected problems as one sentence and what to do next: no command ends with a traceback because of them."""
 
 import json
+import os
 from dataclasses import dataclass
+from os import PathLike
 
 from ...gates.git import GitFailed
 from ...gates.problems import RepositoryProblem, WorkspaceProblem
@@ -47,8 +49,10 @@ def failure_of(problem: BaseException) -> Failure | None:
             return Failure(
                 "git_failed", f"git could not do its part: {said}.", "Mend that, then try again.", Exit.ERRORED
             )
-        case OSError(filename=str(path), strerror=str(reason)):
-            return Failure("not_possible", f"{path}: {reason}.", "Look at its permissions and at the free space.")
+        case OSError():
+            said = problem.strerror or str(problem)
+            where = f"{os.fsdecode(problem.filename)}: " if isinstance(problem.filename, str | bytes | PathLike) else ""
+            return Failure("not_possible", f"{where}{said}.", "Look at its permissions and at the free space.")
     return _failure_of_policy(problem)
 
 

@@ -32,8 +32,9 @@ def run(_command: str, options: Namespace, terminal: Terminal) -> int:
         terminal.warn("Then restart the client.")
         return Exit.OK
     set_up_common_dir(options)
-    done = client.install(repository.top)
+    # Opened first: what cannot be remembered could not be taken away again.
     with store_of(repository) as store:
+        done = client.install(repository.top)
         _remember(store, options.client)
     terminal.say(done.what)
     for setting in done.settings:

@@ -21,8 +21,11 @@ TARGET = "target"
 
 
 def folder_of(options: Namespace) -> Path:
-    """The folder that the command is about."""
-    return Path(getattr(options, "repo", os.curdir))
+    """The folder that the command is about. One that does not exist must not stand for the repository around it."""
+    folder = Path(getattr(options, "repo", os.curdir))
+    if not folder.exists():
+        raise CannotGoOn(f"There is no folder {folder}.", "Give --repo the path of a git repository.", code="not_found")
+    return folder
 
 
 def open_git(options: Namespace) -> "SharedRepository":

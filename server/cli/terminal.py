@@ -43,8 +43,7 @@ class Terminal:
     def say(self, text: str = "", *styles: str) -> None:
         """One or more lines on standard output."""
         self.clear_progress()
-        # What a file system called a path may not be text; it is shown with the characters replaced.
-        print(self.styled(clean_text(text), *styles), file=self._out)
+        print(self._paint(clean_text(text), styles), file=self._out)
 
     def warn(self, text: str, *styles: str) -> None:
         """One or more lines on standard error."""
@@ -55,10 +54,6 @@ class Terminal:
         """Text for a program, as it is."""
         self.clear_progress()
         self._out.write(text)
-
-    def styled(self, text: str, *styles: str) -> str:
-        """`text` in colour where that is wanted; give it clean text."""
-        return self._paint(text, styles) if styles else text
 
     def table(
         self, headers: Sequence[str], rows: Sequence[Sequence[str]], *, styles: Mapping[str, str] | None = None

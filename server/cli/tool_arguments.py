@@ -1,7 +1,7 @@
 """The commands that are tools, and how their arguments become those of the tool."""
 
 import os
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -205,7 +205,13 @@ def _add_lease(parser: ArgumentParser) -> None:
 
 def _add_wait(parser: ArgumentParser, default_s: float) -> None:
     text = f"how long to wait (default: {default_s:.0f}); the work goes on when the time is up"
-    parser.add_argument("--wait", metavar="SECONDS", type=float, default=default_s, help=text)
+    parser.add_argument("--wait", metavar="SECONDS", type=_seconds, default=default_s, help=text)
+
+
+def _seconds(text: str) -> float:
+    if not text.isdigit():
+        raise ArgumentTypeError(f"{text!r} is no whole number of seconds")
+    return float(text)
 
 
 def _add_key(parser: ArgumentParser) -> None:

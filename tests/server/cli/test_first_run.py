@@ -58,6 +58,14 @@ def test_before_init(desk: Desk, call: Call, name: str) -> None:
     assert not (desk.top / ".git" / "gatewright" / "state.db").exists()
 
 
+@pytest.mark.parametrize("command", ["status", "init", "log"])
+def test_a_repository_that_is_not_there_is_not_the_one_around_it(ready: Desk, call: Call, command: str) -> None:
+    told = call(command, *ARGUMENTS.get(command, ()), "--repo", "typo")
+
+    assert is_one_clear_sentence(told), told
+    assert "There is no folder typo." in told.err
+
+
 def test_without_a_commit_init_writes_and_says_what_is_missing(desk: Desk, call: Call) -> None:
     told = call("init")
 

@@ -46,7 +46,10 @@ def test_a_misspelt_command_is_met_by_the_nearest_one(call: Call) -> None:
     assert "did you mean 'status'?" in told.err
 
 
-@pytest.mark.parametrize("arguments", [("--frob", "status"), ("status", "--frob"), ("release", "c1", "gone"), ("why",)])
+@pytest.mark.parametrize(
+    "arguments",
+    [("--frob", "status"), ("status", "--frob"), ("release", "c1", "gone"), ("why",), ("wait", "--wait", "inf")],
+)
 def test_wrong_arguments_are_a_usage_error_in_one_line(call: Call, arguments: tuple[str, ...]) -> None:
     told = call(*arguments)
 
