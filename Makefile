@@ -11,8 +11,8 @@ help:  ## Show this list
 demo: .venv/run.stamp  ## A change through its gates, with scripted agents, in under a minute
 	$(BIN)/gatewright demo
 
-test: .venv/dev.stamp  ## The whole test suite
-	$(BIN)/pytest
+test: .venv/dev.stamp  ## The whole test suite, a worker a processor
+	$(BIN)/pytest -n auto --dist loadfile
 
 lint: .venv/dev.stamp  ## Format, rules and types, as CI checks them
 	$(BIN)/ruff format --check .
