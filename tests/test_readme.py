@@ -1,5 +1,6 @@
 """The README shows what happens: its session is run and compared, its commands are run, its names exist."""
 
+import json
 import os
 import re
 import shlex
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from gatewright.__main__ import bridge_options
 from gatewright.server.cli.clients import CLIENTS
 from gatewright.server.cli.main import parse
 
@@ -105,6 +107,15 @@ def test_a_client_is_plugged_in_with_each_command(prepared: Path) -> None:
     assert (prepared / ".mcp.json").is_file()
 
 
+def test_the_entry_for_other_clients_starts_the_stdio_server() -> None:
+    (block,) = blocks("json")
+
+    (entry,) = json.loads(block)["mcpServers"].values()
+
+    assert entry["command"] == "gatewright"
+    assert bridge_options(entry["args"], is_terminal=False) == (entry["args"][1], False)
+
+
 def test_the_two_commands_are_there() -> None:
     first, *_ = blocks("sh")
 
@@ -115,7 +126,7 @@ def test_the_two_commands_are_there() -> None:
 
 
 def test_every_block_of_commands_is_run_by_a_test() -> None:
-    assert [name for name, _ in FENCED.findall(README)] == ["yaml", "console", "sh", "sh", "sh", "sh"]
+    assert [name for name, _ in FENCED.findall(README)] == ["yaml", "console", "sh", "sh", "sh", "sh", "json"]
 
 
 def test_commands_within_sentences_are_commands() -> None:
