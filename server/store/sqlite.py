@@ -57,7 +57,7 @@ def make_engine(path: Path) -> Engine:
         pool_timeout=CONNECTION_TIMEOUT_S,
         hide_parameters=True,
     )
-    event.listen(engine, "connect", _configure)
+    event.listen(engine, "connect", configure)
     return engine
 
 
@@ -130,7 +130,8 @@ def _connect(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(uri, uri=True, check_same_thread=False, isolation_level=None)
 
 
-def _configure(connection: sqlite3.Connection, _: object) -> None:
+def configure(connection: sqlite3.Connection, _: object = None) -> None:
+    """Make a new connection durable and strict."""
     journal, synchronous = ("wal", "FULL") if sqlite3.sqlite_version_info >= WAL_SINCE else ("truncate", "EXTRA")
     connection.execute(f"PRAGMA busy_timeout={WRITE_BUSY_TIMEOUT_MS}").close()
     connection.execute(f"PRAGMA journal_mode={journal}").close()

@@ -1,0 +1,158 @@
+"""What a claim costs in the store: at 100 and at 5,000 changes, and against the same statements on raw sqlite3.
+
+    python benchmarks/bench_store.py [ROUNDS]
+
+A claim here is one `Store.run`: look up the key, find the oldest opening, read its record, decide, save record, event
+and openings, keep the reply. The raw one runs the very same statements, recorded from a first pass, on a copy of the
+store with the same settings and the same lock; it neither decides nor reads or writes JSON. They take turns, so that a
+slow disk slows both alike.
+"""
+
+import shutil
+import sqlite3
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import event
+
+from gatewright.gates.commands import Claim, Start
+from gatewright.schemas.records import Plan, PolicyPin, StageRule
+from gatewright.server.operations.deciding import apply, get_change
+from gatewright.server.store import Store, StoredReply, open_store
+from gatewright.server.store.sqlite import configure
+from gatewright.server.store.store import DATABASE_FILE
+from gatewright.server.store.tx import Tx
+from gatewright.server.store.write_lock import write_lock
+
+SIZES = (100, 5_000)
+WARM_UP = 5
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
+INTENT = "Read the numbers from the file that is named, and say which line is wrong. " * 20
+POLICY = PolicyPin("c" * 40, "d" * 64)
+STAGES = ("spec", "code", "tests", "docs")
+
+Values = tuple[object, ...]
+Statement = tuple[str, list[Values]]
+
+
+def main() -> None:
+    # Each round claims another change.
+    rounds = min(int(sys.argv[1]) if len(sys.argv) > 1 else SIZES[0], SIZES[0])
+    medians: dict[int, float] = {}
+    for size in SIZES:
+        with tempfile.TemporaryDirectory() as folder:
+            times = measure(size, rounds, Path(folder))
+        middle = {name: statistics.median(seconds) for name, seconds in times.items()}
+        medians[size] = middle["claim"]
+        shown = "  ".join(f"{name} {seconds * 1e3:.2f} ms" for name, seconds in middle.items())
+        print(f"{size:5} changes: {shown}  claim/raw {middle['claim'] / middle['raw']:.2f}")
+    print(f"claim at {SIZES[1]:,} / at {SIZES[0]:,}: {medians[SIZES[1]] / medians[SIZES[0]]:.2f}")
+
+
+def measure(size: int, rounds: int, folder: Path) -> dict[str, list[float]]:
+    """Seconds of each claim, of its database work alone, and of the same statements on raw sqlite3."""
+    first = folder / "recorded"
+    with opened(first) as store:
+        fill(store, size)
+    for name in ("claim", "raw"):
+        shutil.copytree(first, folder / name)
+    with opened(first) as store:
+        recorded = [record_statements(store, number) for number in range(rounds)]
+    raw = sqlite3.connect(folder / "raw" / DATABASE_FILE, isolation_level=None)
+    configure(raw, None)
+    times: dict[str, list[float]] = {"claim": [], "raw": []}
+    with opened(folder / "claim") as store:
+        for number, statements in enumerate(recorded):
+            begun = time.perf_counter()
+            store.run(partial(claim, number=number))
+            between = time.perf_counter()
+            replay(raw, folder / "raw", statements)
+            times["claim"].append(between - begun)
+            times["raw"].append(time.perf_counter() - between)
+    raw.close()
+    return {name: seconds[WARM_UP:] for name, seconds in times.items()}
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[Store]:
+    store = open_store(folder, create=True)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def fill(store: Store, size: int) -> None:
+    rules = tuple(
+        StageRule(
+            name, STAGES[:place], ("style", "types", "tests"), (), 3, None, 2, "coder", False, ("src/**", "tests/**")
+        )
+        for place, name in enumerate(STAGES)
+    )
+    plan = Plan(rules, STAGES, ("style", "tests"), 900.0)
+
+    def start(tx: Tx) -> None:
+        for number in range(1, size + 1):
+            start = Start(f"c{number}", "Read numbers", INTENT, "ada", "b" * 40, "main", POLICY, plan)
+            apply(tx, None, start, NOW)
+
+    store.run(start)
+
+
+def claim(tx: Tx, number: int) -> None:
+    assert tx.find_reply("ada", f"key-{number}") is None
+    opening = tx.openings(NOW, limit=1)[0]
+    record = get_change(tx, opening.change)
+    after = apply(tx, record, Claim(opening.stage, "ada", "ada", "a model", f"key-{number}"), NOW)
+    tx.add_reply("ada", f"key-{number}", StoredReply("e" * 64, f'{{"change": "{after.id}"}}'), NOW)
+
+
+def record_statements(store: Store, number: int) -> list[Statement]:
+    """What one claim says to the database, in order: each statement with its rows of values."""
+    said: list[Statement] = []
+
+    def note(statement: str, rows: Sequence[Values]) -> None:
+        said.append((statement, list(rows)))
+
+    def work(tx: Tx) -> None:
+        said.clear()
+        with listening(tx, note):
+            claim(tx, number)
+
+    store.run(work)
+    return said
+
+
+@contextmanager
+def listening(tx: Tx, note: Callable[[str, Sequence[Values]], None]) -> Iterator[None]:
+    def hear(_: object, __: object, statement: str, values: Any, ___: object, is_many: bool) -> None:  # noqa: ANN401, FBT001 - the library's
+        note(statement, values if is_many else [values])
+
+    event.listen(tx.connection, "before_cursor_execute", hear)
+    try:
+        yield
+    finally:
+        event.remove(tx.connection, "before_cursor_execute", hear)
+
+
+def replay(raw: sqlite3.Connection, folder: Path, statements: list[Statement]) -> None:
+    with write_lock(folder):
+        raw.execute("BEGIN IMMEDIATE")
+        for sql, rows in statements:
+            if len(rows) == 1:
+                raw.execute(sql, rows[0]).fetchall()
+            else:
+                raw.executemany(sql, rows)
+        raw.execute("COMMIT")
+
+
+if __name__ == "__main__":
+    main()
