@@ -53,7 +53,8 @@ def failure_of(problem: BaseException) -> Failure | None:
             said = problem.strerror or str(problem)
             where = f"{os.fsdecode(problem.filename)}: " if isinstance(problem.filename, str | bytes | PathLike) else ""
             return Failure("not_possible", f"{where}{said}.", "Look at its permissions and at the free space.")
-    return _failure_of_policy(problem)
+        case _:
+            return _failure_of_policy(problem)
 
 
 def tell(failure: Failure, terminal: Terminal, *, as_json: bool) -> int:
@@ -81,4 +82,5 @@ def _failure_of_policy(problem: BaseException) -> Failure | None:
             return Failure("policy_missing", f"{problem}.", "gatewright init writes one; commit it on that branch.")
         case BadArtifact():
             return Failure("bad_artifact", str(problem), "gatewright doctor looks at the repository.")
-    return None
+        case _:
+            return None

@@ -3,7 +3,7 @@
 import os
 import pwd
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,7 +52,7 @@ def set_up_common_dir(options: Namespace) -> str:
 
 
 @contextmanager
-def store_of(repository: "SharedRepository") -> Iterator["Store"]:
+def store_of(repository: "SharedRepository") -> Generator["Store", None, None]:
     """The repository's store, closed afterwards; raises `StoreMissing` and its kin."""
     from ..store import open_store
 
@@ -72,7 +72,7 @@ def recorded_target(store: "Store") -> str:
 
 
 @contextmanager
-def services_of(options: Namespace) -> Iterator["Services"]:
+def services_of(options: Namespace) -> Generator["Services", None, None]:
     """Everything that the operations work with, in this process; the server sees what is committed."""
     common_dir = set_up_common_dir(options)
     from ..app import open_services

@@ -56,7 +56,8 @@ def _requirement(name: str, value: object) -> str | None:
             brackets = f"[{','.join(map(str, extras))}]" if isinstance(extras, list) and extras else ""
             marker = f"; {others['markers']}" if "markers" in others else ""
             return f"{name}{brackets}{_specifier(version)}{marker}"
-    return None
+        case _:
+            return None
 
 
 def _specifier(text: str) -> str:

@@ -27,7 +27,8 @@ def exit_of(result: Result) -> Exit:
             return Exit.UNDECIDED
         case {"structuredContent": {"state": "settled", "outcome": str(outcome)}}:
             return OUTCOMES[outcome]
-    return Exit.OK
+        case _:
+            return Exit.OK
 
 
 def show(command: str, result: Result, terminal: Terminal, *, as_json: bool) -> None:

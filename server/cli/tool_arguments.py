@@ -49,7 +49,8 @@ def agent_of(options: Namespace) -> str:
 
 def read_files(pairs: list[str], deleted: list[str]) -> Arguments | None:
     """`PATH=LOCALFILE` as path and text; None when there are none."""
-    files: Arguments = dict.fromkeys(deleted)
+    files: Arguments = {}
+    files.update(dict.fromkeys(deleted))
     for pair in pairs:
         path, equals, local = pair.partition("=")
         if not equals or not path or not local:

@@ -45,4 +45,5 @@ def running_evaluation(result: Mapping[str, object]) -> str | None:
     match result:
         case {"structuredContent": {"state": "running", "evaluation": str(evaluation)}}:
             return evaluation
-    return None
+        case _:
+            return None
