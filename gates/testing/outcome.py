@@ -1,5 +1,6 @@
 """What one run of a test suite said; pure."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -8,6 +9,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
+
+# How pytest names parameters that have no text of their own: the argument's name and the number of the row.
+_NUMBERED = re.compile(r"(?<![^-])([^\W\d]\w*?)\d+(?=-|\]$)")
 
 
 class Result(StrEnum):
@@ -67,6 +71,24 @@ class SuiteRun:
         broken = {moved.get(path, path): _moved(case, moved) for path, case in self.broken.items()}
         return replace(self, cases=cases, broken=broken)
 
+    def with_known_names(self, base: "SuiteRun") -> "SuiteRun":
+        """The run as if those cases of the base that are missing here only for their id still had it.
+
+        A row that is added to a test's parameters gives the rows after it other numbers, and examples take the module
+        of their function into their id. Neither says less than an edit of the test that keeps its id would.
+        """
+        fresh: dict[str, list[str]] = {}
+        for name, case in self.cases.items():
+            kin = None if name in base.cases else _kin(name, case.file in self.doctests)
+            if kin is not None:
+                fresh.setdefault(kin, []).append(name)
+        renamed: dict[str, str] = {}
+        for name, case in base.cases.items():
+            kin = None if name in self.cases else _kin(name, case.file in base.doctests)
+            if kin is not None and fresh.get(kin):
+                renamed[fresh[kin].pop(0)] = name
+        return replace(self, cases={renamed.get(name, name): case for name, case in self.cases.items()})
+
 
 def old_name(name: str, file: str, moved: Mapping[str, str]) -> str:
     """The id that a test of a moved file has on the base."""
@@ -82,6 +104,15 @@ def format_run(run: SuiteRun) -> str:
 def parse_run(text: str) -> SuiteRun:
     """The inverse of `format_run`."""
     return _adapter().validate_json(text)
+
+
+def _kin(name: str, is_example: bool) -> str | None:  # noqa: FBT001  (which of two kinds of ids it is)
+    """What the ids of one test have in common that differ by number or module; None for ids that say it all."""
+    if is_example:
+        return name.rpartition(".")[2]
+    function, bracket, parameters = name.partition("[")
+    plain = _NUMBERED.sub(r"\1#", parameters)
+    return f"{function}[{plain}" if bracket and plain != parameters else None
 
 
 def _moved(case: Case, moved: Mapping[str, str]) -> Case:

@@ -19,6 +19,9 @@ from importlib import import_module
 from typing import Any
 
 MESSAGE_CHARS_MAX = 2_000
+PRINTED_CHARS_MAX = 500
+# An assertion in a module that pytest does not rewrite.
+SAYS_NOTHING = ("AssertionError", "AssertionError:", "assert False")
 PLACE = re.compile(r"^(\S.*?):(\d+): |^E\s+File \"(.+?)\", line (\d+)", re.MULTILINE)
 
 
@@ -46,10 +49,10 @@ class Recorder:
         # Not earlier: a file of the tree that is named like a plug-in would be loaded in its place.
         sys.path[:0] = self._importable
 
-    def pytest_runtest_makereport(self, call: Any) -> Any:
+    def pytest_runtest_makereport(self, item: Any, call: Any) -> Any:
         made = yield
         if call.excinfo is not None:
-            made.get_result().gatewright_place = self._place_of(call.excinfo)
+            made.get_result().gatewright_place = self._place_of(call.excinfo, str(getattr(item, "path", "")))
 
     def pytest_collection_finish(self, session: Any) -> None:
         doctests = {item.nodeid.split("::")[0] for item in session.items if type(item).__name__ == "DoctestItem"}
@@ -82,25 +85,35 @@ class Recorder:
             message=_message(report) if report.failed else "",
         )
 
-    def _place_of(self, excinfo: Any) -> tuple[str | None, int | None]:
-        """The innermost line of the traceback that lies in the project."""
-        for entry in reversed(excinfo.traceback):
-            path = os.path.realpath(str(entry.path))
-            if path.startswith(self._tree) and "site-packages" not in path:
-                return path[len(self._tree) :], entry.lineno + 1
-        return None, None
+    def _place_of(self, excinfo: Any, test_file: str) -> tuple[str | None, int | None]:
+        """The innermost line of the traceback that lies in the project.
+
+        For a broken assertion that of the test's own file: tests share helpers that compare, whose line tells nothing.
+        """
+        entries = [(os.path.realpath(str(entry.path)), entry.lineno + 1) for entry in reversed(excinfo.traceback)]
+        inside = [(path, line) for path, line in entries if self._is_inside(path)]
+        if excinfo.errisinstance(AssertionError):
+            inside = [entry for entry in inside if entry[0] == os.path.realpath(test_file)] or inside
+        return (inside[0][0][len(self._tree) :], inside[0][1]) if inside else (None, None)
 
     def _place_in_text(self, text: str) -> tuple[str | None, int | None]:
         for found in reversed(list(PLACE.finditer(text))):
             path = os.path.realpath(os.path.join(self._tree, found[1] or found[3]))
-            if path.startswith(self._tree) and "site-packages" not in path:
+            if self._is_inside(path):
                 return path[len(self._tree) :], int(found[2] or found[4])
         return None, None
 
+    def _is_inside(self, path: str) -> bool:
+        return path.startswith(self._tree) and "site-packages" not in path
+
 
 def _message(report: Any) -> str:
+    """What the exception says; what the test printed where it says nothing."""
     crash = getattr(report.longrepr, "reprcrash", None)
     text = crash.message if crash is not None else str(report.longrepr)
+    if text.strip() in SAYS_NOTHING:
+        printed = "\n".join(content.strip() for title, content in report.sections if "stdout" in title)
+        text = f"{text.strip()}: it printed {printed[-PRINTED_CHARS_MAX:]}" if printed else text
     return text[:MESSAGE_CHARS_MAX]
 
 

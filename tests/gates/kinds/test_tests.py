@@ -59,6 +59,63 @@ def test_an_error_in_the_code_is_told_where_the_code_raises(sample: Project) -> 
     assert [f.where for f in evidence.findings] == ["calc.py:6"]
 
 
+def test_a_helper_that_compares_is_not_named_in_place_of_the_test(tmp_path: Path) -> None:
+    """tabulate's tests share one that prints what it expected and asserts."""
+    helper = "def same(a, b):\n    print(a, 'is not', b)\n    assert a == b\n"
+    tests = "from common import same\nfrom calc import add\n\n\ndef test_add():\n    same(add(2, 3), 5)\n"
+    project = Project(tmp_path, [TEST], {"calc.py": CALC, "tests/common.py": helper, "tests/test_calc.py": tests})
+
+    [finding] = judge(project, {"calc.py": BROKEN}).findings
+
+    assert finding.where == "tests/test_calc.py:6"
+    assert "AssertionError: it printed -1 is not 5" in finding.message
+
+
+ROWS = (
+    "import pytest\nfrom calc import add\n\n\n"
+    "@pytest.mark.parametrize('pair, total', [([1, 1], 2), ([2, 2], 4)])\n"
+    "def test_rows(pair, total):\n    assert add(*pair) == total\n"
+)
+
+
+@pytest.fixture(scope="module")
+def tabled(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """With rows of parameters, and an example in the code."""
+    documented = CALC.replace("def half(a):\n", 'def half(a):\n    """\n    >>> half(4)\n    2.0\n    """\n')
+    files = {"calc.py": documented, "tests/test_rows.py": ROWS}
+    gate = {"test": {"runner": "pytest", "args": ["--doctest-modules"]}}
+    return Project(tmp_path_factory.mktemp("tabled"), [gate], files)
+
+
+class TestAnIdThatSaysMoreThanTheTest:
+    def test_a_new_row_may_change_the_numbers_of_those_after_it(self, tabled: Project) -> None:
+        evidence = judge(tabled, {"tests/test_rows.py": ROWS.replace("[([1", "[([0, 5], 5), ([1")})
+
+        assert evidence.outcome is Outcome.PASSED
+
+    def test_a_row_that_is_gone_is_a_persons_to_allow(self, tabled: Project) -> None:
+        evidence = judge(tabled, {"tests/test_rows.py": ROWS.replace("([1, 1], 2), ", "")})
+
+        assert [f.rule for f in evidence.findings] == ["vanished"]
+
+    def test_a_row_that_hides_behind_its_number_is_a_changed_expectation(self, tabled: Project) -> None:
+        rows = ROWS.replace("[([1, 1], 2), ", "[([7, 9], -2), ([1, 1], 0), ").replace(", 4)", ", 0)")
+        evidence = judge(tabled, {"calc.py": BROKEN, "tests/test_rows.py": rows})
+
+        assert evidence.outcome is not Outcome.PASSED
+
+    def test_an_example_may_move_with_its_function(self, tabled: Project) -> None:
+        add, half = tabled.git("show", f"{tabled.base}:calc.py").split("\n\n\n")
+        evidence = judge(tabled, {"calc.py": f"from halves import half\n\n\n{add}\n", "halves.py": half})
+
+        assert evidence.outcome is Outcome.PASSED
+
+    def test_an_example_that_is_gone_is_a_persons_to_allow(self, tabled: Project) -> None:
+        evidence = judge(tabled, {"calc.py": CALC})
+
+        assert [f.rule for f in evidence.findings] == ["vanished"]
+
+
 class TestAChangedExpectation:
     """It fails as it was and passes as rewritten."""
 
