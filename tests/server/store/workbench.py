@@ -1,0 +1,69 @@
+"""Changes, evaluations and evidence to fill a store with; every record comes from a real decision."""
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+from gatewright.gates.commands import Claim, Command, Start
+from gatewright.schemas.records import ChangeRecord, Evidence, Outcome, Plan, PolicyPin, StageRule
+from gatewright.server.operations.deciding import apply, get_change
+from gatewright.server.store import EvaluationRow, EvaluationState, Purpose, Store, StoredEvidence, StoredReply
+from gatewright.server.store.tx import Tx
+
+T = TypeVar("T")
+
+NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
+LEASE_S = 900.0
+LATER = NOW + timedelta(seconds=LEASE_S)
+REPLY = StoredReply("digest", "{}")
+
+
+def rule(name: str, *needs: str, role: str | None = None) -> StageRule:
+    return StageRule(name, needs, ("tests",), (), 3, None, 2, role, False, ("**",))
+
+
+# `code` and `docs` can be claimed at once, so that their order shows.
+PLAN = Plan((rule("code", role="coder"), rule("docs")), ("code", "docs"), ("tests",), LEASE_S)
+
+
+def start(tx: Tx, plan: Plan = PLAN) -> ChangeRecord:
+    """A new change, under the next id."""
+    pin = PolicyPin("p" * 40, "policy")
+    return apply(tx, None, Start(tx.next_change_id(), "title", "intent", "ada", "b" * 40, "main", pin, plan), NOW)
+
+
+def do(tx: Tx, change: str, command: Command, now: datetime = NOW) -> ChangeRecord:
+    return apply(tx, get_change(tx, change), command, now)
+
+
+def claim_next(tx: Tx, holder: str) -> str | None:
+    """Claim the first opening, as a claim without a named stage does; `change/stage`, or None when nothing is open."""
+    found = tx.openings(NOW, limit=1)
+    if not found:
+        return None
+    do(tx, found[0].change, Claim(found[0].stage, holder, holder))
+    return f"{found[0].change}/{found[0].stage}"
+
+
+def evaluation(name: str = "c1.e1", *, purpose: Purpose = Purpose.ATTEMPT, not_before: datetime = NOW) -> EvaluationRow:
+    return EvaluationRow(name, "c1", "code", purpose, EvaluationState.QUEUED, NOW, not_before, attempt=1)
+
+
+def evidence(gate: str = "tests", name: str = "c1.e1") -> StoredEvidence:
+    found = Evidence(gate, "command", Outcome.PASSED, 3, "tests", "3 tests passed")
+    return StoredEvidence(name, "c1", "code", 1, "a" * 40, "t" * 40, "policy", "gate", found)
+
+
+def started(store: Store, count: int = 1) -> None:
+    """As many new changes, in one transaction."""
+    store.run(lambda tx: [start(tx) for _ in range(count)])
+
+
+def write_each(store: Store, write: Callable[[Tx, T], None], items: Iterable[T]) -> None:
+    """Write every item, in one transaction."""
+
+    def work(tx: Tx) -> None:
+        for item in items:
+            write(tx, item)
+
+    store.run(work)
