@@ -12,7 +12,7 @@ VOUCHER_TESTS_PATH = "tests/test_vouchers.py"
 REPORT = "test-report.xml"
 
 # Short, because the demo waits for it to run out once.
-LEASE_S = 3
+LEASE_S = 2
 
 PIPELINE = f"""\
 version: 1

@@ -52,7 +52,7 @@ use(sample.PIPELINE.replace(TEST_GATE, ""))
     ),
     "the silent agent never loses its stage": (
         """
-use(sample.PIPELINE.replace("lease: 3s", "lease: 1h"))
+use(sample.PIPELINE.replace("lease: 2s", "lease: 1h"))
 demo_story.CLAIM_WAIT_S = 1
 """,
         "lease_held: 'code' of c1 is held by agent 'ada'",
