@@ -78,15 +78,20 @@ def _remove_registrations(repository: "SharedRepository", clients: list[str], te
 
 def _stop_server(repository: "SharedRepository") -> None:
     """End this repository's server, which writes to what is deleted next; raises `CannotGoOn` when it stays."""
+    connection = open_socket(str(repository.common_dir))
+    if connection is None:
+        return
+    connection.close()
+    process_id = int((repository.state_dir / PID_FILE).read_text())
     deadline = time.monotonic() + STOP_TIMEOUT_S
-    while (connection := open_socket(str(repository.common_dir))) is not None:
-        connection.close()
-        with suppress(OSError, ValueError):
-            os.kill(int((repository.state_dir / PID_FILE).read_text()), signal.SIGTERM)
-        if time.monotonic() > deadline:
-            message = f"The server of this repository has not ended within {STOP_TIMEOUT_S:.0f} s."
-            raise CannotGoOn(message, "Wait for its gates to finish, or end it; then run the command again.")
-        time.sleep(STOP_POLL_S)
+    with suppress(ProcessLookupError):
+        os.kill(process_id, signal.SIGTERM)
+        # It closes its socket first and finishes what it writes then.
+        while time.monotonic() < deadline:
+            os.kill(process_id, 0)
+            time.sleep(STOP_POLL_S)
+        message = f"The server of this repository has not ended within {STOP_TIMEOUT_S:.0f} s."
+        raise CannotGoOn(message, "Wait for its gates to finish, or end it; then run the command again.")
 
 
 def _remove_state(repository: "SharedRepository", workspaces: Workspaces) -> None:

@@ -11,7 +11,7 @@ from gatewright.server.cli.command import Exit, UsageError
 from gatewright.server.cli.replies import exit_of
 from gatewright.server.cli.tool_arguments import TWINS, parse_answer, parse_finding, read_files
 
-from .conftest import Desk, Ran
+from .conftest import PIPELINE, Desk, Ran
 
 Call = Callable[..., Ran]
 
@@ -49,6 +49,10 @@ def test_a_change_goes_through_its_stages_by_the_command_line_alone(ready: Desk,
     _until_landed(call)
     assert ready.git("show", "main:src/answer.txt") == "42 it is"
     assert call("verify", "main").status == Exit.OK
+    landed = ready.git("rev-parse", "main")
+    ready.commit({"gatewright.yaml": f"{PIPELINE}protect: [LICENSE]\n"})
+    another = call("verify", landed)
+    assert (another.status, "under another policy" in another.out) == (Exit.FAILED, True)
     assert call("claim", "--agent", "bob", "--json").status == Exit.UNDECIDED
     told = call("log", "c1").out
     assert "attempt 1 of 'code' failed: answer" in told
