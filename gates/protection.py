@@ -4,8 +4,8 @@ Protected are the policy itself, what its gates and commands refer to, what the 
 `protect` names. The tools' files are protected in every folder, because a tool that is started in a folder reads them
 there. A mixed file, such as `pyproject.toml`, is protected by table: a new dependency is an ordinary change.
 
-Not protected: `.gitattributes`, which the server's checkouts do not honour; and the key files of `setup`, which decide
-what is installed and not what is checked.
+Not protected: `.gitattributes`, which the server's checkouts do not honour; and those key files of `setup` that are
+data, which decide what is installed and not what is checked.
 """
 
 import configparser
@@ -28,6 +28,12 @@ MIXED_FILE_BYTES_MAX = 1_000_000
 
 # Some readers of INI files end a line here and others do not: what is a section for one is a comment for the other.
 _DISPUTED_LINE_ENDS = re.compile("[\\x0b\\x0c\\x1c-\\x1e\\x85\\u2028\\u2029]|\\r(?!\\n)")
+
+# What of `setup`'s key files says which packages there are. Any other may be what makes the environment.
+DATA_SUFFIXES = frozenset({".txt", ".in", ".toml", ".lock", ".json", ".yaml", ".yml", ".cfg", ".ini"})
+
+# Where `setup` puts programs: an artifact that has its own there would have them run in their place.
+MADE = (".venv", ".venv/**", "**/node_modules/.bin/**")
 
 # Read by the tools of gates, or run before them, unasked. `.gitmodules` says what code a submodule is.
 TOOL_FILES = (
@@ -108,12 +114,16 @@ def protection_of(pipeline: Pipeline, *, kinds: Kinds, paths: Collection[str]) -
     tables = dict(TOOL_TABLES)
     for glob, names in (entry for runner in runners for entry in runner.tables):
         tables[glob] = tuple(dict.fromkeys((*tables.get(glob, ()), *names)))
-    # What setup installs from and what is protected by table stay open to ordinary changes, though they are named.
-    spared = (*(pipeline.setup.key if pipeline.setup is not None else ()), *tables)
     referred = (posixpath.normpath(path) for path in _references(pipeline, kinds))
-    exact = sorted(path for path in {*named, *referred} if path in paths and not matches(path, spared))
+    # What setup installs from and what is protected by table stay open to ordinary changes, though they are named.
+    exact = sorted(
+        path
+        for path in {*named, *referred}
+        if path in paths and not matches(path, tables) and not _is_installed_from(pipeline, path)
+    )
     recipes = [glob for runner in runners for glob in runner.files]
-    files = (PIPELINE_FILE, *TOOL_FILES, *recipes, *map(escape, exact), *_module_globs(pipeline, paths))
+    made = (*MADE, *_kept_globs(pipeline))
+    files = (PIPELINE_FILE, *TOOL_FILES, *recipes, *made, *map(escape, exact), *_module_globs(pipeline, paths))
     return Protection(tuple(dict.fromkeys((*files, *pipeline.protect))), tables)
 
 
@@ -150,6 +160,16 @@ def changed_tables(path: str, before: bytes | None, after: bytes | None, names: 
 def _words_of(pipeline: Pipeline) -> frozenset[str]:
     """Every word of every command of the policy that may name what it judges by."""
     return frozenset(word for run in _commands(pipeline) for word in set(words(run)) - judged_words(run))
+
+
+def _is_installed_from(pipeline: Pipeline, path: str) -> bool:
+    is_key = pipeline.setup is not None and matches(path, pipeline.setup.key)
+    return is_key and PurePosixPath(path).suffix in DATA_SUFFIXES
+
+
+def _kept_globs(pipeline: Pipeline) -> Iterable[str]:
+    for glob in pipeline.setup.keep if pipeline.setup is not None else ():
+        yield from (glob,) if glob.endswith("**") else (glob, f"{glob}/**")
 
 
 def _module_globs(pipeline: Pipeline, paths: Collection[str]) -> Iterable[str]:

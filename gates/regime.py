@@ -12,6 +12,7 @@ from anyio import to_thread
 
 from .git import Git
 from .objects import EXECUTABLE, FILE
+from .policy import Policy
 from .submission import Submission
 from .tables import with_tables_of
 from .walk import Change, TreeEntry
@@ -61,7 +62,7 @@ async def protected_changes(submission: Submission, changes: Sequence[Change]) -
         is_as_trusted = (known.mode, known.oid) == (change.new_mode, change.new_oid) if known else not change.new_oid
         if is_as_trusted:
             continue
-        if policy.is_protected(change.path):
+        if _is_whole(policy, change.path, known.mode if known else None, change.new_mode):
             found.append(change)
         elif policy.protected_tables(change.path):
             was, now = [await _read(submission, commit, change.path) for commit in (job.scope_base, job.commit)]
@@ -77,7 +78,7 @@ async def restorations(submission: Submission, commit: str) -> Mapping[str, Repl
     trusted = await submission.entries(policy.commit)
     restored: dict[str, Replacement] = {}
     for change in changes:
-        if policy.is_protected(change.path):
+        if _is_whole(policy, change.path, change.old_mode, change.new_mode):
             restored[change.path] = trusted.get(change.path)
         elif policy.protected_tables(change.path):
             mended = await _with_trusted_tables(submission, commit, change.path, change.new_mode)
@@ -119,6 +120,12 @@ def _index_lines(git: Git, replaced: Mapping[str, Replacement]) -> bytes:
     return "".join((*removed, *added)).encode("utf-8", "surrogateescape")
 
 
+def _is_whole(policy: Policy, path: str, *modes: str | None) -> bool:
+    """Whether the file is protected as a whole: a link has no tables of its own, and its readers follow it."""
+    is_other = any(mode not in (None, FILE, EXECUTABLE) for mode in modes)
+    return policy.is_protected(path) or (is_other and bool(policy.protected_tables(path)))
+
+
 async def _with_trusted_tables(submission: Submission, commit: str, path: str, mode: str | None) -> Text | None:
     """The file with the policy's tables where they differ; None when they do not, or the artifact has no such file."""
     policy = submission.job.policy
@@ -126,8 +133,7 @@ async def _with_trusted_tables(submission: Submission, commit: str, path: str, m
     if not policy.changed_tables(path, ours, theirs):
         return None
     mended = with_tables_of(path, ours or b"", theirs or b"", policy.protected_tables(path))
-    is_regular = mode in (FILE, EXECUTABLE)
-    return Text(mended if mended is not None else ours or b"", mode if is_regular and mode else FILE)
+    return Text(mended if mended is not None else ours or b"", mode or FILE)
 
 
 async def _read(submission: Submission, commit: str, path: str) -> bytes | None:

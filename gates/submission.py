@@ -244,11 +244,15 @@ class Submission:
         self._emit(Progress(text))
 
     async def _key_files(self, commit: str) -> Mapping[str, bytes]:
-        setup = self.job.policy.pipeline.setup
-        if setup is None:
+        """The key files of a commit; those that the policy protects are the policy's, as in every run."""
+        policy = self.job.policy
+        if policy.pipeline.setup is None:
             return {}
-        paths = [path for path in await self.entries(commit) if matches(path, setup.key)]
-        read = {path: await self.read(commit, path, KEY_FILE_BYTES_MAX) for path in paths}
+        read: dict[str, bytes | None] = {}
+        for path in {*await self.entries(commit), *await self.entries(policy.commit)}:
+            if matches(path, policy.pipeline.setup.key):
+                source = policy.commit if policy.is_protected(path) else commit
+                read[path] = await self.read(source, path, KEY_FILE_BYTES_MAX)
         return {path: data for path, data in read.items() if data is not None}
 
     async def _setup_failed(self, failed: SetupFailed, files: Mapping[str, bytes]) -> PreparedEnvironment:

@@ -1,0 +1,48 @@
+"""The rules of a gate under attack: what an artifact brings along where the policy's own files are read or run."""
+
+from pathlib import Path
+
+from gatewright.schemas.records import Evidence, Outcome
+
+from .workbench import SAMPLE, Files, Link, Project
+
+
+def paths_asked(evidence: Evidence) -> list[str | None]:
+    assert evidence.outcome is Outcome.PENDING, evidence
+    return [finding.path for finding in evidence.findings]
+
+
+def test_a_link_to_a_file_whose_name_is_toml_does_not_bring_a_configuration_along(tmp_path: Path) -> None:
+    """Read as a file of tables, the link's target `x=1` has no table; its reader finds all of them behind the link."""
+    project = Project(tmp_path, [{"command": {"name": "none", "run": "test ! -e pyproject.toml"}}])
+    attack: Files = {"x=1": "[tool.mypy]\nignore_errors = true\n", "pyproject.toml": Link("x=1")}
+    found = project.judge(project.commit(attack))
+
+    assert paths_asked(found["scope"]) == ["pyproject.toml"]
+    assert found["none"].outcome is Outcome.PASSED
+
+
+def test_the_script_that_makes_the_environment_is_the_policys_though_the_environment_is_keyed_by_it(
+    tmp_path: Path,
+) -> None:
+    """`setup` runs with the network and the secrets that the policy names, before anybody was asked."""
+    setup = {"run": "sh ci/setup.sh", "key": ["ci/setup.sh", "dev.txt"], "keep": ["made"]}
+    files: Files = {**SAMPLE, "ci/setup.sh": "mkdir made && cp dev.txt made\n", "dev.txt": "honest\n"}
+    project = Project(tmp_path, [{"command": {"name": "who", "run": "cat made/*"}}], files, setup=setup)
+    attack: Files = {"ci/setup.sh": "mkdir made && echo evil > made/dev.txt\n", "dev.txt": "a new dependency\n"}
+    found = project.judge(project.commit(attack))
+
+    assert paths_asked(found["scope"]) == ["ci/setup.sh"]
+    assert found["who"].output == "a new dependency\n"
+
+
+def test_an_artifact_brings_no_programs_along_where_setup_makes_them(tmp_path: Path) -> None:
+    setup = {"run": "mkdir -p made && echo 'exit 1' > made/check", "key": ["dev.txt"], "keep": ["made"]}
+    project = Project(
+        tmp_path, [{"command": {"name": "check", "run": "sh made/check"}}], {**SAMPLE, "dev.txt": ""}, setup=setup
+    )
+    attack: Files = {"made/check": "exit 0\n", ".venv/bin/check": "exit 0\n", "web/node_modules/.bin/check": "exit 0\n"}
+    found = project.judge(project.commit(attack))
+
+    assert paths_asked(found["scope"]) == sorted(attack)
+    assert found["check"].outcome is Outcome.FAILED
