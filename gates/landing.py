@@ -103,7 +103,9 @@ def _is_intended(decision: Decision, landing: Landing, number: int) -> bool:
 
 def _settle(decision: Decision, landing: Landing, command: SettleLanding) -> None:
     if command.conflicts:
-        note = Note("landing", f"the merge with '{decision.record.target}' conflicts", command.conflicts)
+        target = decision.record.target
+        text = f"the merge with '{target}' conflicts: bring '{target}' into the work and resolve that"
+        note = Note("landing", text, command.conflicts)
         _hand_back(decision, note)
         return
     match verdict.combine(decision.record.plan.land_gates, command.gates):

@@ -35,6 +35,7 @@ class EmbeddedEngine:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._running: set[str] = set()
+        self._stuck: dict[str, str] = {}
 
     def is_busy(self) -> bool:
         """Whether an evaluation is running here."""
@@ -62,8 +63,7 @@ class EmbeddedEngine:
         """Start what is due and carry out what was decided; returns how long nothing more can be due."""
         if self._services.is_draining:
             return LOOK_AT_LEAST_EVERY_S
-        await finish_landings(self._services)
-        await retry_blocked(self._services)
+        await self._land()
         free = EVALUATIONS_AT_ONCE - len(self._running)
         now = self._services.clock()
         due = await self._services.read(lambda tx: self._due(tx, free))
@@ -74,6 +74,15 @@ class EmbeddedEngine:
         if upcoming is None or free <= len(due):
             return LOOK_AT_LEAST_EVERY_S
         return min(LOOK_AT_LEAST_EVERY_S, max(0.05, (upcoming - now).total_seconds()))
+
+    async def _land(self) -> None:
+        """Move what is decided; what cannot be moved now is said once and tried again."""
+        problems = await finish_landings(self._services)
+        for change, problem in problems.items():
+            if self._stuck.get(change) != problem:
+                log.warning("%s cannot land now: %s", change, problem)
+        self._stuck = problems
+        await retry_blocked(self._services)
 
     def _due(self, tx: "Tx", free: int) -> list[EvaluationRow]:
         if free <= 0:

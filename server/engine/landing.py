@@ -44,14 +44,21 @@ async def execute_landing(services: Services, runners: Runners, row: EvaluationR
     except RunnerLost:
         await execution.give_back()
     except (Refused, RepositoryProblem, BadArtifact) as exc:
-        problem = exc.refusal.message if isinstance(exc, Refused) else str(exc)
-        await _settle(services, execution, c.BlockLanding(row.id, problem))
+        await _settle(services, execution, c.BlockLanding(row.id, _sentence(exc)))
 
 
-async def finish_landings(services: Services) -> None:
-    """Carry out every durable intent, also one that a killed server left; safe to repeat at any time."""
+async def finish_landings(services: Services) -> dict[str, str]:
+    """Carry out every durable intent, also one that a killed server left; safe to repeat at any time.
+
+    Returns what kept which change from it: its intent stays, and holds nothing else up.
+    """
+    problems = {}
     for record in await services.read(lambda tx: tx.changes([ChangeState.LANDING], limit=LANDINGS_AT_ONCE_MAX)):
-        await _finish(services, record)
+        try:
+            await _finish(services, record)
+        except (Refused, RepositoryProblem, BadArtifact) as exc:
+            problems[record.id] = _sentence(exc)
+    return problems
 
 
 async def retry_blocked(services: Services) -> None:
@@ -193,10 +200,8 @@ def _obstacle_now(services: Services, record: ChangeRecord) -> str | None:
         policy = services.policies.at(tip)
         merge = merge_with_target(services, record, tip, policy.pipeline.land.strategy)
         return None if merge.conflicts else _obstacle(services, record, tip, merge.commit)
-    except Refused as exc:
-        return exc.refusal.message
-    except (RepositoryProblem, BadArtifact) as exc:
-        return str(exc)
+    except (Refused, RepositoryProblem, BadArtifact) as exc:
+        return _sentence(exc)
 
 
 def _move(services: Services, record: ChangeRecord) -> c.ConfirmLanding | c.LoseLanding:
@@ -221,6 +226,10 @@ def _move(services: Services, record: ChangeRecord) -> c.ConfirmLanding | c.Lose
 def _contains(services: Services, tip: str, commit: str) -> bool:
     services.artifacts.fetch_base(tip)
     return services.artifacts.is_ancestor(commit, tip)
+
+
+def _sentence(problem: Exception) -> str:
+    return problem.refusal.message if isinstance(problem, Refused) else str(problem)
 
 
 def _landing_ref(record: ChangeRecord) -> str:

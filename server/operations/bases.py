@@ -5,7 +5,7 @@ A merge is deterministic, so nothing about it is stored: asked again, git makes 
 
 from dataclasses import dataclass
 
-from ...schemas.records import ChangeRecord
+from ...schemas.records import Attempt, AttemptState, ChangeRecord, StageRecord
 from ..services import Services
 
 
@@ -45,11 +45,16 @@ def make_reachable(services: Services, record: ChangeRecord, stage: str, commit:
 
 
 def workspace_start(services: Services, record: ChangeRecord, stage: str) -> str:
-    """Where a holder's workspace begins: the attempt to be mended, when there is one, else the stage's base.
+    """Where a holder's workspace begins: at what was judged last and is to be mended, else at the stage's base.
 
     Blocking.
     """
-    found = record.stage(stage)
-    if found.failed > 0 and found.current is not None:
-        return found.current.commit
-    return stage_base(services, record, stage).commit
+    base = stage_base(services, record, stage).commit
+    last = last_judged(record.stage(stage), base)
+    return base if last is None else last.commit
+
+
+def last_judged(stage: StageRecord, base: str) -> Attempt | None:
+    """The newest attempt that was judged on this base: failed, or passed and then reopened. Work goes on from there."""
+    judged = [a for a in stage.attempts if a.state in {AttemptState.FAILED, AttemptState.PASSED}]
+    return judged[-1] if judged and judged[-1].base == base else None

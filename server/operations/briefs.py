@@ -9,7 +9,7 @@ from ...gates.policy import SCOPE_GATE, Policy
 from ...gates.text import shorten
 from ...schemas.arguments import ClaimStage
 from ...schemas.pipeline import GateSpec
-from ...schemas.records import ChangeRecord, ChangeState, StageRecord, StageState
+from ...schemas.records import ChangeRecord, ChangeState, Note, StageRecord, StageState
 from ...schemas.replies import Brief, GateBrief, InputArtifact, OrphanReply
 from ..services import Services
 from . import bases, verdicts
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 PATHS_TOLD_MAX = 20
 SUMMARY_CHARS_MAX = 500
 CHANGES_TOLD_MAX = 5
+NOTE_PATHS_MAX = 5
 
 
 def brief(tx: "Tx", services: Services, record: ChangeRecord, name: str, fence: int, *, problem: str | None) -> Brief:
@@ -29,7 +30,7 @@ def brief(tx: "Tx", services: Services, record: ChangeRecord, name: str, fence: 
     declared = policy.pipeline.stages[name]
     path = services.workspaces.path_of(record.id, name, fence)
     base = bases.stage_base(services, record, name)
-    notes = [f"{note.source}: {note.text}" for note in stage.notes]
+    notes = [_note(note) for note in stage.notes]
     if base.conflicts:
         notes.append(f"what this stage builds on conflicts in {', '.join(base.conflicts)}: resolve it there")
     if problem is not None:
@@ -136,6 +137,11 @@ def _input(services: Services, record: ChangeRecord, need: str) -> InputArtifact
         summary=shorten(artifact.summary, SUMMARY_CHARS_MAX),
         paths=(*paths[:PATHS_TOLD_MAX], *more),
     )
+
+
+def _note(note: Note) -> str:
+    paths = f" ({', '.join(note.paths[:NOTE_PATHS_MAX])})" if note.paths else ""
+    return f"{note.source}: {note.text}{paths}"
 
 
 def _expires_in_s(services: Services, record: ChangeRecord, stage: StageRecord) -> int:

@@ -184,9 +184,9 @@ def _snapshot(services: Services, record: ChangeRecord, lease: LeaseName, messag
 def _commit_files(
     services: Services, record: ChangeRecord, lease: LeaseName, base: str, *, arguments: SubmitArtifact
 ) -> str:
-    stage = record.stage(lease.stage)
     # A client without a file system mends its last attempt by sending only what it changes.
-    parent = stage.current.commit if stage.failed > 0 and stage.current is not None else base
+    last = bases.last_judged(record.stage(lease.stage), base)
+    parent = base if last is None else last.commit
     author, message = _holder(record, lease), _message(lease, arguments.summary)
     files = arguments.files or {}
     return services.artifacts.commit_files(parent, files, message=message, author=author, when=services.clock())

@@ -48,8 +48,8 @@ def attempts_left(record: ChangeRecord, stage: StageRecord) -> int:
 
 
 def open_findings(tx: "Tx", stage: StageRecord) -> tuple[FindingReply, ...]:
-    """What the last failed attempt of the present opening has to mend."""
-    if stage.failed == 0 or stage.current is None or stage.current.outcome is not Outcome.FAILED:
+    """What the last attempt has to mend, if it failed: also one that the server made, after a change of policy."""
+    if stage.current is None or stage.current.state is not AttemptState.FAILED:
         return ()
     return told_findings(findings_of([item.evidence for item in tx.evidence_of(stage.current.evaluation)]))
 

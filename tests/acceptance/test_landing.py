@@ -1,0 +1,268 @@
+"""Landing: what lands is what was judged, on the target as it is at that moment, and whatever crashes in between."""
+
+from typing import Any
+
+import anyio
+import pytest
+
+from gatewright.schemas.records import ChangeState, LandingStep, StageState
+
+from .conftest import Repositories
+from .house import OK_GATE, PLAN, Agent, Repository, Server, serving, solo, staged
+
+pytestmark = pytest.mark.anyio
+
+# Finds nothing wrong with one text alone.
+TOGETHER = (
+    "{command: {name: together, report: lines, "
+    "run: \"if test $(ls | grep -c txt) -gt 1; then echo 'b.txt:1: red together'; exit 1; fi\"}}"
+)
+
+
+class Crash(Exception):
+    """Stands in for the end of the server at exactly this place."""
+
+
+async def test_a_target_that_moved_meanwhile_is_merged_and_the_merge_is_judged(
+    server: Server, ada: Agent, repository: Repository
+) -> None:
+    change = await ada.start()
+    brief = await ada.claim()
+    ahead = repository.commit("Somebody else's work", other__txt="other")
+    await ada.submit(brief, {"a.txt": "a"})
+    record = await server.landed(change)
+    evidence = await ada.get("get_evidence", change=change, stage="land")
+
+    assert record.landed_commit == repository.tip()
+    assert {"a.txt", "other.txt"} <= repository.files()
+    assert repository.git("merge-base", ahead, "main") == ahead
+    assert record.landing is not None
+    assert record.landing.tree == repository.tree(), "the landed tree is the judged tree (I11)"
+    assert (evidence["commit"], evidence["gates"][0]["gate"]) == (repository.tip(), "ok")
+    assert repository.git("status", "--porcelain") == ""
+    assert repository.git("log", "-1", "--format=%s") == f"Land {change}: Add sub"
+
+
+async def test_squash_lands_one_commit_with_the_judged_tree(make: Repositories) -> None:
+    repository = make(solo().replace("strategy: merge", "strategy: squash"))
+    before = repository.tip()
+    async with serving(repository) as server, server.agent() as ada:
+        change = await ada.start()
+        verdict = await ada.pass_stage({"a.txt": "a"})
+        await server.landed(change)
+
+    assert repository.git("rev-list", f"{before}..main").split() == [repository.tip()]
+    assert repository.tree() == repository.tree(verdict["commit"])
+
+
+async def test_what_is_green_alone_and_red_together_does_not_land(make: Repositories) -> None:
+    repository = make(solo(TOGETHER))
+    async with serving(repository) as server, server.agent() as ada:
+        await ada.start("First")
+        await ada.start("Second")
+        second = await ada.claim("c2")
+        await ada.pass_stage({"a.txt": "a"}, "c1")
+        await server.landed("c1")
+        tip = repository.tip()
+        verdict = await ada.submit(second, {"b.txt": "b"})
+        assert verdict["outcome"] == "passed", "alone it is green"
+        record = await server.until("c2", lambda r: r.stage("code").state is StageState.OPEN)
+        again = await ada.claim("c2")
+        news = await ada.get("wait_for_update", change="c2", after=0, wait_s=0)
+
+    assert repository.tip() == tip
+    assert record.state is ChangeState.ACTIVE
+    assert any("together failed on the merge" in note for note in again["notes"]), again.text
+    assert any("landing was given up" in text for text in news["happened"])
+
+
+async def test_a_conflict_with_the_target_is_handed_back_and_can_be_resolved(make: Repositories) -> None:
+    repository = make()
+    async with serving(repository) as server, server.agent() as ada:
+        change = await ada.start()
+        brief = await ada.claim()
+        repository.commit("Theirs", calc__py="def add(a, b):\n    return b + a\n")
+        await ada.submit(brief, {"calc.py": "def add(a, b):\n    return sum((a, b))\n"})
+        await server.until(change, lambda r: r.stage("code").state is StageState.OPEN)
+        again = await ada.claim(change)
+        note = next(note for note in again["notes"] if "conflicts" in note)
+        # What the holder does: merge the target into the work.
+        workspace = again["workspace"]
+        done = await anyio.run_process(["git", "merge", "-q", "main"], cwd=workspace, check=False)
+        verdict = await ada.submit(again, {"calc.py": "def add(a, b):\n    return sum((b, a))\n"})
+        assert verdict["outcome"] == "passed", verdict.text
+        await server.landed(change)
+
+    assert done.returncode == 1
+    assert note.startswith("landing")
+    assert repository.read("calc.py") == "def add(a, b):\n    return sum((b, a))\n"
+
+
+async def test_local_changes_that_overlap_hold_the_landing_up_until_they_are_gone(make: Repositories) -> None:
+    repository = make()
+    async with serving(repository) as server, server.agent() as ada:
+        change = await ada.start()
+        await ada.claim()
+        repository.write("calc.py", "# half a thought\n")
+        lease = server.services.leases.token(change, "code", 1)
+        before = repository.tip(), repository.checkout_bytes()
+        await ada.get("submit_artifact", lease=lease, summary="x", files={"calc.py": "x = 1\n"})
+        record = await server.until(change, lambda r: r.landing is not None and r.landing.step is LandingStep.BLOCKED)
+        status = await ada.get("get_status", change=change)
+        assert (repository.tip(), repository.checkout_bytes()) == before
+        assert repository.read("calc.py") == "# half a thought\n"
+        repository.git("checkout", "-q", "--", "calc.py")
+        await server.landed(change)
+
+    assert record.state is ChangeState.ACTIVE
+    assert "calc.py" in status["waiting_for_people"][0]
+    assert "checked out" in status["waiting_for_people"][0]
+    assert repository.read("calc.py") == "x = 1\n"
+    assert repository.git("status", "--porcelain") == ""
+
+
+async def test_local_changes_that_do_not_overlap_stay_as_they_are(make: Repositories) -> None:
+    repository = make()
+    async with serving(repository) as server, server.agent() as ada:
+        change = await ada.start()
+        brief = await ada.claim()
+        repository.write("calc.py", "# half a thought\n")
+        await ada.submit(brief, {"a.txt": "a"})
+        await server.landed(change)
+
+    assert repository.git("status", "--porcelain") == "M calc.py"
+    assert repository.read("calc.py") == "# half a thought\n"
+    assert repository.read("a.txt") == "a"
+
+
+@pytest.mark.parametrize("where", ["move_target", "bring_along"])
+async def test_a_crash_around_the_move_of_the_target_converges(
+    make: Repositories, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """Before the move, or between the move and its record: the next server finds out which, and lands exactly once."""
+    repository = make()
+
+    def crash(*_: object, **__: object) -> None:
+        raise Crash
+
+    async def work_until_the_crash() -> None:
+        async with serving(repository) as server:
+            monkeypatch.setattr(server.services.repository, where, crash)
+            async with server.agent() as ada:
+                await ada.start()
+                await ada.pass_stage({"a.txt": "a"})
+                await server.landed("c1")
+
+    with pytest.raises(ExceptionGroup) as raised:
+        await work_until_the_crash()
+    assert raised.group_contains(Crash, depth=None)
+    monkeypatch.undo()
+
+    async with serving(repository) as server:
+        record = await server.landed("c1")
+
+    assert record.state is ChangeState.LANDED
+    assert record.landed_commit == repository.tip()
+    assert record.landings == 1
+    assert repository.git("log", "--format=%s", "--grep=Land c1").splitlines() == ["Land c1: Add sub"]
+    assert repository.read("a.txt") == "a"
+    assert repository.git("status", "--porcelain") == ""
+
+
+async def test_a_target_that_moves_between_the_intent_and_the_move_is_merged_again(
+    make: Repositories, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Compare-and-swap: nobody else's commit is ever lost."""
+    repository = make()
+    async with serving(repository) as server, server.agent() as ada:
+        shared = server.services.repository
+        move = shared.move_target
+
+        def lose_once(*given: Any, **named: Any) -> bool:  # noqa: ANN401 - it stands in for a method
+            monkeypatch.undo()
+            repository.commit("In between", between__txt="x")
+            return move(*given, **named)
+
+        monkeypatch.setattr(shared, "move_target", lose_once)
+        change = await ada.start()
+        await ada.pass_stage({"a.txt": "a"})
+        record = await server.landed(change)
+
+    assert record.landings == 2
+    assert {"a.txt", "between.txt"} <= repository.files()
+    assert repository.git("log", "--format=%s", "--grep=In between") == "In between"
+
+
+async def test_a_repository_that_cannot_be_written_keeps_the_landing_and_the_server_alive(make: Repositories) -> None:
+    """Somebody's git holds the branch's lock: other changes go on, and the landing does when the lock is gone."""
+    repository = make()
+    lock = repository.common_dir / "refs/heads/main.lock"
+    async with serving(repository) as server, server.agent() as ada:
+        await ada.start()
+        await ada.start()
+        lock.touch()
+        await ada.pass_stage({"a.txt": "a"}, "c1")
+        await server.until("c1", lambda r: r.landing is not None and r.landing.new is not None)
+        await ada.pass_stage({"b.txt": "b"}, "c2")
+        lock.unlink()
+        await server.landed("c1")
+        await server.landed("c2")
+
+    assert {"a.txt", "b.txt"} <= repository.files()
+
+
+async def test_a_change_of_the_policy_judges_a_finished_change_again_before_it_lands(make: Repositories) -> None:
+    """The policy of the target's tip must be the one that judged; else everything is judged by the new one first."""
+    repository = make(staged())
+    strict = staged(OK_GATE, '{command: {name: strict, run: "test ! -e a.txt"}}')
+    async with serving(repository) as server, server.agent() as ada:
+        change = await ada.start()
+        await ada.pass_stage({f"docs/changes/{change}.md": PLAN})
+        code = await ada.claim()
+        repository.commit("Be strict", gatewright__yaml=strict)
+        verdict = await ada.submit(code, {"a.txt": "a"})
+        assert verdict["outcome"] == "passed", "it was judged by the policy that it began with"
+        record = await server.until(change, lambda r: r.stage("code").state is StageState.OPEN)
+        assert record.stage("plan").state is StageState.PASSED, "carried, judged again, and passed again"
+        again = await ada.claim()
+        assert {gate["gate"] for gate in again["gates"]} == {"scope", "ok", "strict"}
+        assert any("strict" in found["gate"] for found in again["findings"]), again.text
+        await ada.submit(again, {"a.txt": None, "b.txt": "b"})
+        await server.landed(change)
+
+    assert "a.txt" not in repository.files()
+    assert "b.txt" in repository.files()
+
+
+async def test_a_target_whose_policy_is_broken_holds_the_landing_up_with_a_sentence(make: Repositories) -> None:
+    repository = make()
+    good = repository.read("gatewright.yaml")
+    async with serving(repository) as server, server.agent() as ada:
+        change = await ada.start()
+        brief = await ada.claim()
+        repository.commit("Break", gatewright__yaml="version: 1\nstages: {}\n")
+        await ada.submit(brief, {"a.txt": "a"})
+        await server.until(change, lambda r: r.landing is not None and r.landing.step is LandingStep.BLOCKED)
+        status = await ada.get("get_status", change=change)
+        repository.commit("Mend", gatewright__yaml=good)
+        await server.landed(change)
+
+    assert "does not load" in status["waiting_for_people"][0]
+
+
+async def test_landing_is_the_servers_no_agents_commit_moves_the_target(server: Server, repository: Repository) -> None:
+    """What did not pass is nowhere on the target, however often it was handed in."""
+    tip = repository.tip()
+    async with server.agent() as ada:
+        await ada.start()
+        brief = await ada.claim()
+        for number in range(3):
+            verdict = await ada.submit(brief, {"broken.txt": str(number)})
+            assert verdict["outcome"] == "failed"
+        status = await ada.get("get_status")
+
+    assert repository.tip() == tip
+    assert status["changes"][0]["stages"][0]["state"] == "escalated"
+    assert (
+        "3 attempts failed" in status["waiting_for_people"][0] or "3 times running" in status["waiting_for_people"][0]
+    )
