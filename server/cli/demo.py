@@ -5,13 +5,14 @@ Nothing of it is acted: agents are MCP clients with processes of their own, and 
 
 import signal
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 
 from ..rendezvous import LOG_FILE
 from .command import Exit
 from .demo_agent import DemoFailed, Refusal
+from .demo_sample import LEASE_S
 from .demo_scratch import Scratch, make_project, scratch_folder
 from .demo_story import Story
 from .demo_summary import show_result
@@ -50,7 +51,9 @@ def run(_command: str, options: Namespace, terminal: Terminal) -> int:
 def _play(scratch: Scratch, timeline: Timeline, terminal: Terminal) -> None:
     terminal.say()
     make_project(scratch)
-    timeline.tell("demo", "made a small shop with tests and two stages, plan and code")
+    timeline.tell(
+        "demo", f"made a small shop with two stages, plan and code; who is silent for {LEASE_S} s loses a stage"
+    )
     pool = ThreadPoolExecutor(THREADS)
     try:
         # The connections end first: a thread that still waits for an answer then ends as well.
@@ -62,7 +65,7 @@ def _play(scratch: Scratch, timeline: Timeline, terminal: Terminal) -> None:
 
 
 @contextmanager
-def _ends_as_by_ctrl_c() -> Iterator[None]:
+def _ends_as_by_ctrl_c() -> Generator[None]:
     """Let SIGTERM and SIGHUP end the demo as Ctrl-C does, cleaning up on the way."""
 
     def interrupt(_number: int, _frame: object) -> None:

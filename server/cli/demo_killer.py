@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -67,7 +67,7 @@ class Killing:
 
 
 @contextmanager
-def open_killing(scratch: Scratch, change: str, stage: str) -> Iterator[Killing]:
+def open_killing(scratch: Scratch, change: str, stage: str) -> Generator[Killing]:
     """Look at the store while the stage's next attempt is judged."""
     from ..store import open_store
 

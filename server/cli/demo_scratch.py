@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,7 +105,7 @@ class Scratch:
 
 
 @contextmanager
-def scratch_folder(*, keep: bool) -> Iterator[Scratch]:
+def scratch_folder(*, keep: bool) -> Generator[Scratch]:
     """Make the folder, and afterwards end its server and remove it; with `keep` only the server ends.
 
     Signals are held back while it cleans up, which is bounded in time.
@@ -169,7 +169,7 @@ def _end_server(scratch: Scratch) -> None:
 
 
 @contextmanager
-def _no_further_start(lock: Path) -> Iterator[None]:
+def _no_further_start(lock: Path) -> Generator[None]:
     """Hold the lock that starters of a server hold, so that a start under way is waited for and none comes after it."""
     try:
         file = lock.open("a")

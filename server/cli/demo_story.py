@@ -50,7 +50,7 @@ class Story:
 
     def play(self) -> None:
         """Everything; ends when the change has landed, or raises `DemoFailed` at the first thing that is not so."""
-        ada, bob = self._connect("ada", "bob")
+        ada, bob = self._connect("ada", "bob", told="connect over MCP, as any client does")
         self._start(ada)
         self._race(ada, bob)
         left = self._say_that_tests_pass(ada)
@@ -65,7 +65,7 @@ class Story:
         for agent in self.agents:
             agent.close()
 
-    def _connect(self, *names: str) -> list[Agent]:
+    def _connect(self, *names: str, told: str) -> list[Agent]:
         """Connections that are opened at the same moment, each a process of its own."""
         since_s = self._timeline.elapsed_s()
         with self._scratch.log.open("ab") as log:
@@ -74,7 +74,7 @@ class Story:
         self.agents += opened
         for greeting in [self._pool.submit(agent.greet) for agent in opened]:
             _result(greeting)
-        self._tell(", ".join(names), "connected, as any MCP client connects", since_s=since_s)
+        self._tell(", ".join(names), told, since_s=since_s)
         return opened
 
     def _start(self, ada: Agent) -> None:
@@ -151,7 +151,7 @@ class Story:
 
     def _come_back_late(self, left: Held) -> None:
         """She is back with the lease that she had, which is worth nothing any more."""
-        (ada,) = self._connect("ada")
+        (ada,) = self._connect("ada", told="is back, on a new connection")
         write(left.workspace, sample.CODE_PATH, sample.RIGHT_CODE)
         refusal = _refusal_of(lambda: ada.call("submit_artifact", lease=left.lease, summary="Here it is."))
         _expect(refusal is not None, "the late submit of ada was refused")

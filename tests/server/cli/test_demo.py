@@ -69,7 +69,7 @@ demo_killer.until_gone = lambda *_: True
 demo_killer.os = SimpleNamespace(kill=lambda *_: None)
 
 def play(story):
-    ada, bob = story._connect("ada", "bob")
+    ada, bob = story._connect("ada", "bob", told="")
     story._start(ada)
     story._race(ada, bob)
     held = story._claim(bob, "code")
