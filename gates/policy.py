@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Protocol
 
+from pydantic import Field
+
 from ..schemas.pipeline import PIPELINE_FILE, GateSpec, Model, Pipeline, Stage
 from ..schemas.records import Plan, StageRule
 from . import graph
@@ -13,6 +15,7 @@ from .paths import matches
 from .pipeline_file import all_kinds, parse_pipeline, read_pipeline
 from .pipeline_gates import SCOPE, Kinds
 from .protection import TablesUnreadable, changed_tables, protection_of, tables_of
+from .shadows import stands_in
 from .yaml_source import PolicyInvalid, PolicyProblem
 
 __all__ = [
@@ -50,6 +53,10 @@ class PolicySource(Protocol):
         """Every file of the commit, with the id of its blob."""
         ...
 
+    def links(self) -> Mapping[str, str]:
+        """The target of every symbolic link of the commit, by path."""
+        ...
+
 
 class PolicyMissing(Exception):
     """The trusted ref has no policy; `str()` is one sentence."""
@@ -63,7 +70,7 @@ class Policy(Model):
     """What must hold, as declared at `commit`; equal digests mean equal policies.
 
     `protected` are globs of files that are protected as a whole. `tables` maps globs of mixed files to the names of the
-    tables in them that are.
+    tables in them that are. `shadows` are modules by folder, for which no file that is new there may stand in.
     """
 
     commit: str
@@ -71,14 +78,16 @@ class Policy(Model):
     pipeline: Pipeline
     protected: tuple[str, ...]
     tables: dict[str, tuple[str, ...]]
+    shadows: dict[str, tuple[str, ...]] = Field(default_factory=dict)
 
     def is_protected(self, path: str) -> bool:
         """Whether the whole file is protected, also under a name that is the same where case does not count."""
-        return any(matches(name, self._protected_in_any_case) for name in {path, path.lower()})
+        is_named = any(matches(name, self._protected_in_any_case) for name in {path, path.casefold()})
+        return is_named or stands_in(path, self.shadows)
 
     def protected_tables(self, path: str) -> tuple[str, ...]:
         """The names of the protected tables of a mixed file; empty for a file that is not mixed."""
-        found = (names for glob, names in self.tables.items() if matches(path.lower(), (glob.lower(),)))
+        found = (names for glob, names in self.tables.items() if matches(path.casefold(), (glob.casefold(),)))
         return tuple(name for names in found for name in names)
 
     def changed_tables(self, path: str, before: bytes | None, after: bytes | None) -> tuple[str, ...]:
@@ -90,7 +99,7 @@ class Policy(Model):
 
     @cached_property
     def _protected_in_any_case(self) -> tuple[str, ...]:
-        return (*self.protected, *(glob.lower() for glob in self.protected))
+        return (*self.protected, *(glob.casefold() for glob in self.protected))
 
 
 def load_policy(source: PolicySource, *, commit: str, target_recorded: str, kinds: Kinds | None = None) -> Policy:
@@ -108,9 +117,14 @@ def load_policy(source: PolicySource, *, commit: str, target_recorded: str, kind
         message = f"target is {pipeline.target!r}, but this repository was set up for {target_recorded!r}"
         raise PolicyInvalid((written.problem(("target",), message, f"write 'target: {target_recorded}'"),))
     blobs = dict(source.paths())
-    protection = protection_of(pipeline, kinds=kinds, paths=blobs.keys())
+    protection = protection_of(pipeline, kinds=kinds, paths=blobs.keys(), links=source.links(), read=source.read)
     undigested = Policy(
-        commit=commit, digest="", pipeline=pipeline, protected=protection.files, tables=dict(protection.tables)
+        commit=commit,
+        digest="",
+        pipeline=pipeline,
+        protected=protection.files,
+        tables=dict(protection.tables),
+        shadows=dict(protection.shadows),
     )
     return undigested.model_copy(update={"digest": _digest(undigested, source, blobs)})
 

@@ -17,11 +17,14 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
+from types import MappingProxyType
 
 from ..schemas.pipeline import PIPELINE_FILE, GateSpec, Pipeline
 from .judged_words import judged_words
+from .links import followed
 from .paths import escape, matches
 from .pipeline_gates import Kinds
+from .shadows import Read, shadows_of
 from .shell_text import modules, words
 
 MIXED_FILE_BYTES_MAX = 1_000_000
@@ -34,6 +37,9 @@ DATA_SUFFIXES = frozenset({".txt", ".in", ".toml", ".lock", ".json", ".yaml", ".
 
 # Where `setup` puts programs: an artifact that has its own there would have them run in their place.
 MADE = (".venv", ".venv/**", "**/node_modules/.bin/**")
+
+# `[pytest] #]` is the section `pytest` for readers that allow a comment there.
+_DISPUTED_IN_NAMES = frozenset("[]#;")
 
 # Read by the tools of gates, or run before them, unasked. `.gitmodules` says what code a submodule is.
 TOOL_FILES = (
@@ -101,30 +107,41 @@ class Protection:
 
     files: tuple[str, ...]
     tables: Tables
+    # By folder, the modules for which no new file may stand in.
+    shadows: Mapping[str, tuple[str, ...]]
 
 
 class TablesUnreadable(ValueError):
     """A mixed file that does not parse, so that nobody can say whether its protected tables are the same."""
 
 
-def protection_of(pipeline: Pipeline, *, kinds: Kinds, paths: Collection[str]) -> Protection:
-    """What the pipeline protects in a tree with the given paths."""
+def protection_of(
+    pipeline: Pipeline,
+    *,
+    kinds: Kinds,
+    paths: Collection[str],
+    links: Mapping[str, str] = MappingProxyType({}),
+    read: Read = lambda _: None,
+) -> Protection:
+    """What the pipeline protects in a tree with the given paths, of which `links` gives the targets of links."""
     named = _words_of(pipeline)
     runners = [runner for runner in RUNNERS if any(PurePosixPath(word).name in runner.programs for word in named)]
     tables = dict(TOOL_TABLES)
     for glob, names in (entry for runner in runners for entry in runner.tables):
         tables[glob] = tuple(dict.fromkeys((*tables.get(glob, ()), *names)))
     referred = (posixpath.normpath(path) for path in _references(pipeline, kinds))
+    meant = {path for word in {*named, *referred} for path in followed(word, links)}
     # What setup installs from and what is protected by table stay open to ordinary changes, though they are named.
     exact = sorted(
-        path
-        for path in {*named, *referred}
-        if path in paths and not matches(path, tables) and not _is_installed_from(pipeline, path)
+        path for path in meant if path in paths and not matches(path, tables) and not _is_installed_from(pipeline, path)
     )
     recipes = [glob for runner in runners for glob in runner.files]
     made = (*MADE, *_kept_globs(pipeline))
     files = (PIPELINE_FILE, *TOOL_FILES, *recipes, *made, *map(escape, exact), *_module_globs(pipeline, paths))
-    return Protection(tuple(dict.fromkeys((*files, *pipeline.protect))), tables)
+    files = (*files, *pipeline.protect)
+    behind = _behind_links(links, paths, (*files, *tables))
+    shadows = shadows_of(_commands(pipeline), scripts=exact, paths=paths, read=read)
+    return Protection(tuple(dict.fromkeys((*files, *behind))), tables, shadows)
 
 
 def tables_of(path: str, data: bytes, names: Iterable[str]) -> dict[str, str]:
@@ -160,6 +177,16 @@ def changed_tables(path: str, before: bytes | None, after: bytes | None, names: 
 def _words_of(pipeline: Pipeline) -> frozenset[str]:
     """Every word of every command of the policy that may name what it judges by."""
     return frozenset(word for run in _commands(pipeline) for word in set(words(run)) - judged_words(run))
+
+
+def _behind_links(links: Mapping[str, str], paths: Collection[str], globs: Collection[str]) -> Iterable[str]:
+    """What protected links lead to: their readers read that."""
+    for link in sorted(link for link in links if matches(link, globs)):
+        for path in followed(link, links)[1:]:
+            if path in paths:
+                yield escape(path)
+            elif any(other.startswith(f"{path}/") for other in paths):
+                yield f"{escape(path)}/**"
 
 
 def _is_installed_from(pipeline: Pipeline, path: str) -> bool:
@@ -207,14 +234,18 @@ def _gates(pipeline: Pipeline) -> Iterable[GateSpec]:
 def _sections(text: str, names: Iterable[str]) -> dict[str, object]:
     if _DISPUTED_LINE_ENDS.search(text):
         raise ValueError("it ends lines in a way that its readers do not agree on")
-    parser = configparser.RawConfigParser(strict=True)
+    # Only some readers inherit from DEFAULT: here it is a section like any other, told with every one.
+    parser = configparser.RawConfigParser(strict=True, default_section="")
     # Some readers fold the case of keys and some do not; kept apart, any change of one is a change.
     parser.optionxform = str  # type: ignore[method-assign, assignment]
     parser.read_string(text)
+    disputed = next((name for name in parser.sections() if _DISPUTED_IN_NAMES & set(name)), None)
+    if disputed is not None:
+        raise ValueError(f"its readers do not agree on the name of the section {disputed!r}")
     patterns = [name.lower() for name in names]
-    wanted = (name for name in parser.sections() if any(fnmatchcase(name.strip().lower(), each) for each in patterns))
-    # `items` adds what a section inherits from DEFAULT, as the tools' own readers do.
-    return {name: dict(parser.items(name)) for name in wanted}
+    wanted = [name for name in parser.sections() if any(fnmatchcase(name.strip().lower(), each) for each in patterns)]
+    inherited = dict(parser.items(configparser.DEFAULTSECT)) if parser.has_section(configparser.DEFAULTSECT) else {}
+    return {name: [dict(parser.items(name)), inherited] for name in wanted}
 
 
 def _nested(path: str, text: str, names: Iterable[str]) -> dict[str, object]:

@@ -81,6 +81,13 @@ def modules(command: str) -> tuple[tuple[str, str], ...]:
     return tuple((folder and f"{_normal(folder)}/", name) for name in named for folder in _folders(texts))
 
 
+def folders(command: str) -> tuple[str, ...]:
+    """Where the command may be at work, or have Python look first: the root as `""`, and what it changes into."""
+    texts = _texts(command)
+    searched = [part for text in texts if text.startswith("PYTHONPATH=") for part in text[11:].split(":")]
+    return tuple(dict.fromkeys(_normal(folder) for folder in (*_folders(texts), *searched)))
+
+
 def _texts(command: str) -> list[str]:
     try:
         return [_unquote(token.text) for token in _lex(command) if token.kind == "word"]

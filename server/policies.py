@@ -1,11 +1,13 @@
 """Read policies from commits, each once: what a commit says never changes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from ..gates.artifacts import ArtifactStore
+from ..gates.objects import LINK
 from ..gates.policy import Policy, PolicyInvalid, PolicyMissing, load_policy
 from ..gates.repository import SharedRepository
+from ..gates.trees import LINK_BYTES_MAX
 from ..schemas import refusals
 from ..schemas.pipeline import PIPELINE_FILE
 from ..schemas.refusals import Refused
@@ -60,3 +62,8 @@ class _CommitSource:
 
     def paths(self) -> Iterable[tuple[str, str]]:
         return [(entry.path, entry.oid) for entry in self._artifacts.entries(self._commit)]
+
+    def links(self) -> Mapping[str, str]:
+        links = [entry for entry in self._artifacts.entries(self._commit) if entry.mode == LINK]
+        texts = self._artifacts.blobs([entry.oid for entry in links], bytes_max=LINK_BYTES_MAX)
+        return {entry.path: texts[entry.oid].decode("utf-8", "surrogateescape") for entry in links}

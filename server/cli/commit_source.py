@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from ...gates.git import Git
+from ...gates.objects import LINK
 from ...gates.repository import SharedRepository
 
 FILE_BYTES_MAX = 1_000_000
@@ -24,10 +25,20 @@ class CommitSource:
 
     def paths(self) -> Iterable[tuple[str, str]]:
         """Every committed file with the id of its blob."""
+        return ((path, oid) for _, oid, path in self._listing())
+
+    def links(self) -> Mapping[str, str]:
+        """The targets of the committed links."""
+        texts = {path: self.read(path) for mode, _, path in self._listing() if mode == LINK}
+        return {path: text.decode("utf-8", "surrogateescape") for path, text in texts.items() if text is not None}
+
+    def _listing(self) -> Iterable[tuple[str, str, str]]:
+        """Mode, id and path of every committed file."""
         if self._commit is None:
             return
         listing = Git(self._repository.common_dir).run("ls-tree", "-r", "-z", "--full-tree", self._commit)
         for entry in listing.decode("utf-8", "surrogateescape").split("\0"):
             header, tab, path = entry.partition("\t")
             if tab:
-                yield path, header.split()[2]
+                mode, _, oid = header.split()
+                yield mode, oid, path

@@ -46,3 +46,23 @@ def test_an_artifact_brings_no_programs_along_where_setup_makes_them(tmp_path: P
 
     assert paths_asked(found["scope"]) == sorted(attack)
     assert found["check"].outcome is Outcome.FAILED
+
+
+def test_a_module_beside_a_script_of_the_policy_does_not_run_inside_of_it(tmp_path: Path) -> None:
+    files: Files = {**SAMPLE, "ci/check.py": "import json, sys\nsys.exit(json.loads('1'))\n"}
+    project = Project(tmp_path, [{"command": {"name": "check", "run": "python3 ci/check.py"}}], files)
+    found = project.judge(project.commit({"ci/json.py": "def loads(text):\n    return 0\n"}))
+
+    assert paths_asked(found["scope"]) == ["ci/json.py"]
+    assert found["check"].outcome is Outcome.FAILED
+
+
+def test_what_a_linked_script_runs_is_the_policys(tmp_path: Path) -> None:
+    files: Files = {**SAMPLE, "tools/ci/check.sh": "exit 1\n", "ci": Link("tools/ci")}
+    project = Project(tmp_path, [{"command": {"name": "check", "run": "sh ci/check.sh"}}], files)
+    behind = project.judge(project.commit({"tools/ci/check.sh": "exit 0\n"}))
+    instead = project.judge(project.commit({"ci": None, "ci/check.sh": "exit 0\n"}, on=project.base))
+
+    assert paths_asked(behind["scope"]) == ["tools/ci/check.sh"]
+    assert paths_asked(instead["scope"]) == ["ci"]
+    assert [found["check"].outcome for found in (behind, instead)] == [Outcome.FAILED] * 2

@@ -141,6 +141,11 @@ class _Source:
     def paths(self) -> Iterable[tuple[str, str]]:
         return [(entry.path, entry.oid) for entry in self._store.entries(self._commit)]
 
+    def links(self) -> Mapping[str, str]:
+        links = [entry for entry in self._store.entries(self._commit) if entry.mode == "120000"]
+        texts = self._store.blobs([entry.oid for entry in links], bytes_max=4_096)
+        return {entry.path: texts[entry.oid].decode() for entry in links}
+
 
 def use_own_python(environment: Mapping[str, str] = os.environ) -> str:
     """A PATH on which the Python of this test run, which has pytest, is the first."""

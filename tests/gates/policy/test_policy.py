@@ -4,7 +4,7 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import pytest
 from pydantic import ValidationError
@@ -55,6 +55,9 @@ class Tree:
 
     def paths(self) -> Iterable[tuple[str, str]]:
         return [(path, hashlib.sha1(data).hexdigest()) for path, data in self.files.items()]
+
+    def links(self) -> Mapping[str, str]:
+        return {}
 
 
 def load(texts: dict[str, str], kinds: Kinds, *, commit: str = "a" * 40) -> Policy:
@@ -132,6 +135,7 @@ def test_every_process_finds_the_same_digest() -> None:
         "    files = {'gatewright.yaml': TEXT, 'ci/a': b'', 'ci/b': b'', 'b/c.py': b'', 'Makefile': b''}\n"
         "    read = files.get\n"
         "    def paths(self): return [(path, 'blob') for path in self.files]\n"
+        "    def links(self): return {}\n"
         "print(load_policy(Tree(), commit='c', target_recorded='main').digest)\n"
     )
     run = "make x && sh ci/a ci/b && python -m b.c && cd ci && python -m mypy && tox && npm test"
