@@ -1,0 +1,83 @@
+"""A process that works on a store until it is done, or until somebody kills it.
+
+    python -m tests.server.store.worker FOLDER claim NAME     claim whatever is open until nothing is
+    python -m tests.server.store.worker FOLDER start COUNT    start changes, and say each id when it was acknowledged
+    python -m tests.server.store.worker FOLDER hang           write, and hang before the commit
+    python -m tests.server.store.worker FOLDER overflow BYTES start changes while no file may grow beyond so many bytes
+
+It says `ready` and waits for a line before it begins, so that several of them begin together.
+"""
+
+import resource
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+
+from gatewright.server.store import Store, StoreUnavailable, open_store
+from gatewright.server.store.tx import Tx
+
+from .workbench import claim_next, start
+
+
+def main() -> None:
+    folder, task, *rest = sys.argv[1:]
+    with closing(open_store(Path(folder), create=False)) as store:
+        say("ready")
+        sys.stdin.readline()
+        perform(store, task, *rest)
+
+
+def perform(store: Store, task: str, *rest: str) -> None:
+    match task, *rest:
+        case "claim", name:
+            claim(store, name)
+        case "start", count:
+            start_many(store, int(count))
+        case ("hang",):
+            hang(store)
+        case "overflow", size:
+            overflow(store, int(size))
+        case _:
+            raise SystemExit(__doc__)
+
+
+def say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def claim(store: Store, name: str) -> None:
+    while True:
+        begun = time.monotonic()
+        claimed = store.run(lambda tx: claim_next(tx, name))
+        if claimed is None:
+            return
+        say(f"{claimed} {time.monotonic() - begun:.6f}")
+
+
+def start_many(store: Store, count: int) -> None:
+    for _ in range(count):
+        say(store.run(start).id)
+
+
+def hang(store: Store) -> None:
+    def work(tx: Tx) -> None:
+        start(tx)
+        say("inside")
+        sys.stdin.readline()
+
+    store.run(work)
+
+
+def overflow(store: Store, size: int) -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+    try:
+        while True:
+            say(store.run(start).id)
+    except StoreUnavailable as exc:
+        say(f"unavailable: {exc}")
+
+
+if __name__ == "__main__":
+    main()
