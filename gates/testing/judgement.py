@@ -40,8 +40,6 @@ def compare(base: SuiteRun, known: SuiteRun, own: SuiteRun | None, covers: Calla
     if broken is not None:
         compared.failing.append(_no_run(broken))
         return compared
-    known = known.with_known_names(base)
-    own = None if own is None else own.with_known_names(base)
     for name, was in base.cases.items():
         now = own if own is not None and covers(was.file) else None
         if was.result is Result.PASSED:

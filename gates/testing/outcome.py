@@ -63,6 +63,10 @@ class SuiteRun:
         """The files that tests, other than examples in code, were collected from."""
         return frozenset(case.file for case in self.cases.values()) - self.doctests
 
+    def passes(self, name: str) -> bool:
+        """Whether the run has this case, and it passed."""
+        return name in self.cases and self.cases[name].result is Result.PASSED
+
     def with_old_names(self, moved: Mapping[str, str]) -> "SuiteRun":
         """The run as if the files that were moved still had their names on the base."""
         if not moved:

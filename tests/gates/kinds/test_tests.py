@@ -71,6 +71,20 @@ def test_a_helper_that_compares_is_not_named_in_place_of_the_test(tmp_path: Path
     assert "AssertionError: it printed -1 is not 5" in finding.message
 
 
+def test_a_test_that_leans_on_those_of_another_file_is_no_obstacle_to_a_change_of_its_own_file(tmp_path: Path) -> None:
+    """structlog's tests do: by themselves, fifteen in one file fail on its main branch too."""
+    before = "import calc\n\n\ndef test_set():\n    calc.seen = True\n"
+    leaning = "import calc\n\n\ndef test_seen():\n    assert calc.seen\n"
+    project = Project(tmp_path, [TEST], {"calc.py": CALC, "tests/test_a.py": before, "tests/test_b.py": leaning})
+
+    honest = judge(project, {"tests/test_b.py": leaning + "\n\ndef test_more():\n    assert 1\n"})
+    broken = judge(project, {"tests/test_b.py": leaning.replace("assert", "assert not")})
+
+    assert honest.outcome is Outcome.PASSED
+    assert [f.rule for f in honest.tolerated] == ["flake"]
+    assert [f.where for f in broken.findings] == ["tests/test_b.py:5"]
+
+
 ROWS = (
     "import pytest\nfrom calc import add\n\n\n"
     "@pytest.mark.parametrize('pair, total', [([1, 1], 2), ([2, 2], 4)])\n"
