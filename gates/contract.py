@@ -34,7 +34,8 @@ class Job:
     always runs. `writes` has its substitutions made; `conflicts` are the paths that `scope_base` came conflicted with.
     `store` is our bare store, `shared` the user's common git directory, `cache` the folder for checkouts, environments
     and scratch. `baselines` are base results already known, by key; new ones come back as `BaseResult`. `allowed` are
-    the fingerprints of findings that people have allowed in this change: a gate that asks nothing else passes.
+    the fingerprints of findings that people have allowed in this change, each as often as it was allowed: a gate that
+    asks nothing else passes.
     """
 
     evaluation: str

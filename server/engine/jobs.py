@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from ..store.tx import Tx
 
 ALLOWED = "allowed"
+# Kinds that compare with where the stage started, and not only with the change's base.
+COMPARED_WITH_START = frozenset({"ruff"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +126,8 @@ def verdict_key(job: Job, gate: GateSpec, subject: Subject) -> str:
         "gate": gate_digest(gate),
         "surroundings": _surroundings(),
     }
+    if gate.kind in COMPARED_WITH_START:
+        inputs |= {"from": subject.scope_base}
     if gate.kind == SCOPE_GATE.kind:
         # The history of the range counts for it, and what the stage may write.
         inputs |= {"commit": subject.commit, "from": subject.scope_base, "writes": job.writes, "at": job.conflicts}
@@ -143,10 +148,15 @@ def _digest(value: object) -> str:
 
 
 def _allowed(tx: "Tx", record: ChangeRecord) -> Iterable[str]:
-    """The fingerprints of what people have allowed in this change: the same thing is not asked twice."""
+    """The fingerprints of what people have allowed in this change: the same thing is not asked twice.
+
+    Each as often as it was allowed at once: who allowed a line in one place has not seen it in two.
+    """
+    allowed: Counter[str] = Counter()
     for stage in record.stages:
         for attempt in stage.attempts:
             if attempt.allowed:
                 for stored in tx.evidence_of(attempt.evaluation):
                     if stored.evidence.gate in attempt.allowed:
-                        yield from (finding.fingerprint for finding in stored.evidence.findings)
+                        allowed |= Counter(finding.fingerprint for finding in stored.evidence.findings)
+    return allowed.elements()
