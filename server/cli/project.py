@@ -7,10 +7,13 @@ import re
 import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 
 from .declared import PYPROJECT, Declared, canonical, name_of, read_declared, requirement_lines
+from .pytest_settings import PytestSettings, read_pytest_settings
 
+PRE_COMMIT = ".pre-commit-config.yaml"
 FILES_MAX = 20_000
 TEST_FILE_BYTES_MAX = 1_000_000
 SKIPPED_FOLDERS = frozenset({"node_modules", "build", "dist", "venv", "env", "__pycache__", "site-packages"})
@@ -42,7 +45,10 @@ OTHER_LANGUAGES = {
 }
 
 _TEST = re.compile(r"^\s*(?:async\s+)?def test|^\s*class \w*Test|\bTestCase\b", re.MULTILINE)
-_TEST_FILE = re.compile(r"test_.*\.py|.*_test\.py")
+_RUFF_PIN = re.compile(
+    r"repo:\s*[\"']?https://github\.com/(?:astral-sh|charliermarsh)/ruff-pre-commit(?:\.git)?/?[\"']?\s*\n"
+    r"(?:\s*#.*\n)*\s*rev:\s*[\"']?v?(\d+\.\d+\.\d+)\b"
+)
 _TOX_OPTION = re.compile(r"[-./{]|[\w.,!-]+\s*:")
 _INCLUDED = re.compile(r"^\s*(?:-r|--requirement|-c|--constraint)[ =]*(\S+)", re.MULTILINE)
 
@@ -52,7 +58,7 @@ class Project:
     """`test_files` are relative paths.
 
     What the tests require comes from `extras`, `groups`, `requirements_files` and the `loose` lines together;
-    `key_files` are all files that say so.
+    `key_files` are all files that say so. `ruff_pin` is the version of ruff that its commits are checked with.
     """
 
     languages: tuple[str, ...]
@@ -65,6 +71,7 @@ class Project:
     key_files: tuple[str, ...] = ()
     plugins: tuple[str, ...] = ()
     has_ruff_configuration: bool = False
+    ruff_pin: str | None = None
     npm_scripts: tuple[str, ...] = ()
 
     @property
@@ -77,7 +84,8 @@ def look_at(folder: Path) -> Project:
     files = tuple(_files(folder))
     declared = read_declared(folder)
     languages = [language for name, language in OTHER_LANGUAGES.items() if (folder / name).is_file()]
-    tests = tuple(file for file in files if _TEST_FILE.fullmatch(Path(file).name) and _has_tests(folder / file))
+    settings = read_pytest_settings(folder)
+    tests = tuple(file for file in files if _is_test_file(file, settings) and _has_tests(folder / file))
     # A helper script does not make a project of another language a Python project.
     if declared.files or tests or (not languages and any(file.endswith(".py") for file in files)):
         languages.insert(0, "Python")
@@ -88,6 +96,8 @@ def look_at(folder: Path) -> Project:
     loose = () if _has_pytest([*listed, *from_files]) else _tox_lines(folder)
     if not _has_pytest([*listed, *from_files, *loose]):
         loose = (*loose, "pytest")
+    known = {name_of(line) for line in (*listed, *from_files, *loose)}
+    loose = (*loose, *(plugin for plugin in settings.plugins if plugin not in known))
     names = dict.fromkeys(name_of(line) for line in (*listed, *from_files, *loose))
     keys = (*declared.files, *(key for file in requirements_files for key in _with_included(folder, file)))
     return Project(
@@ -101,6 +111,7 @@ def look_at(folder: Path) -> Project:
         key_files=tuple(dict.fromkeys(keys)),
         plugins=tuple(name for name in names if name in PLUGINS or name.startswith("pytest-")),
         has_ruff_configuration=_has_ruff_configuration(folder),
+        ruff_pin=_ruff_pin(folder) if "ruff" not in names else None,
         npm_scripts=_npm_scripts(folder),
     )
 
@@ -122,6 +133,12 @@ def _files(folder: Path) -> Iterator[str]:
             if count > FILES_MAX:
                 return
             yield Path(root, name).relative_to(folder).as_posix()
+
+
+def _is_test_file(file: str, settings: PytestSettings) -> bool:
+    return file.endswith(".py") and any(
+        fnmatch(file if "/" in pattern else Path(file).name, pattern) for pattern in settings.files
+    )
 
 
 def _has_tests(file: Path) -> bool:
@@ -202,6 +219,12 @@ def _has_ruff_configuration(folder: Path) -> bool:
     except tomllib.TOMLDecodeError:
         return False
     return isinstance(tool, dict) and "ruff" in tool
+
+
+def _ruff_pin(folder: Path) -> str | None:
+    """The version that pre-commit runs: another one has other rules, and finds what nobody here was ever told."""
+    found = _RUFF_PIN.search(_read(folder / PRE_COMMIT))
+    return found[1] if found else None
 
 
 def _npm_scripts(folder: Path) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 
 from ...schemas.pipeline import PIPELINE_FILE
-from .project import Project
+from .project import PRE_COMMIT, Project
 
 TEMPLATES = ("staged", "solo")
 LATER_TEMPLATES = ("reviewed", "team")
@@ -61,6 +61,7 @@ def setup_steps(project: Project) -> list[str]:
         steps.append(" ".join(["gatewright requirements", *names, "> .venv/requirements.txt"]))
         given.insert(0, "-r .venv/requirements.txt")
     given += [shlex.quote(line) for line in project.loose]
+    given += [f"ruff=={project.ruff_pin}"] if project.ruff_pin else []
     # The newest that is allowed, as pip's own isolated build would take: a fresh environment brings an old setuptools.
     steps.append(" ".join([".venv/bin/pip install --quiet --upgrade", *given]))
     return steps
@@ -99,8 +100,10 @@ def _comments(project: Project) -> Iterator[str]:
         yield "`gatewright requirements` prints what the project's metadata declare, and what builds it."
     if not project.key_files:
         yield "No file says what the project depends on."
-    if "pytest" in project.loose:
-        yield "pytest is declared nowhere, so it is named here."
+    if project.test_files and (named := [line for line in project.loose if line.startswith("pytest")]):
+        yield f"Declared nowhere, so named here: {', '.join(named)}."
+    if project.ruff_pin:
+        yield f"ruff is the version that {PRE_COMMIT} has: raise both together."
     for sentence in project.declared.unread:
         yield f"Not read: {sentence} Name what is missing in the pip line."
 
@@ -120,20 +123,20 @@ def _code(project: Project, *, needs_plan: bool) -> Iterator[str]:
     if not project.has_ruff_configuration:
         yield "      # No configuration of ruff was found: its default rules hold.\n"
     yield "      - ruff\n"
-    yield _test_gate(project) if project.test_files else NO_TESTS
+    yield from _test_gate(project) if project.test_files else [NO_TESTS]
     others = project.languages[1:]
     if others:
         yield f"      # Nothing here checks {', '.join(others)}. A gate is any command, for example:\n"
         yield from (f"      # - {line}\n" for line in _proposals(project))
 
 
-def _test_gate(project: Project) -> str:
-    line = f"      - test: {{runner: pytest, plugins: {flow(project.plugins)}}}\n"
-    if not project.plugins:
-        return "      - test: {runner: pytest}\n"
-    if len(line) <= WIDTH_MAX:
-        return line
-    return f"      - test:\n          runner: pytest\n          plugins: {flow(project.plugins)}\n"
+def _test_gate(project: Project) -> Iterator[str]:
+    options = ["runner: pytest", *([f"plugins: {flow(project.plugins)}"] if project.plugins else [])]
+    if "pytest-benchmark" in project.plugins:
+        yield "      # Benchmarks run once, as tests: nothing is measured here.\n"
+        options.append("args: [--benchmark-disable]")
+    line = f"      - test: {{{', '.join(options)}}}\n"
+    yield line if len(line) <= WIDTH_MAX else "      - test:\n" + "".join(f"          {option}\n" for option in options)
 
 
 def _proposals(project: Project) -> Iterator[str]:

@@ -152,6 +152,59 @@ def test_what_the_tests_need_is_taken_from_where_it_is_declared(
     parse_pipeline(pipeline_text(project, target="main", template="staged"))
 
 
+def test_test_files_and_plug_ins_are_those_of_pytests_own_settings(tmp_path: Path) -> None:
+    """tqdm calls its test files tests_*.py, and its metadata name neither pytest nor the plug-ins that it sets up."""
+    (tmp_path / "pyproject.toml").write_text(
+        '[project]\nname = "p"\n[tool.pytest.ini_options]\npython_files = ["tests_*.py"]\ntimeout = 30\n'
+        'addopts = "-v --asyncio-mode=strict -n2"\n'
+    )
+    (tmp_path / "tests_p.py").write_text(TEST)
+    (tmp_path / "test_other.py").write_text(TEST)
+
+    project = look_at(tmp_path)
+
+    plugins = ("pytest-timeout", "pytest-asyncio", "pytest-xdist")
+    assert project.test_files == ("tests_p.py",)
+    assert (project.loose, project.plugins) == (("pytest", *plugins), plugins)
+    text = pipeline_text(project, target="main", template="staged")
+    assert "Declared nowhere, so named here: pytest, pytest-timeout" in text
+    parse_pipeline(text)
+
+
+@pytest.mark.parametrize("file", ["pytest.ini", "tox.ini", "setup.cfg"])
+def test_settings_in_every_file_that_pytest_reads_count(tmp_path: Path, file: str) -> None:
+    section = "tool:pytest" if file == "setup.cfg" else "pytest"
+    (tmp_path / file).write_text(f"[{section}]\npython_files = check_*.py\nDJANGO_SETTINGS_MODULE = p.settings\n")
+    (tmp_path / "check_p.py").write_text(TEST)
+
+    project = look_at(tmp_path)
+
+    assert (project.test_files, project.plugins) == (("check_p.py",), ("pytest-django",))
+
+
+def test_ruff_is_the_version_that_checks_the_projects_commits(tmp_path: Path) -> None:
+    """Another one has other rules: structlog's new files would lack a notice that none of its files has."""
+    (tmp_path / ".pre-commit-config.yaml").write_text(
+        "repos:\n  - repo: https://github.com/astral-sh/ruff-pre-commit\n    rev: v0.15.16\n    hooks: [{id: ruff}]\n"
+    )
+    (tmp_path / "test_p.py").write_text(TEST)
+
+    assert setup_steps(look_at(tmp_path))[-1].endswith(" pytest ruff==0.15.16")
+
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "p"\n[dependency-groups]\ntest = ["pytest", "ruff"]\n')
+    assert "ruff==" not in setup_steps(look_at(tmp_path))[-1]
+
+
+def test_benchmarks_run_once_as_tests(tmp_path: Path) -> None:
+    (tmp_path / "requirements-dev.txt").write_text("pytest-benchmark\n")
+    (tmp_path / "test_p.py").write_text(TEST)
+
+    text = pipeline_text(look_at(tmp_path), target="main", template="staged")
+
+    [gate] = [gate for gate in parse_pipeline(text).stages["code"].gates if gate.kind == "test"]
+    assert gate.options["args"] == ["--benchmark-disable"]
+
+
 def test_included_requirements_are_key_files_too(tmp_path: Path) -> None:
     """Else the environment would stay as it was when they change."""
     (tmp_path / "requirements").mkdir()
