@@ -1,6 +1,7 @@
 """A person's desk: a repository, the command line as a process, in this process and at a terminal."""
 
 import contextlib
+import io
 import json
 import os
 import pty
@@ -97,6 +98,13 @@ class Desk:
         )
         return Ran(done.returncode, done.stdout, done.stderr)
 
+    def do(self, *arguments: str, cwd: Path | None = None) -> Ran:
+        """The command line in this process: many times faster, for what only has to be done."""
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.chdir(cwd or self.top), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            status = main(arguments)
+        return Ran(status, out.getvalue(), err.getvalue())
+
     def at_terminal(
         self, *arguments: str, answers: Sequence[str] = (), before_answer: Callable[[], None] | None = None
     ) -> Ran:
@@ -184,14 +192,6 @@ def ready(desk: Desk) -> Desk:
 
 
 @pytest.fixture
-def call(desk: Desk, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ran]:
+def call(desk: Desk) -> Callable[..., Ran]:
     """The command line in this process, in the desk's repository."""
-
-    def call(*arguments: str, cwd: Path | None = None) -> Ran:
-        monkeypatch.chdir(cwd or desk.top)
-        capsys.readouterr()
-        status = main(arguments)
-        captured = capsys.readouterr()
-        return Ran(status, captured.out, captured.err)
-
-    return call
+    return desk.do

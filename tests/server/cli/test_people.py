@@ -30,19 +30,19 @@ DECIDING = [
 
 def _ask(desk: Desk, change: str) -> Path:
     """Bring a change so far that its attempt, which changed a protected file, makes the scope gate ask a person."""
-    desk.run("start", "Change a setting")
+    desk.do("start", "Change a setting")
     workspace = _claim(desk, change)
     desk.write({f"docs/changes/{change}.md": "# Goal\nA setting.\n"}, workspace)
-    assert desk.run("submit", "--summary", "Plan", cwd=workspace).status == Exit.OK
+    assert desk.do("submit", "--summary", "Plan", cwd=workspace).status == Exit.OK
     workspace = _claim(desk, change)
     desk.write({"ruff.toml": "line-length = 100\n"}, workspace)
-    pending = desk.run("submit", "--summary", "Settings \x1b[2Jof ruff", cwd=workspace)
+    pending = desk.do("submit", "--summary", "Settings \x1b[2Jof ruff", cwd=workspace)
     assert pending.status == Exit.UNDECIDED, pending
     return workspace
 
 
 def _claim(desk: Desk, change: str) -> Path:
-    return Path(str(desk.run("claim", "--agent", "ada", change, "--json").json["workspace"]))
+    return Path(str(desk.do("claim", "--agent", "ada", change, "--json").json["workspace"]))
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +50,9 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Desk:
     """A repository in which c1 waits for an answer about its code, and c2 for one about its plan; no server runs."""
     desk = set_up(Desk(tmp_path_factory.mktemp("asked") / "repository"))
     _ask(desk, "c1")
-    desk.run("start", "Indent")
+    desk.do("start", "Indent")
     workspace = _claim(desk, "c2")
-    assert desk.run("release", "needs_decision", "Tabs or blanks?", cwd=workspace).status == Exit.OK
+    assert desk.do("release", "needs_decision", "Tabs or blanks?", cwd=workspace).status == Exit.OK
     desk.stop_server()
     return desk
 
@@ -120,13 +120,13 @@ def test_an_answer_is_for_the_attempt_that_was_shown(tmp_path: Path) -> None:
     workspace = _ask(desk, "c1")
 
     def swap() -> None:
-        assert desk.run("release", "withdraw", "Something better", cwd=workspace).status == Exit.OK
+        assert desk.do("release", "withdraw", "Something better", cwd=workspace).status == Exit.OK
         desk.write({"conftest.py": "import os\n"}, workspace)
-        assert desk.run("submit", "--summary", "Swapped", cwd=workspace).status == Exit.UNDECIDED
+        assert desk.do("submit", "--summary", "Swapped", cwd=workspace).status == Exit.UNDECIDED
 
     try:
         answered = desk.at_terminal("answer", "c1", "code", "--allow", answers=["code"], before_answer=swap)
-        log = desk.run("log", "c1", "--json").out
+        log = desk.do("log", "c1", "--json").out
     finally:
         desk.stop_server()
 
