@@ -47,10 +47,19 @@ async def claim_stage(services: Services, request: Request, arguments: ClaimStag
                 raise Refused(nothing.refusal) from None
             if left <= 0:
                 return await services.read(lambda tx: briefs.nothing_to_claim(tx, services, arguments))
-            await wait_for(ticket, min(left, WAKE_AT_LEAST_EVERY_S))
+            await wait_for(ticket, min(left, await _until_expiry_s(services)))
         else:
             change, stage, fence = str(reference["change"]), str(reference["stage"]), int(str(reference["fence"]))
             return await brief_of_claim(services, change, stage, fence)
+
+
+async def _until_expiry_s(services: Services) -> float:
+    """How long nothing can become claimable by time alone."""
+    now = services.clock()
+    expiry = await services.read(lambda tx: tx.next_expiry(now))
+    if expiry is None:
+        return WAKE_AT_LEAST_EVERY_S
+    return min(WAKE_AT_LEAST_EVERY_S, max(0.01, (expiry - now).total_seconds()))
 
 
 async def brief_of_claim(services: Services, change: str, stage: str, fence: int) -> Brief:

@@ -4,11 +4,13 @@ Asking again finds it.
 """
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
 
+from ...gates.text import shorten
 from ...schemas.arguments import WaitForUpdate
 from ...schemas.replies import Update, Verdict
 from ..services import Services
@@ -24,6 +26,8 @@ Report = Callable[[str], Awaitable[None]]
 
 REPORT_EVERY_S = 5.0
 EVENTS_TOLD_MAX = 20
+EVENTS_AT_ONCE = 100
+EVENT_CHARS_MAX = 300
 CLAIMABLE_TOLD_MAX = 10
 
 
@@ -55,13 +59,13 @@ async def wait_for_update(services: Services, arguments: WaitForUpdate, *, wait_
     position = arguments.after
     while True:
         ticket = services.changed.ticket()
-        update, expiry = await services.read(partial(_look, services=services, change=arguments.change, after=position))
+        look = await services.read(partial(_look, services=services, change=arguments.change, after=position))
         left = deadline - anyio.current_time()
-        is_news = bool(update.happened) or (arguments.after is None and bool(update.claimable))
-        if is_news or left <= 0:
-            return update
-        position = update.position
-        if not await wait_for(ticket, min(left, expiry, REPORT_EVERY_S)):
+        is_claimable = bool(look.update.claimable) if arguments.after is None else look.has_run_out
+        if look.update.happened or is_claimable or left <= 0:
+            return look.update
+        position = look.update.position
+        if not await wait_for(ticket, min(left, look.expiry_s, REPORT_EVERY_S)):
             await report("nothing new yet")
 
 
@@ -70,27 +74,53 @@ def _progress(tx: "Tx", evaluation: str) -> str:
     return row.progress if row is not None and row.progress else "the gates are running"
 
 
-def _look(tx: "Tx", *, services: Services, change: str | None, after: int | None) -> tuple[Update, float]:
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """`has_run_out`: a lease has, which no event tells. `expiry_s`: how long until the next one may."""
+
+    update: Update
+    has_run_out: bool
+    expiry_s: float
+
+
+def _look(tx: "Tx", *, services: Services, change: str | None, after: int | None) -> _Look:
     now = services.clock()
-    position = tx.position(change)
-    news = () if after is None else tx.events_since(after, limit=EVENTS_TOLD_MAX * 5)
-    told = [(of, tell(event)) for _, of, event in news if change in (None, of)]
-    happened = tuple(f"{of}: {text}" for of, text in told if text is not None)[-EVENTS_TOLD_MAX:]
+    happened, position = _news(tx, change, after)
     openings = tx.openings(now, change=change, limit=CLAIMABLE_TOLD_MAX)
     claimable = tuple(f"{o.change}/{o.stage}" for o in openings)
     expiry = tx.next_expiry(now)
     update = Update(
         summary=_summary(happened, claimable),
-        position=max(position, after or 0),
+        position=position,
         happened=happened,
         claimable=claimable,
         next=(
             f'claim_stage(change="{openings[0].change}", stage="{openings[0].stage}") takes the first of them.'
             if openings
-            else f"wait_for_update(after={max(position, after or 0)}) waits for more; get_status() tells why."
+            else f"wait_for_update(after={position}) waits for more; get_status() tells why."
         ),
     )
-    return update, REPORT_EVERY_S if expiry is None else max(0.01, (expiry - now).total_seconds())
+    expiry_s = REPORT_EVERY_S if expiry is None else max(0.01, (expiry - now).total_seconds())
+    return _Look(update, any(opening.expires_at is not None for opening in openings), expiry_s)
+
+
+def _news(tx: "Tx", change: str | None, after: int | None) -> tuple[tuple[str, ...], int]:
+    """What happened after a position, oldest first, and the position after it: what does not fit comes next time."""
+    if after is None:
+        return (), tx.position(change)
+    happened: list[str] = []
+    position, is_more = after, True
+    while is_more:
+        events = tx.events_since(position, change=change, limit=EVENTS_AT_ONCE)
+        is_more = len(events) == EVENTS_AT_ONCE
+        for at, of, event in events:
+            text = tell(event)
+            if text is not None and len(happened) == EVENTS_TOLD_MAX:
+                return tuple(happened), position
+            if text is not None:
+                happened.append(f"{of}: {shorten(text, EVENT_CHARS_MAX)}")
+            position = at
+    return tuple(happened), position
 
 
 def _summary(happened: tuple[str, ...], claimable: tuple[str, ...]) -> str:

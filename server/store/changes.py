@@ -64,9 +64,15 @@ class Changes(Part):
         rows = self.connection.execute(_EVENTS_OF_CHANGE, {"this": change, "after": after, "most": limit})
         return tuple((row[0], read_event(row[1])) for row in rows)
 
-    def events_since(self, position: int, *, limit: int) -> tuple[tuple[int, str, Event], ...]:
-        """(position, change, event) of all changes, in the order in which they were committed."""
-        rows = self.connection.execute(_EVENTS_SINCE, {"after": position, "most": limit})
+    def events_since(
+        self, position: int, *, change: str | None = None, limit: int
+    ) -> tuple[tuple[int, str, Event], ...]:
+        """(position, change, event) of one change or of all, in the order in which they were committed."""
+        given = {"after": position, "most": limit}
+        if change is None:
+            rows = self.connection.execute(_EVENTS_SINCE, given)
+        else:
+            rows = self.connection.execute(_EVENTS_OF_CHANGE_SINCE, {**given, "this": change})
         return tuple((row[0], row[1], read_event(row[2])) for row in rows)
 
     def position(self, change: str | None = None) -> int:
@@ -116,6 +122,7 @@ _EVENTS_SINCE = (
     .order_by(_event.c.position)
     .limit(bindparam("most"))
 )
+_EVENTS_OF_CHANGE_SINCE = _EVENTS_SINCE.where(_event.c.change == bindparam("this"))
 _POSITION = select(func.max(_event.c.position))
 _POSITION_OF_CHANGE = (
     select(_event.c.position).where(_event.c.change == bindparam("this")).order_by(_event.c.version.desc()).limit(1)
