@@ -24,6 +24,7 @@ from .judged_words import judged_words
 from .links import followed
 from .paths import escape, matches
 from .pipeline_gates import Kinds
+from .recipes import RUNNERS, Tables
 from .shadows import Read, shadows_of
 from .shell_text import modules, words
 
@@ -44,11 +45,11 @@ _DISPUTED_IN_NAMES = frozenset("[]#;")
 # Read by the tools of gates, or run before them, unasked. `.gitmodules` says what code a submodule is.
 TOOL_FILES = (
     *(".gitmodules", "**/conftest.py", "**/sitecustomize.py", "**/usercustomize.py"),
+    *("**/sitecustomize/__init__.py", "**/usercustomize/__init__.py"),
     *("**/ruff.toml", "**/.ruff.toml", "**/mypy.ini", "**/.mypy.ini", "**/pyrightconfig.json"),
     *("**/pytest.ini", "**/.pytest.ini", "**/pytest.toml", "**/.pytest.toml"),
     *("**/.coveragerc", "**/.coveragerc.toml", "**/.flake8", "**/.pylintrc", "**/pylintrc", "**/.isort.cfg"),
 )
-Tables = Mapping[str, tuple[str, ...]]
 TOOL_TABLES: Tables = {
     "**/pyproject.toml": (
         *("tool.ruff", "tool.pytest", "tool.mypy", "tool.pyright", "tool.basedpyright", "tool.coverage", "tool.pylint"),
@@ -60,45 +61,6 @@ TOOL_TABLES: Tables = {
     ),
     "**/tox.ini": ("pytest", "flake8", "flake8:*", "coverage:*", "isort", "pylint*", "pycodestyle", "pydocstyle"),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Runner:
-    """What a program reads that runs other programs: a changed recipe would change what the gate checks."""
-
-    programs: frozenset[str]
-    files: tuple[str, ...] = ()
-    tables: tuple[tuple[str, tuple[str, ...]], ...] = ()
-
-
-RUNNERS = (
-    Runner(frozenset({"make", "gmake"}), ("**/Makefile", "**/makefile", "**/GNUmakefile")),
-    Runner(frozenset({"just"}), ("**/justfile", "**/Justfile", "**/.justfile")),
-    Runner(frozenset({"task"}), ("**/Taskfile.y*ml",), (("**/pyproject.toml", ("tool.taskipy",)),)),
-    Runner(
-        frozenset({"tox"}),
-        ("**/tox.toml",),
-        (("**/tox.ini", ("tox", "tox:*", "testenv", "testenv:*")), ("**/pyproject.toml", ("tool.tox",))),
-    ),
-    Runner(frozenset({"nox"}), ("**/noxfile.py",)),
-    Runner(frozenset({"pre-commit", "prek"}), ("**/.pre-commit-config.y*ml",)),
-    Runner(frozenset({"hatch"}), ("**/hatch.toml",), (("**/pyproject.toml", ("tool.hatch.envs",)),)),
-    Runner(frozenset({"poe"}), (), (("**/pyproject.toml", ("tool.poe",)),)),
-    Runner(frozenset({"pdm"}), (), (("**/pyproject.toml", ("tool.pdm.scripts",)),)),
-    Runner(frozenset({"inv", "invoke"}), ("**/tasks.py",)),
-    Runner(frozenset({"mvn", "mvnw"}), ("**/pom.xml",)),
-    Runner(frozenset({"gradle", "gradlew"}), ("**/build.gradle", "**/build.gradle.kts")),
-    Runner(frozenset({"golangci-lint"}), ("**/.golangci.*",)),
-    Runner(frozenset({"cargo"}), ("**/clippy.toml", "**/rustfmt.toml"), (("**/Cargo.toml", ("lints",)),)),
-    Runner(
-        frozenset({"npm", "npx", "yarn", "pnpm", "bun", "tsc", "eslint", "jest", "vitest", "mocha"}),
-        (
-            *("**/jest.config.*", "**/vitest.config.*", "**/vite.config.*", "**/.mocharc.*", "**/tsconfig*.json"),
-            *("**/eslint.config.*", "**/.eslintrc*"),
-        ),
-        (("**/package.json", ("scripts", "jest", "mocha", "eslintConfig", "nyc", "c8")),),
-    ),
-)
 
 
 @dataclass(frozen=True, slots=True)

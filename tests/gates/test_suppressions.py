@@ -21,6 +21,10 @@ from gatewright.gates.suppressions import find_suppressions
         "# mypy: ignore-errors",
         "x = y  # pylint: disable=all",
         "x = y  # ty: ignore",
+        "x = [1,2]  # fmt: skip",
+        "# fmt: off",
+        "# isort:skip_file",
+        "# ruff: isort: off",
     ],
 )
 def test_a_suppression_is_found_with_its_line(line: str) -> None:
