@@ -203,8 +203,8 @@ class GatewrightApplication:
 
 async def _follow_feed(services: Services) -> None:
     """Wake whoever waits here when another process commits: people at their terminals, an older server."""
-    has_changed = services.store.feed()
+    services.has_news = services.store.feed()
     while True:
-        if has_changed():
+        if services.has_news():
             services.changed.fire()
         await anyio.sleep(FEED_EVERY_S)

@@ -34,6 +34,7 @@ class Services:
     """One repository's store, git and clock.
 
     `clock` tells aware UTC. `on_workspace` is told of every workspace that was made: change, stage, path.
+    `has_news` tells, on the event loop, whether anybody has committed since it was last asked.
     """
 
     store: Store
@@ -46,6 +47,7 @@ class Services:
     cache: Path
     changed: Signal = field(default_factory=Signal)
     on_workspace: Callable[[str, str, Path], None] = field(default=lambda *_: None)
+    has_news: Callable[[], bool] = field(default=lambda: False)
     is_draining: bool = False
     _store_threads: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(STORE_THREADS))
     _git_threads: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(GIT_THREADS))
@@ -61,6 +63,8 @@ class Services:
             raise Refused(refusals.store_unavailable(str(exc))) from exc
         finally:
             if is_news:
+                # Who is woken here sees what others have committed too: it need not be told again.
+                self.has_news()
                 self.changed.fire()
 
     async def read(self, work: "Callable[[Tx], T]") -> T:

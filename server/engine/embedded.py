@@ -1,20 +1,23 @@
 """The server's own engine: slots for all agents of the repository."""
 
 import logging
+import math
 import os
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import anyio
 from anyio.abc import TaskGroup
 
+from ...schemas.records import ChangeRecord
 from ...schemas.refusals import Refused
 from ..liveness import is_running
 from ..services import Services
 from ..signal import wait_for
 from ..store import EvaluationRow, EvaluationState, Purpose
 from .execution import LOST_AFTER_S, execute
-from .landing import execute_landing, finish_landings, retry_blocked
+from .landing import execute_landing, finish_landings, intended_landings, retry_blocked
 from .runners import Runners
 
 if TYPE_CHECKING:
@@ -36,6 +39,7 @@ class EmbeddedEngine:
         self._services = services
         self._running: set[str] = set()
         self._stuck: dict[str, str] = {}
+        self._obstacles_looked_at = -math.inf
 
     def is_busy(self) -> bool:
         """Whether an evaluation is running here."""
@@ -63,26 +67,37 @@ class EmbeddedEngine:
         """Start what is due and carry out what was decided; returns how long nothing more can be due."""
         if self._services.is_draining:
             return LOOK_AT_LEAST_EVERY_S
-        await self._land()
+        await self._retry_blocked()
         free = EVALUATIONS_AT_ONCE - len(self._running)
         now = self._services.clock()
-        due = await self._services.read(lambda tx: self._due(tx, free))
+        intended, due, upcoming = await self._services.read(lambda tx: self._work_of(tx, free))
+        if intended or self._stuck:
+            await self._land(intended)
+            _, due, upcoming = await self._services.read(lambda tx: self._work_of(tx, free))
         for row in due:
             self._running.add(row.id)
             tasks.start_soon(self._run, row, runners)
-        upcoming = await self._services.read(lambda tx: tx.next_due())
         if upcoming is None or free <= len(due):
             return LOOK_AT_LEAST_EVERY_S
         return min(LOOK_AT_LEAST_EVERY_S, max(0.05, (upcoming - now).total_seconds()))
 
-    async def _land(self) -> None:
+    async def _land(self, intended: Sequence[ChangeRecord]) -> None:
         """Move what is decided; what cannot be moved now is said once and tried again."""
-        problems = await finish_landings(self._services)
+        problems = await finish_landings(self._services, intended)
         for change, problem in problems.items():
             if self._stuck.get(change) != problem:
                 log.warning("%s cannot land now: %s", change, problem)
         self._stuck = problems
-        await retry_blocked(self._services)
+
+    async def _retry_blocked(self) -> None:
+        """Now and then: what blocks a landing lies in somebody's files, and no change of the store tells of it."""
+        if anyio.current_time() - self._obstacles_looked_at >= LOOK_AT_LEAST_EVERY_S:
+            await retry_blocked(self._services)
+            self._obstacles_looked_at = anyio.current_time()
+
+    def _work_of(self, tx: "Tx", free: int) -> tuple[Sequence[ChangeRecord], list[EvaluationRow], datetime | None]:
+        """The landings to carry out, which come first, the evaluations to start, and when the next may be due."""
+        return intended_landings(tx), self._due(tx, free), tx.next_due()
 
     def _due(self, tx: "Tx", free: int) -> list[EvaluationRow]:
         if free <= 0:

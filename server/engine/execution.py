@@ -87,12 +87,12 @@ class Execution:
 
         Raises `Lost` when the evaluation was cancelled or taken over, `RunnerLost` when its runner ended early.
         """
-        known = await self.services.read(lambda tx: jobs.find_known(tx, job, subject))
+        known, informed = await self.services.read(
+            lambda tx: (jobs.find_known(tx, job, subject), jobs.with_knowledge(tx, job, self._record(tx)))
+        )
         missing = [gate for gate in job.gates if gate.name not in known]
         if missing:
-            await self._run(
-                await self.services.read(lambda tx: jobs.with_knowledge(tx, _narrowed(job, missing), self._record(tx)))
-            )
+            await self._run(_narrowed(informed, missing))
         found = {**self._judgement.evidence, **known}
         absent = "The runner said nothing about this gate."
         return tuple(found.get(gate.name) or errored(gate, "things", absent) for gate in job.gates)
@@ -135,12 +135,13 @@ class Execution:
         async with anyio.create_task_group() as tasks:
 
             async def beat() -> None:
+                # The start was the first beat.
                 nonlocal is_lost
                 while True:
+                    await anyio.sleep(HEARTBEAT_EVERY_S)
                     if not await self._is_ours():
                         is_lost = True
                         tasks.cancel_scope.cancel()
-                    await anyio.sleep(HEARTBEAT_EVERY_S)
 
             async def watch() -> None:
                 # A cancelled evaluation is ended at once, not at the next heartbeat.
@@ -187,10 +188,7 @@ async def execute(services: Services, runners: Runners, row: EvaluationRow) -> N
         return
     try:
         record = await services.read(lambda tx: get_change(tx, row.change))
-        subject = await services.act(lambda: jobs.subject_of(services, record, row))
-        policy = await services.act(lambda: services.policies.at(record.policy.commit))
-        gates = jobs.gates_of(policy, record, row)
-        job = await services.act(lambda: jobs.make_job(services, record, row, subject, gates))
+        subject, job = await services.act(lambda: _job_of(services, record, row))
         evidence = await execution.judge(job, subject)
         await services.run(lambda tx: _settle(tx, execution, job, subject, evidence))
     except Lost:
@@ -200,6 +198,13 @@ async def execute(services: Services, runners: Runners, row: EvaluationRow) -> N
     except Refused as exc:
         log.warning("%s could not be judged: %s", row.id, exc)
         await _after_loss(services, execution, str(exc.refusal.message))
+
+
+def _job_of(services: Services, record: ChangeRecord, row: EvaluationRow) -> tuple[jobs.Subject, Job]:
+    """Blocking."""
+    subject = jobs.subject_of(services, record, row)
+    gates = jobs.gates_of(services.policies.at(record.policy.commit), record, row)
+    return subject, jobs.make_job(services, record, row, subject, gates)
 
 
 def _settle(tx: "Tx", execution: Execution, job: Job, subject: jobs.Subject, evidence: tuple[Evidence, ...]) -> None:

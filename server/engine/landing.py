@@ -5,6 +5,7 @@ commit (or beyond it), and the landing is confirmed; or it stands elsewhere, and
 """
 
 import logging
+from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -47,13 +48,18 @@ async def execute_landing(services: Services, runners: Runners, row: EvaluationR
         await _settle(services, execution, c.BlockLanding(row.id, _sentence(exc)))
 
 
-async def finish_landings(services: Services) -> dict[str, str]:
-    """Carry out every durable intent, also one that a killed server left; safe to repeat at any time.
+def intended_landings(tx: "Tx") -> tuple[ChangeRecord, ...]:
+    """The changes with a durable intent, also one that a killed server left."""
+    return tx.changes([ChangeState.LANDING], limit=LANDINGS_AT_ONCE_MAX)
+
+
+async def finish_landings(services: Services, intended: Iterable[ChangeRecord]) -> dict[str, str]:
+    """Carry out every durable intent; safe to repeat at any time.
 
     Returns what kept which change from it: its intent stays, and holds nothing else up.
     """
     problems = {}
-    for record in await services.read(lambda tx: tx.changes([ChangeState.LANDING], limit=LANDINGS_AT_ONCE_MAX)):
+    for record in intended:
         try:
             await _finish(services, record)
         except (Refused, RepositoryProblem, BadArtifact) as exc:
