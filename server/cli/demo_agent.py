@@ -94,6 +94,8 @@ class Agent:
                         return result
                     case {"id": int(answered), "error": error} if answered == self._calls:
                         raise DemoFailed(f"{method} answered {self.name} with an error: {error}")
+                    case _:
+                        pass  # progress
 
     def _send(self, message: Data) -> None:
         data = message_line(message)

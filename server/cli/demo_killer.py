@@ -63,7 +63,9 @@ class Killing:
 
     def _tests_run(self, evaluation: str) -> bool:
         """The sample's test program makes its report when it starts, in a folder named after the evaluation."""
-        return any(f"/{evaluation}-" in str(found) for found in self._scratch.cache.rglob(sample.REPORT))
+        # Folders come and go meanwhile, which `walk` passes over and `rglob` does not.
+        folders = os.walk(self._scratch.cache)
+        return any(f"/{evaluation}-" in folder and sample.REPORT in files for folder, _, files in folders)
 
 
 @contextmanager
