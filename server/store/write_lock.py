@@ -2,7 +2,8 @@
 
 SQLite's busy handler is unfair: with several writers one of them waits for seconds. Here whoever holds the *turn* is
 next and waits for the lock alone, so that a writer who has just let go cannot take it again before those who waited.
-The kernel drops both locks when a process is killed. Source: docs/decisions/0005-synchronous-sqlalchemy-core.md
+The kernel keeps the queue, and drops both locks when a process is killed.
+Source: docs/decisions/0005-synchronous-sqlalchemy-core.md
 """
 
 import fcntl
@@ -11,15 +12,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock, Thread
 
 from .problems import StoreUnavailable
 
 LOCK_FILE = "state.lock"
 TURN_FILE = "state.turn"
 LOCK_TIMEOUT_S = 20.0
-# The next in turn looks often: while it sleeps nobody writes. The others would only cost it the processor.
-LOCK_POLL_S = 0.000_2
-TURN_POLL_S = 0.001
 
 
 @contextmanager
@@ -30,33 +29,65 @@ def write_lock(folder: Path) -> Iterator[None]:
     because each call opens the files anew.
     """
     deadline = time.monotonic() + LOCK_TIMEOUT_S
-    lock = _open(folder / LOCK_FILE)
+    turn = _taken(folder / TURN_FILE, deadline)
     try:
-        turn = _open(folder / TURN_FILE)
-        try:
-            _take(turn, deadline, TURN_POLL_S)
-            _take(lock, deadline, LOCK_POLL_S)
-        finally:
-            os.close(turn)
+        lock = _taken(folder / LOCK_FILE, deadline)
+    finally:
+        os.close(turn)
+    try:
         yield
     finally:
         os.close(lock)
 
 
-def _open(path: Path) -> int:
+def _taken(path: Path, deadline: float) -> int:
+    """A descriptor that holds the file's lock until it is closed."""
     try:
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as exc:
         raise StoreUnavailable(f"The store's lock {path} cannot be used: {exc.strerror}.") from exc
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        if not _Wait(descriptor).succeeds(deadline):
+            raise StoreUnavailable("Somebody else has been writing to the store for too long.") from None
+    return descriptor
 
 
-def _take(descriptor: int, deadline: float, poll_s: float) -> None:
-    while True:
+class _Wait:
+    """One wait in the kernel's queue, which knows no time limit: a thread waits, and is left behind at the deadline.
+
+    To look again and again instead would leave the lock idle between looks, and the order to chance.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._has_it = Lock()
+        self._has_it.acquire()
+        self._deciding = Lock()
+        self._is_given_up = False
+        Thread(target=self._wait, daemon=True).start()
+
+    def succeeds(self, deadline: float) -> bool:
+        """Whether the lock was had in time; else the descriptor is closed when its turn comes."""
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                raise StoreUnavailable("Somebody else has been writing to the store for too long.") from None
-            time.sleep(poll_s)
-        else:
-            return
+            in_time = self._has_it.acquire(timeout=max(0.0, deadline - time.monotonic()))
+        except BaseException:  # an interrupt: nobody will use the lock that may still be had
+            if not self._gives_up():
+                os.close(self._descriptor)
+            raise
+        return in_time or not self._gives_up()
+
+    def _gives_up(self) -> bool:
+        """False when the lock was had at the last moment."""
+        with self._deciding:
+            self._is_given_up = not self._has_it.acquire(blocking=False)
+        return self._is_given_up
+
+    def _wait(self) -> None:
+        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        with self._deciding:
+            if self._is_given_up:
+                os.close(self._descriptor)
+            else:
+                self._has_it.release()

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from gatewright.gates.commands import Claim, Command, Start
+from gatewright.gates.evolve import replay
 from gatewright.schemas.records import ChangeRecord, Evidence, Outcome, Plan, PolicyPin, StageRule
 from gatewright.server.operations.deciding import apply, get_change
 from gatewright.server.store import EvaluationRow, EvaluationState, Purpose, Store, StoredEvidence, StoredReply
@@ -67,3 +68,16 @@ def write_each(store: Store, write: Callable[[Tx, T], None], items: Iterable[T])
             write(tx, item)
 
     store.run(work)
+
+
+def assert_whole(store: Store, change: str) -> None:
+    """The record is there, and is what its events make of it (invariant I9)."""
+
+    def look(tx: Tx) -> None:
+        record = tx.find_change(change)
+        events = tx.events(change, limit=99)
+        assert record is not None
+        assert [number for number, _ in events] == list(range(1, record.version + 1))
+        assert replay([event for _, event in events]) == record
+
+    store.read(look)
