@@ -48,10 +48,17 @@ def _listed(name: str, values: Sequence[object], indent: str) -> Iterator[str]:
         return
     yield f"{indent}{name}:"
     for value in values:
+        nested: dict[str, object] = {}
         if isinstance(value, dict):
             told = {key: part for key, part in value.items() if part not in (None, "", [], {})}
-            item = "; ".join(f"{key}: {part}" for key, part in told.items())
+            nested = {key: part for key, part in told.items() if _holds_records(part)}
+            item = "; ".join(f"{key}: {part}" for key, part in told.items() if key not in nested)
         else:
             item = str(value)
         # What a program printed must not read as a line of ours.
         yield f"{indent}- " + item.replace("\n", f"\n{indent}{INDENT}{INDENT}")
+        yield from _lines(nested, indent + INDENT)
+
+
+def _holds_records(value: object) -> bool:
+    return isinstance(value, list) and any(isinstance(part, dict) for part in value)

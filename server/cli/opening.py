@@ -75,7 +75,7 @@ def recorded_target(store: "Store") -> str:
 def services_of(options: Namespace) -> Generator["Services", None, None]:
     """Everything that the operations work with, in this process; the server sees what is committed."""
     common_dir = set_up_common_dir(options)
-    from ..app import open_services
+    from ..composition import open_services
 
     services = open_services(Path(common_dir))
     try:

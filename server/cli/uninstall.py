@@ -96,7 +96,7 @@ def _stop_server(repository: "SharedRepository") -> None:
 
 def _remove_state(repository: "SharedRepository", workspaces: Workspaces) -> None:
     """Workspaces first: they are what git knows of; the store last, so that a failure can be repeated."""
-    from ..app import cache_folder
+    from ..composition import cache_folder
 
     workspaces.remove_all()
     for folder in (workspaces.root, workspaces.root.parent):

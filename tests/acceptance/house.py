@@ -20,8 +20,9 @@ from mcp_types import CallToolResult, Implementation, TextContent
 from gatewright.gates.commands import Command
 from gatewright.schemas import arguments, replies
 from gatewright.schemas.records import ChangeRecord
-from gatewright.server.app import GatewrightApplication, open_services
+from gatewright.server.app import GatewrightApplication
 from gatewright.server.cli.main import COMMANDS
+from gatewright.server.composition import open_services
 from gatewright.server.operations.deciding import apply, get_change
 from gatewright.server.services import Services
 from gatewright.server.store import open_store

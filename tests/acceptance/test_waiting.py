@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from gatewright.gates.commands import Answer, Cancel, KeepOrphan
-from gatewright.server.app import open_services
+from gatewright.server.composition import open_services
 from gatewright.server.operations.deciding import apply, get_change
 
 from .conftest import Repositories
