@@ -1,1 +1,23 @@
-"""."""
+"""Talks and stores. Imports `gates` and `schemas`.
+
+How a client reaches the server (standard library only: every start of every agent pays for these)
+    bridge        a client's stdio to the repository's server (exchange, lines, unserved)
+    client        one tool call, for the command line
+    reach         find the server, start one when there is none (rendezvous: sockets and folders)
+
+The server process, one a repository
+    process       become one (in_process: serve inside the client's process instead)
+    daemon        connections, idleness, draining (transport: MCP over a socket)
+    app           what it serves: tools and engine
+    composition   put one repository's services together, with the real clock
+    services      what the operations work with (store/, signal, leases, policies)
+
+What it does
+    tools         the eleven tools: parse, call, answer (tool_list: how they are described)
+    operations/   one function per domain verb
+    engine/       run evaluations, land
+    preparing     give workspaces what `setup` makes
+    guard         the hook on the target branch
+
+cli/              the command line
+"""
