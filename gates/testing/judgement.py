@@ -61,7 +61,8 @@ def grouped(
         if len(found) > NAMES_MAX:
             names = ", ".join(name.removeprefix(f"{file}::") for name, _ in found[:NAMES_MAX])
             message = f"{len(found)} known tests of {file} ({names}, ...): {say('each', found[0][1])}"
-            problems.append(Problem(rule, message, file, mark=f"{mark} {len(found)}", severity="question"))
+            whole = " ".join((mark, *(name for name, _ in found)))
+            problems.append(Problem(rule, message, file, mark=whole, severity="question"))
             continue
         problems += [
             Problem(rule, say(name, case), case.path or file, case.line, mark=f"{mark} {name}", severity="question")

@@ -5,7 +5,7 @@ code under the new tests when those must have been red. Failures get a second ch
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from typing import Literal
@@ -77,7 +77,8 @@ class Judge:
         compared = compare(base, known, own, plan.covers if plan is not None else _covers_nothing)
         if self.rules.is_red_first:
             compared.failing += await self._must_have_been_red(compared, plan, changed)
-        return await self._put_together(compared, known, own, changed, moved)
+        marks = _marks(area, changed, moved, base.files)
+        return await self._put_together(compared, known, own, changed, moved=moved, marks=marks)
 
     async def _base_run(self) -> SuiteRun:
         """The suite on the base, once per tree, environment and way of calling; its flakes count as passing."""
@@ -205,9 +206,10 @@ class Judge:
         known: SuiteRun,
         own: SuiteRun | None,
         changed: Sequence[Change],
+        *,
         moved: Mapping[str, str],
+        marks: Mapping[str, str],
     ) -> Judged:
-        marks = {moved.get(c.path, c.path): c.new_oid or "removed" for c in changed}
         rewritten = grouped(compared.rewritten, "changed-expectation", _say_rewritten, marks)
         asked = [
             *grouped(compared.vanished, "vanished", _say_vanished, marks),
@@ -247,6 +249,18 @@ class Judge:
         ]
         sentence = "May what the known tests expect be changed so?"
         return Question(sentence, tuple(asked), "\n".join((lines_of(asked), *diffs)))
+
+
+def _marks(area: Area, changed: Sequence[Change], moved: Mapping[str, str], files: Iterable[str]) -> Mapping[str, str]:
+    """What an answer about a file's tests is bound to: its contents, and those of all that tests share.
+
+    What a test expects may lie in data or in helpers as well as in its own file.
+    """
+    contents = {c.path: c.new_oid or "removed" for c in changed}
+    shared = {path: mark for path, mark in contents.items() if not area.is_test_file(path)}
+    told = json.dumps(sorted(shared.items())) if shared else ""
+    own = {moved.get(path, path): mark for path, mark in contents.items()}
+    return {file: f"{own.get(file, '')}{told}" for file in {*files, *own}}
 
 
 def _covers_nothing(_: str) -> bool:

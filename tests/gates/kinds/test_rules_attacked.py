@@ -66,3 +66,22 @@ def test_what_a_linked_script_runs_is_the_policys(tmp_path: Path) -> None:
     assert paths_asked(behind["scope"]) == ["tools/ci/check.sh"]
     assert paths_asked(instead["scope"]) == ["ci"]
     assert [found["check"].outcome for found in (behind, instead)] == [Outcome.FAILED] * 2
+
+
+def test_an_answer_about_a_tests_data_does_not_hold_for_other_data(tmp_path: Path) -> None:
+    """The test's own file is the same both times; what it expects lies in another one."""
+    reading = "import json, pathlib\nfrom calc import add\n\n\ndef test_add():\n"
+    reading += "    assert add(2, 3) == json.loads((pathlib.Path(__file__).parent / 'sum.json').read_text())\n"
+    files: Files = {**SAMPLE, "tests/test_calc.py": reading, "tests/sum.json": "5\n"}
+    project = Project(tmp_path, [{"test": {"runner": "pytest"}}], files)
+
+    def judge(code: str, data: str, *allowed: str) -> Evidence:
+        changed: Files = {"calc.py": f"def add(a, b):\n    return {code}\n", "tests/sum.json": data}
+        return project.judge(project.commit(changed, on=project.base), allowed=allowed)["test"]
+
+    shown = judge("6", "6\n")
+    fingerprints = [finding.fingerprint for finding in shown.findings]
+
+    assert shown.outcome is Outcome.PENDING
+    assert judge("6", "6\n", *fingerprints).outcome is Outcome.PASSED
+    assert judge("7", "7\n", *fingerprints).outcome is Outcome.PENDING
