@@ -14,7 +14,8 @@ from ..reach import SERVER_COMMAND
 
 GATEWRIGHT = SERVER_COMMAND[:-1]
 PROTOCOL_VERSION = "2025-11-25"
-CALL_TIMEOUT_S = 45.0
+# Longer than a call waits for a verdict.
+CALL_TIMEOUT_S = 50.0
 CLOSE_TIMEOUT_S = 5.0
 READ_BYTES = 65_536
 

@@ -17,7 +17,7 @@ from .demo_person import answer
 from .demo_scratch import Scratch, write
 from .demo_timeline import Timeline
 
-STEP_TIMEOUT_S = 50.0
+STEP_TIMEOUT_S = 55.0
 CLAIM_WAIT_S = 20
 LANDING_WAIT_S = 10
 LANDING_ROUNDS_MAX = 20
