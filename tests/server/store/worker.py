@@ -10,7 +10,6 @@ It says `ready` and waits for a line before it begins, so that several of them b
 
 import resource
 import sys
-import time
 from contextlib import closing
 from pathlib import Path
 
@@ -49,11 +48,10 @@ def say(text: str) -> None:
 
 def claim(store: Store, name: str) -> None:
     while True:
-        begun = time.monotonic()
         claimed = store.run(lambda tx: claim_next(tx, name))
         if claimed is None:
             return
-        say(f"{claimed} {time.monotonic() - begun:.6f}")
+        say(claimed)
 
 
 def start_many(store: Store, count: int) -> None:
