@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from gatewright.schemas.records import Evidence, Outcome
 
 from .workbench import SAMPLE, Files, Link, Project
@@ -85,3 +87,24 @@ def test_an_answer_about_a_tests_data_does_not_hold_for_other_data(tmp_path: Pat
     assert shown.outcome is Outcome.PENDING
     assert judge("6", "6\n", *fingerprints).outcome is Outcome.PASSED
     assert judge("7", "7\n", *fingerprints).outcome is Outcome.PENDING
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        b"# coding: utf-7\nx = 1  # harmless+AAo-print('hidden')\n",
+        b"# coding: unicode_escape\nx = 1  # harmless\\x0aprint('hidden')\n",
+        b"# coding: shift_jis\nx = 1  # \x83\x5c\n",
+    ],
+)
+def test_code_that_an_encoding_hides_from_every_reader_does_not_compile(tmp_path: Path, source: bytes) -> None:
+    """Python runs the statement; ruff, a diff and a person see a comment."""
+    plain: Files = {
+        "utf.py": "# ä\n",
+        "latin.py": b"# coding: latin-1\nx = '\xe4'\n",
+        "bom.py": b"\xef\xbb\xbfx = 'a'\n",
+    }
+    project = Project(tmp_path, ["compile"])
+    found = project.judge(project.commit({"hidden.py": source, **plain}))["compile"]
+
+    assert [finding.path for finding in found.findings] == ["hidden.py"]
