@@ -7,6 +7,7 @@ How a client reaches the server (standard library only: every start of every age
 
 The server process, one a repository
     process       become one (in_process: serve inside the client's process instead)
+    liveness      whether a process still runs
     daemon        connections, idleness, draining (transport: MCP over a socket)
     app           what it serves: tools and engine
     composition   put one repository's services together, with the real clock

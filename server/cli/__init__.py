@@ -5,4 +5,7 @@ command   what a command's module holds, and what exit statuses mean
 failures  expected problems as a sentence and a next step
 terminal  tables, colours, progress and questions
 opening   the repository, the store and the services that a command works on
+
+demo      scripted agents and a person over a real server (demo_story: the scenes; demo_sample: project and texts;
+          demo_agent, demo_person, demo_killer: who acts; demo_scratch: the folder; demo_timeline, demo_summary: told)
 """
