@@ -132,6 +132,8 @@ class Execution:
 
     async def _run(self, job: Job) -> None:
         is_lost = False
+        # Kept, because what leaves a task group is wrapped in a group.
+        loss: RunnerLost | None = None
         async with anyio.create_task_group() as tasks:
 
             async def beat() -> None:
@@ -158,10 +160,14 @@ class Execution:
             tasks.start_soon(watch)
             try:
                 await self._runners.judge(job, self._judgement.take)
+            except RunnerLost as exc:
+                loss = exc
             finally:
                 tasks.cancel_scope.cancel()
         if is_lost:
             raise Lost
+        if loss is not None:
+            raise loss
 
     async def _is_ours(self) -> bool:
         now, progress = self.services.clock(), self._judgement.progress
@@ -198,6 +204,9 @@ async def execute(services: Services, runners: Runners, row: EvaluationRow) -> N
     except Refused as exc:
         log.warning("%s could not be judged: %s", row.id, exc)
         await _after_loss(services, execution, str(exc.refusal.message))
+    except Exception:  # a defect of ours must not be tried for ever (I10)
+        log.exception("%s failed in our own code", row.id)
+        await _after_loss(services, execution, "a defect of gatewright; see its log")
 
 
 def _job_of(services: Services, record: ChangeRecord, row: EvaluationRow) -> tuple[jobs.Subject, Job]:

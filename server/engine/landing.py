@@ -21,7 +21,7 @@ from ..operations.deciding import apply, get_change
 from ..services import Services
 from ..store import EvaluationRow
 from . import jobs
-from .execution import Execution, Lost
+from .execution import STARTS_MAX, Execution, Lost
 from .runners import RunnerLost, Runners
 
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ async def execute_landing(services: Services, runners: Runners, row: EvaluationR
         await _prepare(services, execution, record)
     except Lost:
         log.info("the landing %s is not wanted any more", row.id)
-    except RunnerLost:
-        await execution.give_back()
+    except RunnerLost as exc:
+        await _after_loss(services, execution, str(exc))
     except (Refused, RepositoryProblem, BadArtifact) as exc:
         await _settle(services, execution, c.BlockLanding(row.id, _sentence(exc)))
 
@@ -140,6 +140,15 @@ async def _prepare(services: Services, execution: Execution, record: ChangeRecor
         apply(tx, get_change(tx, record.id), command, services.clock())
 
     await services.run(settle)
+
+
+async def _after_loss(services: Services, execution: Execution, because: str) -> None:
+    """Start again, within a bound; beyond it this landing could not be judged, and those are counted too."""
+    if execution.row.tries + 1 < STARTS_MAX:
+        await execution.give_back()
+        return
+    nothing = c.SettleLanding(execution.row.id, old="", new="", tree="", gates=(), because=because)
+    await _settle(services, execution, nothing)
 
 
 async def _settle(services: Services, execution: Execution, command: c.Command) -> None:
