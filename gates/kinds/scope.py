@@ -22,6 +22,7 @@ from ..walk import Change
 CONFLICT_BYTES_MAX = 5_000_000
 DIFF_BYTES_MAX = 4_000
 FILES_WITH_DIFF_MAX = 10
+FILES_NAMED_MAX = 50
 CONFLICT_MARKERS = (re.compile(rb"^<{7} ", re.MULTILINE), re.compile(rb"^>{7} ", re.MULTILINE))
 
 
@@ -158,6 +159,10 @@ async def _protected(submission: Submission, changes: Sequence[Change]) -> list[
         )
         for change in protected
     )
-    diffs = [await submission.diff(job.scope_base, job.commit, c.path, DIFF_BYTES_MAX) for c in protected]
-    names = ", ".join(change.path for change in protected[:FILES_WITH_DIFF_MAX])
-    return [Question(f"May these protected files be changed: {names}?", about, "\n".join(diffs[:FILES_WITH_DIFF_MAX]))]
+    shown = protected[:FILES_WITH_DIFF_MAX]
+    diffs = [await submission.diff(job.scope_base, job.commit, change.path, DIFF_BYTES_MAX) for change in shown]
+    if len(protected) > len(shown):
+        diffs.append(f"The differences of {len(protected) - len(shown)} more files are not shown.")
+    names = ", ".join(change.path for change in protected[:FILES_NAMED_MAX])
+    more = f" and {len(protected) - FILES_NAMED_MAX} more" if len(protected) > FILES_NAMED_MAX else ""
+    return [Question(f"May these protected files be changed: {names}{more}?", about, "\n".join(diffs))]

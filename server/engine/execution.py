@@ -20,7 +20,7 @@ from ...gates.contract import BaseResult, Found, Job, Message, Progress, Started
 from ...gates.findings import errored
 from ...gates.policy import SCOPE_GATE
 from ...schemas.pipeline import GateSpec
-from ...schemas.records import ChangeRecord, Evidence
+from ...schemas.records import ChangeRecord, Evidence, Outcome
 from ...schemas.refusals import Refused
 from ..operations.deciding import apply, get_change
 from ..services import Services
@@ -105,7 +105,7 @@ class Execution:
         self.keep_knowledge(tx, job, subject, evidence)
 
     def keep_knowledge(self, tx: "Tx", job: Job, subject: jobs.Subject, evidence: Iterable[Evidence]) -> None:
-        """Keep base results and passes for later."""
+        """Keep base results and passes for later. A pass of what has failed before is luck, and is not served again."""
         from ..store.tx import evidence_adapter
 
         by_name = {gate.name: gate for gate in job.gates}
@@ -113,9 +113,11 @@ class Execution:
         for key, value in self._judgement.baselines.items():
             tx.cache_put(jobs.baseline_key(job.base, key), value, now)
         for item in evidence:
-            if jobs.may_be_kept(item) and not item.cached:
-                text = evidence_adapter().dump_json(item).decode()
-                tx.cache_put(jobs.verdict_key(job, by_name[item.gate], subject), text, now)
+            key = jobs.verdict_key(job, by_name[item.gate], subject)
+            if item.outcome is Outcome.FAILED:
+                tx.cache_put(jobs.doubt_key(key), item.summary, now)
+            elif jobs.may_be_kept(item) and not item.cached and tx.cache_get(jobs.doubt_key(key)) is None:
+                tx.cache_put(key, evidence_adapter().dump_json(item).decode(), now)
 
     def finish(self, tx: "Tx") -> None:
         """Settle the evaluation's row; raises `Lost`, which rolls everything back, when it is not ours any more."""

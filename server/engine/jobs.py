@@ -1,7 +1,8 @@
 """From a record to the job that a runner judges, and what of it is known already.
 
 A passed verdict belongs to one tree, one base, one policy and one gate; asked again, it is served from the cache and
-says so. Only the server writes the cache. Failures are not kept: a flake must not outlive the person's retry.
+says so. Only the server writes the cache. Failures are not served: a flake must not outlive the person's retry. But it
+is known that there was one, and a pass of the same afterwards counts only where it was found.
 """
 
 import hashlib
@@ -132,6 +133,11 @@ def verdict_key(job: Job, gate: GateSpec, subject: Subject) -> str:
         # The history of the range counts for it, and what the stage may write.
         inputs |= {"commit": subject.commit, "from": subject.scope_base, "writes": job.writes, "at": job.conflicts}
     return f"verdict:{_digest(inputs)}"
+
+
+def doubt_key(verdict: str) -> str:
+    """Where it is kept that the gate of this verdict's key has failed."""
+    return f"doubt:{verdict}"
 
 
 def gate_digest(gate: GateSpec) -> str:

@@ -1,12 +1,14 @@
 """What one judgement or answer allows is allowed once, for what was looked at, and nowhere else."""
 
+from pathlib import Path
+
 import pytest
 
 from gatewright.gates import commands as c
 from gatewright.schemas.records import LandingStep
 
 from .conftest import Repositories
-from .house import OK_GATE, serving
+from .house import OK_GATE, serving, solo, write_all
 
 pytestmark = pytest.mark.anyio
 
@@ -60,3 +62,22 @@ async def test_a_line_that_was_allowed_in_one_place_is_asked_about_in_two(make: 
 
     assert same["outcome"] == "passed", same.text
     assert more["outcome"] == "pending", more.text
+
+
+async def test_luck_is_not_served_again(make: Repositories, tmp_path: Path) -> None:
+    """Checks cost nothing, so they can be repeated until broken work passes once: that pass is not the submission's."""
+    unlucky = tmp_path / "unlucky"
+    unlucky.touch()
+    pipeline = solo(f'{{command: {{name: luck, run: "test ! -e {unlucky}"}}}}')
+    async with serving(make(pipeline)) as server, server.agent() as ada:
+        await ada.start()
+        brief = await ada.claim()
+        write_all(Path(brief["workspace"]), {"a.txt": "a"})
+        checks = [await ada.get("check_gates", lease=brief["lease"])]
+        unlucky.unlink()
+        checks.append(await ada.get("check_gates", lease=brief["lease"]))
+        unlucky.touch()
+        verdict = await ada.submit(brief)
+
+    assert [check["outcome"] for check in checks] == ["failed", "passed"]
+    assert verdict["outcome"] == "failed"

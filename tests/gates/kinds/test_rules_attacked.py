@@ -108,3 +108,13 @@ def test_code_that_an_encoding_hides_from_every_reader_does_not_compile(tmp_path
     found = project.judge(project.commit({"hidden.py": source, **plain}))["compile"]
 
     assert [finding.path for finding in found.findings] == ["hidden.py"]
+
+
+def test_whoever_is_asked_about_many_files_hears_of_all_of_them(tmp_path: Path) -> None:
+    """The one that matters would otherwise be the eleventh."""
+    project = Project(tmp_path, ["compile"])
+    found = project.judge(project.commit({f"a{number:02}/conftest.py": "" for number in range(60)}), gates=())
+
+    question = found["scope"].question or ""
+    assert "a49/conftest.py and 10 more" in question
+    assert "50 more files are not shown" in question
