@@ -7,7 +7,7 @@ import json
 import re
 import subprocess
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +20,7 @@ from mcp_types import CallToolResult, Implementation, TextContent
 from gatewright.gates.commands import Command
 from gatewright.schemas import arguments, replies
 from gatewright.schemas.records import ChangeRecord
+from gatewright.schemas.refusals import Refused
 from gatewright.server.app import GatewrightApplication
 from gatewright.server.cli.main import COMMANDS
 from gatewright.server.composition import open_services
@@ -281,8 +282,9 @@ async def serving(
         return opened[-1]
 
     application = GatewrightApplication(open_once)
-    is_set_up = repository.state.is_dir()
-    services = await application.services() if is_set_up else None
+    services = None
+    with suppress(Refused):
+        services = await application.services()
     try:
         async with anyio.create_task_group() as tasks:
             if has_engine:
