@@ -4,8 +4,8 @@
 
 A claim here is one `Store.run`: look up the key, find the oldest opening, read its record, decide, save record, event
 and openings, keep the reply. The raw one runs the very same statements, recorded from a first pass, on a copy of the
-store with the same settings and the same lock; it neither decides nor reads or writes JSON. They take turns, so that a
-slow disk slows both alike.
+store with the same settings and the same lock; it neither decides nor reads or writes JSON. They take turns by tens, so
+that a slow disk slows both alike.
 """
 
 import shutil
@@ -14,14 +14,12 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
-
-from sqlalchemy import event
 
 from gatewright.gates.commands import Claim, Start
 from gatewright.schemas.records import Plan, PolicyPin, StageRule
@@ -34,13 +32,13 @@ from gatewright.server.store.write_lock import write_lock
 
 SIZES = (100, 5_000)
 WARM_UP = 5
+BLOCK = 10
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 INTENT = "Read the numbers from the file that is named, and say which line is wrong. " * 20
 POLICY = PolicyPin("c" * 40, "d" * 64)
 STAGES = ("spec", "code", "tests", "docs")
 
-Values = tuple[object, ...]
-Statement = tuple[str, list[Values]]
+Statement = tuple[str, tuple[object, ...]]
 
 
 def main() -> None:
@@ -70,15 +68,20 @@ def measure(size: int, rounds: int, folder: Path) -> dict[str, list[float]]:
     configure(raw, None)
     times: dict[str, list[float]] = {"claim": [], "raw": []}
     with opened(folder / "claim") as store:
-        for number, statements in enumerate(recorded):
-            begun = time.perf_counter()
-            store.run(partial(claim, number=number))
-            between = time.perf_counter()
-            replay(raw, folder / "raw", statements)
-            times["claim"].append(between - begun)
-            times["raw"].append(time.perf_counter() - between)
+        for block in range(0, rounds, BLOCK):
+            numbers = range(block, min(block + BLOCK, rounds))
+            for number in numbers:
+                times["claim"].append(timed(partial(store.run, partial(claim, number=number))))
+            for number in numbers:
+                times["raw"].append(timed(partial(replay, raw, folder / "raw", recorded[number])))
     raw.close()
     return {name: seconds[WARM_UP:] for name, seconds in times.items()}
+
+
+def timed(work: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
 
 
 @contextmanager
@@ -116,41 +119,39 @@ def claim(tx: Tx, number: int) -> None:
 
 
 def record_statements(store: Store, number: int) -> list[Statement]:
-    """What one claim says to the database, in order: each statement with its rows of values."""
+    """What one claim says to the database, in order."""
     said: list[Statement] = []
-
-    def note(statement: str, rows: Sequence[Values]) -> None:
-        said.append((statement, list(rows)))
 
     def work(tx: Tx) -> None:
         said.clear()
-        with listening(tx, note):
-            claim(tx, number)
+        # What the transaction says itself, without the parsing that a trace of the database would add.
+        tx._cursor = Listener(tx._cursor, said)  # type: ignore[assignment]  # noqa: SLF001
+        claim(tx, number)
 
     store.run(work)
     return said
 
 
-@contextmanager
-def listening(tx: Tx, note: Callable[[str, Sequence[Values]], None]) -> Iterator[None]:
-    def hear(_: object, __: object, statement: str, values: Any, ___: object, is_many: bool) -> None:  # noqa: ANN401, FBT001 - the library's
-        note(statement, values if is_many else [values])
+class Listener:
+    """A cursor that notes what it is told."""
 
-    event.listen(tx.connection, "before_cursor_execute", hear)
-    try:
-        yield
-    finally:
-        event.remove(tx.connection, "before_cursor_execute", hear)
+    def __init__(self, cursor: Any, said: list[Statement]) -> None:  # noqa: ANN401 - the driver's
+        self._cursor = cursor
+        self._said = said
+
+    def execute(self, text: str, values: tuple[object, ...]) -> None:
+        self._said.append((text, values))
+        self._cursor.execute(text, values)
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - the driver's
+        return getattr(self._cursor, name)
 
 
 def replay(raw: sqlite3.Connection, folder: Path, statements: list[Statement]) -> None:
     with write_lock(folder):
         raw.execute("BEGIN IMMEDIATE")
-        for sql, rows in statements:
-            if len(rows) == 1:
-                raw.execute(sql, rows[0]).fetchall()
-            else:
-                raw.executemany(sql, rows)
+        for text, values in statements:
+            raw.execute(text, values).fetchall()
         raw.execute("COMMIT")
 
 

@@ -2,11 +2,11 @@
 
 from datetime import datetime
 
-from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 
 from . import schema
 from .forms import micros
-from .part import Part
+from .part import Part, Prepared, adding
 
 CACHE_ROWS_MAX = 2_000
 
@@ -18,34 +18,36 @@ class Cache(Part):
 
     def cache_get(self, key: str) -> str | None:
         """A value kept by `cache_put`, unless newer ones have driven it out."""
-        return self.connection.execute(_GET, {"this": key}).scalar()
+        value: str | None = self._value(_GET, this=key)
+        return value
 
     def cache_find(self, prefix: str) -> dict[str, str]:
         """Every kept value whose key starts with `prefix`."""
-        rows = self.connection.execute(_FIND, {"first": prefix, "length": len(prefix)})
-        return {row[0]: row[1] for row in rows}
+        return dict(self._rows(_FIND, first=prefix, length=len(prefix)))
 
     def cache_put(self, key: str, value: str, now: datetime) -> None:
         """Keep a value, the newest under its key; the oldest go when there are too many."""
-        values = {"value": value, "used_at": micros(now)}
-        if self.connection.execute(_REPLACE, {"this": key, **values}).rowcount == 0:
-            self.connection.execute(_ADD, {"key": key, **values})
-            surplus = self.connection.execute(_COUNT).scalar_one() - CACHE_ROWS_MAX
+        used_at = micros(now)
+        if not self._write(_REPLACE, this=key, value=value, used_at=used_at):
+            self._write(_ADD, key=key, value=value, used_at=used_at)
+            surplus = self._value(_COUNT) - CACHE_ROWS_MAX
             if surplus > 0:
-                self.connection.execute(_DROP_OLDEST, {"surplus": surplus})
+                self._write(_DROP_OLDEST, surplus=surplus)
 
 
-_GET = select(_cache.c.value).where(_cache.c.key == bindparam("this"))
+_GET = Prepared(select(_cache.c.value).where(_cache.c.key == bindparam("this")))
 # A comparison of beginnings, not LIKE: that takes letters for equal in either case, and `_` for any.
-_FIND = select(_cache.c.key, _cache.c.value).where(
-    _cache.c.key >= bindparam("first"), func.substr(_cache.c.key, 1, bindparam("length")) == bindparam("first")
+_FIND = Prepared(
+    select(_cache.c.key, _cache.c.value).where(
+        _cache.c.key >= bindparam("first"), func.substr(_cache.c.key, 1, bindparam("length")) == bindparam("first")
+    )
 )
-_REPLACE = (
+_REPLACE = Prepared(
     update(_cache)
     .where(_cache.c.key == bindparam("this"))
     .values(value=bindparam("value"), used_at=bindparam("used_at"))
 )
-_ADD = insert(_cache)
-_COUNT = select(func.count()).select_from(_cache)
+_ADD = adding(_cache)
+_COUNT = Prepared(select(func.count()).select_from(_cache))
 _OLDEST = select(_cache.c.key).order_by(_cache.c.used_at).limit(bindparam("surplus"))
-_DROP_OLDEST = delete(_cache).where(_cache.c.key.in_(_OLDEST))
+_DROP_OLDEST = Prepared(delete(_cache).where(_cache.c.key.in_(_OLDEST)))

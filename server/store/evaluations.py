@@ -1,16 +1,15 @@
 """Evaluations: who runs which gates, and who may settle them. Every step is a conditional write with one winner."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
 from functools import cache
-from typing import Any
 
-from sqlalchemy import Row, Select, bindparam, func, insert, or_, select, update
+from sqlalchemy import bindparam, false, func, or_, select, update
 
 from . import schema
 from .forms import micros, micros_or_none, moment, moment_or_none
-from .part import Part
+from .part import Part, Prepared, Row, Values, adding
 from .rows import EvaluationRow, EvaluationState, Purpose
 
 LIVE = (EvaluationState.QUEUED, EvaluationState.RUNNING)
@@ -23,27 +22,26 @@ class Evaluations(Part):
 
     def enqueue(self, row: EvaluationRow) -> None:
         """Add an evaluation to be run."""
-        self.connection.execute(_ADD, _values(row))
+        self._write(_ADD, **_values(row))
 
     def next_dry_run(self, change: str) -> str:
         """The id of the change's next dry run, which the change record does not count."""
         prefix = f"{change}.d"
-        values = {"this": change, "prefix": prefix, "length": len(prefix)}
-        return f"{prefix}{self.connection.execute(_COUNT_DRY_RUNS, values).scalar_one() + 1}"
+        return f"{prefix}{self._value(_COUNT_DRY_RUNS, this=change, prefix=prefix, length=len(prefix)) + 1}"
 
     def find_evaluation(self, evaluation: str) -> EvaluationRow | None:
         """One evaluation, or None."""
-        row = self.connection.execute(_FIND, {"this": evaluation}).first()
+        row = self._row(_FIND, this=evaluation)
         return None if row is None else _evaluation_of(row)
 
     def due_evaluations(self, now: datetime, *, stale_before: datetime, limit: int) -> tuple[EvaluationRow, ...]:
         """Queued ones whose time has come, and running ones whose runner has not been heard of since `stale_before`."""
-        values = {"now": micros(now), "stale_before": micros(stale_before), "most": limit}
-        return tuple(_evaluation_of(row) for row in self.connection.execute(_DUE, values))
+        rows = self._rows(_DUE, now=micros(now), stale_before=micros(stale_before), most=limit)
+        return tuple(_evaluation_of(row) for row in rows)
 
     def next_due(self) -> datetime | None:
         """The earliest `not_before` of what is queued."""
-        return moment_or_none(self.connection.execute(_NEXT_DUE).scalar())
+        return moment_or_none(self._value(_NEXT_DUE))
 
     def evaluations(
         self, *, change: str | None = None, stage: str | None = None, states: Iterable[EvaluationState] = LIVE
@@ -51,44 +49,41 @@ class Evaluations(Part):
         """Evaluations in the given states, oldest first."""
         wanted = {"change": change, "stage": stage}
         given = {name: value for name, value in wanted.items() if value is not None}
-        values = {"states": [str(state) for state in states], **given}
-        rows = self.connection.execute(_evaluations_where(frozenset(given)), values)
+        rows = self._rows(_evaluations_where(frozenset(given), frozenset(states)), **given)
         return tuple(_evaluation_of(row) for row in rows)
 
     def start_evaluation(self, evaluation: str, token: str, now: datetime, *, stale_before: datetime) -> bool:
         """Take it under a new token, when it is queued or its runner is lost; False when somebody else did."""
-        values = {"this": evaluation, "new_token": token, "now": micros(now), "stale_before": micros(stale_before)}
-        return self._changes_one(_START, values)
+        times = {"now": micros(now), "stale_before": micros(stale_before)}
+        return self._write(_START, this=evaluation, new_token=token, **times) == 1
 
     def heartbeat(self, evaluation: str, token: str, now: datetime, progress: str) -> bool:
         """Say that its runner is alive; False when it was lost or cancelled: stop it."""
-        return self._changes_one(_BEAT, {"this": evaluation, "held": token, "now": micros(now), "told": progress})
+        return self._write(_BEAT, this=evaluation, held=token, now=micros(now), told=progress) == 1
 
     def finish_evaluation(self, evaluation: str, token: str, now: datetime) -> bool:
         """Settle it; True for exactly one caller, the holder of its current token (invariant I3)."""
-        return self._changes_one(_FINISH, {"this": evaluation, "held": token, "now": micros(now)})
+        return self._write(_FINISH, this=evaluation, held=token, now=micros(now)) == 1
 
     def requeue_evaluation(self, evaluation: str, token: str, not_before: datetime) -> bool:
         """Give it back unsettled, to be run again from `not_before` on."""
-        return self._changes_one(_REQUEUE, {"this": evaluation, "held": token, "later": micros(not_before)})
+        return self._write(_REQUEUE, this=evaluation, held=token, later=micros(not_before)) == 1
 
     def cancel_evaluation(self, evaluation: str) -> None:
         """Nobody waits for its result any more; no effect on one that is settled."""
-        self.connection.execute(_CANCEL, {"this": evaluation})
-
-    def _changes_one(self, statement: Any, values: Mapping[str, object]) -> bool:  # noqa: ANN401 - see below
-        # The library's name for "an UPDATE of some table" is private to its own typing.
-        return bool(self.connection.execute(statement, values).rowcount == 1)
+        self._write(_CANCEL, this=evaluation)
 
 
 @cache
-def _evaluations_where(given: frozenset[str]) -> Select[Any]:  # the row type of a whole table has no name
+def _evaluations_where(given: frozenset[str], states: frozenset[EvaluationState]) -> Prepared:
     """The query for one combination of conditions, made once: to build it costs more than to run it."""
-    query = select(_evaluation).where(_evaluation.c.state.in_(bindparam("states", expanding=True)))
+    query = select(_evaluation).where(or_(false(), *(_evaluation.c.state == str(state) for state in sorted(states))))
     for name in sorted(given):
         query = query.where(_evaluation.c[name] == bindparam(name))
-    return query.order_by(_evaluation.c.created_at)
+    return Prepared(query.order_by(_evaluation.c.created_at))
 
+
+_COLUMNS = tuple(column.name for column in _evaluation.columns)
 
 _IS_THIS = _evaluation.c.id == bindparam("this")
 _IS_QUEUED = _evaluation.c.state == str(EvaluationState.QUEUED)
@@ -96,9 +91,9 @@ _IS_RUNNING = _evaluation.c.state == str(EvaluationState.RUNNING)
 _IS_LOST = _IS_RUNNING & (_evaluation.c.heartbeat_at < bindparam("stale_before"))
 _IS_LIVE = or_(_IS_QUEUED, _IS_RUNNING)
 
-_ADD = insert(_evaluation)
-_FIND = select(_evaluation).where(_IS_THIS)
-_COUNT_DRY_RUNS = (
+_ADD = adding(_evaluation)
+_FIND = Prepared(select(_evaluation).where(_IS_THIS))
+_COUNT_DRY_RUNS = Prepared(
     select(func.count())
     .select_from(_evaluation)
     .where(
@@ -107,14 +102,14 @@ _COUNT_DRY_RUNS = (
     )
 )
 # What somebody waits for goes before what only warms up.
-_DUE = (
+_DUE = Prepared(
     select(_evaluation)
     .where(or_(_IS_QUEUED & (_evaluation.c.not_before <= bindparam("now")), _IS_LOST))
     .order_by(_evaluation.c.purpose == str(Purpose.WARM), _evaluation.c.not_before)
     .limit(bindparam("most"))
 )
-_NEXT_DUE = select(func.min(_evaluation.c.not_before)).where(_IS_QUEUED)
-_START = (
+_NEXT_DUE = Prepared(select(func.min(_evaluation.c.not_before)).where(_IS_QUEUED))
+_START = Prepared(
     update(_evaluation)
     .where(_IS_THIS, or_(_IS_QUEUED, _IS_LOST))
     .values(
@@ -126,13 +121,13 @@ _START = (
     )
 )
 _OF_HOLDER = update(_evaluation).where(_IS_THIS, _evaluation.c.token == bindparam("held"), _IS_RUNNING)
-_BEAT = _OF_HOLDER.values(heartbeat_at=bindparam("now"), progress=bindparam("told"))
-_FINISH = _OF_HOLDER.values(state=str(EvaluationState.SETTLED), finished_at=bindparam("now"))
-_REQUEUE = _OF_HOLDER.values(state=str(EvaluationState.QUEUED), token=None, not_before=bindparam("later"))
-_CANCEL = update(_evaluation).where(_IS_THIS, _IS_LIVE).values(state=str(EvaluationState.CANCELLED))
+_BEAT = Prepared(_OF_HOLDER.values(heartbeat_at=bindparam("now"), progress=bindparam("told")))
+_FINISH = Prepared(_OF_HOLDER.values(state=str(EvaluationState.SETTLED), finished_at=bindparam("now")))
+_REQUEUE = Prepared(_OF_HOLDER.values(state=str(EvaluationState.QUEUED), token=None, not_before=bindparam("later")))
+_CANCEL = Prepared(update(_evaluation).where(_IS_THIS, _IS_LIVE).values(state=str(EvaluationState.CANCELLED)))
 
 
-def _values(row: EvaluationRow) -> dict[str, object]:
+def _values(row: EvaluationRow) -> Values:
     return {
         "id": row.id,
         "change": row.change,
@@ -155,24 +150,18 @@ def _values(row: EvaluationRow) -> dict[str, object]:
     }
 
 
-def _evaluation_of(row: Row[Any]) -> EvaluationRow:  # the row type of a whole table has no name
+def _evaluation_of(row: Row) -> EvaluationRow:
+    """From a row of the whole table, whose columns are named like the fields."""
+    found = dict(zip(_COLUMNS, row, strict=True))
+    times = {name: moment_or_none(found[name]) for name in ("heartbeat_at", "finished_at")}
     return EvaluationRow(
-        id=row.id,
-        change=row.change,
-        stage=row.stage,
-        purpose=Purpose(row.purpose),
-        state=EvaluationState(row.state),
-        created_at=moment(row.created_at),
-        not_before=moment(row.not_before),
-        attempt=row.attempt,
-        commit=row.commit,
-        tree=row.tree,
-        scope_base=row.scope_base,
-        gates=tuple(json.loads(row.gates)),
-        fence=row.fence,
-        token=row.token,
-        heartbeat_at=moment_or_none(row.heartbeat_at),
-        finished_at=moment_or_none(row.finished_at),
-        tries=row.tries,
-        progress=row.progress,
+        **{
+            **found,
+            **times,
+            "purpose": Purpose(found["purpose"]),
+            "state": EvaluationState(found["state"]),
+            "created_at": moment(found["created_at"]),
+            "not_before": moment(found["not_before"]),
+            "gates": tuple(json.loads(found["gates"])),
+        }
     )

@@ -3,16 +3,15 @@
 from datetime import datetime
 from functools import cache
 
-from sqlalchemy import Connection, Select, bindparam, delete, func, insert, select
+from sqlalchemy import bindparam, delete, func, select
 
 from ...schemas.records import ChangeRecord
 from . import schema
 from .forms import micros, micros_or_none, moment, moment_or_none
-from .part import Part
+from .part import Part, Prepared, Values, adding
 from .rows import Opening, openings_of
 
 _opening = schema.opening
-_Openings = Select[str, str, str | None, int, int | None]
 
 
 class Openings(Part):
@@ -25,36 +24,34 @@ class Openings(Part):
         wanted = {"change": change, "stage": stage, "role": role}
         given = {name: value for name, value in wanted.items() if value is not None}
         query = _openings_where(frozenset(given))
-        rows = self.connection.execute(query, {"now": micros(now), "most": limit, **given})
+        rows = self._rows(query, now=micros(now), most=limit, **given)
         return tuple(Opening(r[0], r[1], r[2], moment(r[3]), moment_or_none(r[4])) for r in rows)
 
     def next_expiry(self, now: datetime) -> datetime | None:
         """When the next lease runs out after `now`: whoever waits for work wakes then."""
-        return moment_or_none(self.connection.execute(_NEXT_EXPIRY, {"now": micros(now)}).scalar())
+        return moment_or_none(self._value(_NEXT_EXPIRY, now=micros(now)))
 
-
-def replace_openings(connection: Connection, record: ChangeRecord) -> None:
-    """Write what can be claimed of a change after it was saved."""
-    places = {stage.name: place for place, stage in enumerate(record.stages)}
-    rows = [
-        {
-            "change": opening.change,
-            "stage": opening.stage,
-            "number": int(record.id[1:]),
-            "place": places[opening.stage],
-            "role": opening.role,
-            "since": micros(opening.since),
-            "expires_at": micros_or_none(opening.expires_at),
-        }
-        for opening in openings_of(record)
-    ]
-    connection.execute(_DROP_OPENINGS, {"this": record.id})
-    if rows:
-        connection.execute(_ADD_OPENING, rows)
+    def _replace_openings(self, record: ChangeRecord) -> None:
+        """Write what can be claimed of a change after it was saved."""
+        places = {stage.name: place for place, stage in enumerate(record.stages)}
+        rows: list[Values] = [
+            {
+                "change": opening.change,
+                "stage": opening.stage,
+                "number": int(record.id[1:]),
+                "place": places[opening.stage],
+                "role": opening.role,
+                "since": micros(opening.since),
+                "expires_at": micros_or_none(opening.expires_at),
+            }
+            for opening in openings_of(record)
+        ]
+        self._write(_DROP_OPENINGS, this=record.id)
+        self._write_each(_ADD_OPENING, rows)
 
 
 @cache
-def _openings_where(given: frozenset[str]) -> _Openings:
+def _openings_where(given: frozenset[str]) -> Prepared:
     """The query for one combination of conditions, made once: to build it costs more than to run it."""
     t = _opening.c
     query = select(t.change, t.stage, t.role, t.since, t.expires_at)
@@ -62,9 +59,9 @@ def _openings_where(given: frozenset[str]) -> _Openings:
     query = query.where(func.coalesce(t.expires_at, 0) <= bindparam("now"))
     for name in sorted(given):
         query = query.where(t[name] == bindparam(name))
-    return query.order_by(t.number, t.place.desc()).limit(bindparam("most"))
+    return Prepared(query.order_by(t.number, t.place.desc()).limit(bindparam("most")))
 
 
-_NEXT_EXPIRY = select(func.min(_opening.c.expires_at)).where(_opening.c.expires_at > bindparam("now"))
-_DROP_OPENINGS = delete(_opening).where(_opening.c.change == bindparam("this"))
-_ADD_OPENING = insert(_opening)
+_NEXT_EXPIRY = Prepared(select(func.min(_opening.c.expires_at)).where(_opening.c.expires_at > bindparam("now")))
+_DROP_OPENINGS = Prepared(delete(_opening).where(_opening.c.change == bindparam("this")))
+_ADD_OPENING = adding(_opening)

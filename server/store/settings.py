@@ -1,9 +1,9 @@
 """Settings of the store itself, such as the trusted branch."""
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, select, update
 
 from . import schema
-from .part import Part
+from .part import Part, Prepared, adding
 
 _meta = schema.meta
 
@@ -13,14 +13,15 @@ class Settings(Part):
 
     def meta_get(self, name: str) -> str | None:
         """A setting, or None when it was never made."""
-        return self.connection.execute(_GET, {"this": name}).scalar()
+        value: str | None = self._value(_GET, this=name)
+        return value
 
     def meta_set(self, name: str, value: str) -> None:
         """Make or change a setting."""
-        if self.connection.execute(_CHANGE, {"this": name, "value": value}).rowcount == 0:
-            self.connection.execute(_ADD, {"name": name, "value": value})
+        if not self._write(_CHANGE, this=name, value=value):
+            self._write(_ADD, name=name, value=value)
 
 
-_GET = select(_meta.c.value).where(_meta.c.name == bindparam("this"))
-_CHANGE = update(_meta).where(_meta.c.name == bindparam("this")).values(value=bindparam("value"))
-_ADD = insert(_meta)
+_GET = Prepared(select(_meta.c.value).where(_meta.c.name == bindparam("this")))
+_CHANGE = Prepared(update(_meta).where(_meta.c.name == bindparam("this")).values(value=bindparam("value")))
+_ADD = adding(_meta, without=("data",))

@@ -5,12 +5,11 @@ from .changes import Changes
 from .evaluations import Evaluations
 from .evidence import EvidenceKept
 from .forms import evidence_adapter
-from .openings import Openings
 from .replies import Replies
 from .settings import Settings
 
 __all__ = ["Tx", "evidence_adapter"]
 
 
-class Tx(Changes, Openings, Evaluations, EvidenceKept, Replies, Cache, Settings):
+class Tx(Changes, Evaluations, EvidenceKept, Replies, Cache, Settings):
     """Alive only inside `Store.run` or `Store.read`."""

@@ -1,8 +1,11 @@
 """Changes, evaluations and evidence to fill a store with; every record comes from a real decision."""
 
+import sqlite3
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
+
+from sqlalchemy.exc import IntegrityError
 
 from gatewright.gates.commands import Claim, Command, Start
 from gatewright.gates.evolve import replay
@@ -16,6 +19,8 @@ T = TypeVar("T")
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 LEASE_S = 900.0
 LATER = NOW + timedelta(seconds=LEASE_S)
+# What a database raises when its own rules are broken; it is a defect of ours, so it has no word of the domain.
+RULE_BROKEN = (sqlite3.IntegrityError, IntegrityError)
 REPLY = StoredReply("digest", "{}")
 
 
