@@ -25,6 +25,7 @@ from .layer import find_python, make_layer
 from .locks import try_lock
 from .process import Finished, ProcessLimits, allowed_environment, judge_exit, run_process
 from .server_settings import SECRET_PREFIX, find_secrets, index_settings, server_path, toolchains
+from .stand_ins import programs_of, stand_ins
 
 LOCK_POLL_S = 0.1
 KEY_DIGITS = 24
@@ -36,7 +37,10 @@ OFFLINE = {"PIP_NO_INDEX": "1", "PIP_NO_INPUT": "1", "UV_OFFLINE": "1", "NPM_CON
 
 @dataclass(frozen=True)
 class PreparedEnvironment:
-    """Where a project's programs are found. `root` is None without `setup`; `keep` are paths below it."""
+    """Where a project's programs are found. `root` is None without `setup`; `keep` are paths below it.
+
+    `stand_ins` are programs and modules that `install` put in front of others of the same name.
+    """
 
     key: str
     root: Path | None
@@ -44,6 +48,7 @@ class PreparedEnvironment:
     path: str
     python: Path
     variables: Mapping[str, str] = field(default_factory=dict)
+    stand_ins: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -129,8 +134,10 @@ async def layer_install(
         return layered
     environment = allowed_environment(path=layered.path, home=home, tmp=home, extra={**layered.variables, **OFFLINE})
     command = ["/bin/sh", "-c", install.run]
+    before = await to_thread.run_sync(programs_of, venv)
     finished = await run_process(command, cwd=tree, environment=environment, limits=process_limits)
-    return _judge("install", finished) or layered
+    found = await to_thread.run_sync(stand_ins, venv, before, prepared.path)
+    return _judge("install", finished) or replace(layered, stand_ins=found)
 
 
 async def _build(

@@ -15,6 +15,7 @@ from pathlib import Path
 from anyio import to_thread
 
 from .process import ProcessLimits, allowed_environment, find_tool, judge_exit, run_process
+from .stand_ins import SHARED_PTH
 from .text import shorten
 
 PYTHON_TIMEOUT_S = 30.0
@@ -114,9 +115,10 @@ def _write_layer(interpreter: _Interpreter, venv: Path) -> None:
     (programs / "python").symlink_to(interpreter.executable)
     for name in ("python3", f"python{major_minor}"):
         (programs / name).symlink_to("python")
+    # Outside of a venv Python knows the shared folders already; then the file only tells where they are.
+    prefix = "import site; " if interpreter.is_venv else "# "
+    (site / SHARED_PTH).write_text("".join(f"{prefix}site.addsitedir({folder!r})\n" for folder in interpreter.shared))
     if interpreter.is_venv:
-        lines = [f"import site; site.addsitedir({folder!r})\n" for folder in interpreter.shared]
-        (site / "_gatewright_shared.pth").write_text("".join(lines))
         _copy_scripts(Path(interpreter.prefix), venv)
 
 

@@ -26,6 +26,7 @@ from .walk import Change, TreeBudget, TreeEntry
 
 T = TypeVar("T")
 
+BYTECODE = (".pyc", ".pyo")
 KEY_FILE_BYTES_MAX = 10_000_000
 CLEAN_UP_TIMEOUT_S = 30.0
 # What a gate may add to its private copy before the copy counts as a runaway.
@@ -179,14 +180,16 @@ class Submission:
         install = self.job.policy.pipeline.install
         async with self.private(commit) as tree:
             # Committed bytecode may say otherwise than the source beside it, and is believed first.
-            for path in filter(is_bytecode, await self.entries(commit)):
-                (tree / path).unlink(missing_ok=True)
+            for path in await self.entries(commit):
+                if path.endswith(BYTECODE):
+                    (tree / path).unlink(missing_ok=True)
             into = self.make_folder("layer")
             try:
                 async with self._slots:
                     made = await layer_install(prepared, install, tree=tree, into=into, limits=self.limits)
                 if isinstance(made, SetupFailed):
                     raise await self._install_failed(made, of)
+                await self._refuse_stand_ins(made, of)
                 yield tree, made
             finally:
                 with anyio.move_on_after(CLEAN_UP_TIMEOUT_S, shield=True):
@@ -263,6 +266,20 @@ class Submission:
         satisfy = f"Mend {changed[0]} so that the policy's setup succeeds with it."
         raise Blamed(Problem("setup", failed.sentence, changed[0], satisfy=satisfy), output=failed.output)
 
+    async def _refuse_stand_ins(self, made: PreparedEnvironment, of: str) -> None:
+        """Raise `Blamed` when the artifact is installed in front of what gates use, and the base is not."""
+        if not made.stand_ins or of != self.job.commit or of == self.job.base:
+            return
+
+        async def install_base() -> tuple[str, ...]:
+            async with self.workplace(self.job.base, of=self.job.base) as (_, base):
+                return base.stand_ins
+
+        fresh = sorted({*made.stand_ins} - {*await self.once("stand-ins of the base", install_base)})
+        if fresh:
+            message = f"It installs a {fresh[0]} of its own, which would stand in for the one that gates use."
+            raise Blamed(Problem("install", message, satisfy=f"Give {fresh[0]} another name."), output="")
+
     async def _install_failed(self, failed: SetupFailed, of: str) -> Exception:
         # Where the base itself is judged, as by `doctor`, there is nothing to compare with.
         if failed.could_not_judge or of != self.job.commit or of == self.job.base:
@@ -288,8 +305,3 @@ class Submission:
             memory_bytes_max=self.limits.memory,
             file_bytes_max=FILE_BYTES_MAX,
         )
-
-
-def is_bytecode(path: str) -> bool:
-    """Whether Python would run this file of a tree without reading its source."""
-    return path.endswith((".pyc", ".pyo"))

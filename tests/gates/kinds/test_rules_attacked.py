@@ -6,7 +6,7 @@ import pytest
 
 from gatewright.schemas.records import Evidence, Outcome
 
-from .workbench import SAMPLE, Files, Link, Project
+from .workbench import SAMPLE, Files, Link, Program, Project
 
 
 def paths_asked(evidence: Evidence) -> list[str | None]:
@@ -118,3 +118,25 @@ def test_whoever_is_asked_about_many_files_hears_of_all_of_them(tmp_path: Path) 
     question = found["scope"].question or ""
     assert "a49/conftest.py and 10 more" in question
     assert "50 more files are not shown" in question
+
+
+INSTALL = {"run": 'cp -r bin/. "$VIRTUAL_ENV/bin/" && cp -r src/. "$(echo "$VIRTUAL_ENV"/lib/python*/site-packages)"'}
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [{"bin/grep": Program("#!/bin/sh\nexit 0\n")}, {"src/_pytest/__init__.py": "raise SystemExit(0)\n"}],
+    ids=["program", "module"],
+)
+def test_what_an_artifact_installs_does_not_stand_in_for_what_gates_use(tmp_path: Path, attack: Files) -> None:
+    """A console script is one line of metadata, and the layer that it is installed into comes first."""
+    files: Files = {**SAMPLE, "bin/ls": Program("#!/bin/sh\nexec /bin/ls\n"), "src/own/__init__.py": ""}
+    project = Project(
+        tmp_path, [{"command": {"name": "look", "run": "grep -q nowhere calc.py"}}], files, install=INSTALL
+    )
+    honest = project.judge(project.commit({"src/more/__init__.py": "", "bin/own": "", "calc.py": "nowhere = 1\n"}))
+    found = project.judge(project.commit(attack, on=project.base))
+
+    assert honest["look"].outcome is Outcome.PASSED
+    assert found["look"].outcome is Outcome.FAILED
+    assert "stand in" in found["look"].findings[0].message
