@@ -4,8 +4,8 @@
 
 A claim here is one `Store.run`: look up the key, find the oldest opening, read its record, decide, save record, event
 and openings, keep the reply. The raw one runs the very same statements, recorded from a first pass, on a copy of the
-store with the same settings and the same lock; it neither decides nor reads or writes JSON. They take turns by tens, so
-that a slow disk slows both alike.
+store with the same settings and the same lock; it neither decides nor reads or writes JSON. Both and both
+sizes take turns by tens, so that a slow disk slows all alike.
 """
 
 import shutil
@@ -14,8 +14,8 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -41,56 +41,55 @@ STAGES = ("spec", "code", "tests", "docs")
 Statement = tuple[str, tuple[object, ...]]
 
 
+class Course:
+    """A store of one size, a raw copy of it, and what was measured on the two in seconds."""
+
+    def __init__(self, size: int, rounds: int, folder: Path) -> None:
+        self.claims: list[float] = []
+        self.raws: list[float] = []
+        with closing(open_store(folder / "recorded", create=True)) as store:
+            fill(store, size)
+        for name in ("claim", "raw"):
+            shutil.copytree(folder / "recorded", folder / name)
+        with closing(open_store(folder / "recorded", create=False)) as store:
+            self._recorded = [record_statements(store, number) for number in range(rounds)]
+        self._store = open_store(folder / "claim", create=False)
+        self._folder = folder / "raw"
+        self._raw = sqlite3.connect(self._folder / DATABASE_FILE, isolation_level=None)
+        configure(self._raw)
+
+    def run(self, numbers: range) -> None:
+        for number in numbers:
+            self.claims.append(timed(partial(self._store.run, partial(claim, number=number))))
+        for number in numbers:
+            self.raws.append(timed(partial(replay, self._raw, self._folder, self._recorded[number])))
+
+    def close(self) -> None:
+        self._store.close()
+        self._raw.close()
+
+
 def main() -> None:
     # Each round claims another change.
     rounds = min(int(sys.argv[1]) if len(sys.argv) > 1 else SIZES[0], SIZES[0])
-    medians: dict[int, float] = {}
-    for size in SIZES:
-        with tempfile.TemporaryDirectory() as folder:
-            times = measure(size, rounds, Path(folder))
-        middle = {name: statistics.median(seconds) for name, seconds in times.items()}
-        medians[size] = middle["claim"]
-        shown = "  ".join(f"{name} {seconds * 1e3:.2f} ms" for name, seconds in middle.items())
-        print(f"{size:5} changes: {shown}  claim/raw {middle['claim'] / middle['raw']:.2f}")
-    print(f"claim at {SIZES[1]:,} / at {SIZES[0]:,}: {medians[SIZES[1]] / medians[SIZES[0]]:.2f}")
-
-
-def measure(size: int, rounds: int, folder: Path) -> dict[str, list[float]]:
-    """Seconds of each claim, of its database work alone, and of the same statements on raw sqlite3."""
-    first = folder / "recorded"
-    with opened(first) as store:
-        fill(store, size)
-    for name in ("claim", "raw"):
-        shutil.copytree(first, folder / name)
-    with opened(first) as store:
-        recorded = [record_statements(store, number) for number in range(rounds)]
-    raw = sqlite3.connect(folder / "raw" / DATABASE_FILE, isolation_level=None)
-    configure(raw, None)
-    times: dict[str, list[float]] = {"claim": [], "raw": []}
-    with opened(folder / "claim") as store:
-        for block in range(0, rounds, BLOCK):
-            numbers = range(block, min(block + BLOCK, rounds))
-            for number in numbers:
-                times["claim"].append(timed(partial(store.run, partial(claim, number=number))))
-            for number in numbers:
-                times["raw"].append(timed(partial(replay, raw, folder / "raw", recorded[number])))
-    raw.close()
-    return {name: seconds[WARM_UP:] for name, seconds in times.items()}
+    with ExitStack() as opened:
+        folder = Path(opened.enter_context(tempfile.TemporaryDirectory()))
+        courses = [opened.enter_context(closing(Course(size, rounds, folder / str(size)))) for size in SIZES]
+        for begin in range(0, rounds, BLOCK):
+            for course in courses:
+                course.run(range(begin, min(begin + BLOCK, rounds)))
+    middles = [
+        (statistics.median(course.claims[WARM_UP:]), statistics.median(course.raws[WARM_UP:])) for course in courses
+    ]
+    for size, (whole, raw) in zip(SIZES, middles, strict=True):
+        print(f"{size:5} changes: claim {whole * 1e3:.2f} ms  raw {raw * 1e3:.2f} ms  claim/raw {whole / raw:.2f}")
+    print(f"claim at {SIZES[1]:,} / at {SIZES[0]:,}: {middles[1][0] / middles[0][0]:.2f}")
 
 
 def timed(work: Callable[[], object]) -> float:
     begun = time.perf_counter()
     work()
     return time.perf_counter() - begun
-
-
-@contextmanager
-def opened(folder: Path) -> Iterator[Store]:
-    store = open_store(folder, create=True)
-    try:
-        yield store
-    finally:
-        store.close()
 
 
 def fill(store: Store, size: int) -> None:
