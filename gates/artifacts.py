@@ -241,13 +241,21 @@ class ArtifactStore:
     # -- making commits -----------------------------------------------------------------------------------------------
 
     def commit_files(
-        self, parent: str, files: Mapping[str, str | None], *, message: str, author: str, when: datetime
+        self,
+        parent: str,
+        files: Mapping[str, str | None],
+        *,
+        message: str,
+        author: str,
+        when: datetime,
+        start: str | None = None,
     ) -> str:
         """Return a commit on `parent` with texts written and paths (None) removed; nothing is fetched or kept.
 
-        `author` is the agent's name. Raises `BadArtifact` for a path that may not be written or removed.
+        They are written into the files of `start`, or of the parent. `author` is the agent's name. Raises
+        `BadArtifact` for a path that may not be written or removed.
         """
-        tree = writing.write_files(self.git, checked_id(parent), files)
+        tree = writing.write_files(self.git, checked_id(start or parent), files)
         return writing.commit_tree(self.git, tree, (parent,), message=message, when=when, author=author)
 
     def commit_tree(self, tree: str, parents: Sequence[str], *, message: str, when: datetime) -> str:

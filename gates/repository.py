@@ -49,6 +49,11 @@ class SharedRepository:
         )
         return printed.decode("ascii", "replace").strip() or None
 
+    def tree_of(self, commit: str) -> str:
+        """The tree of a commit that is in the repository, by full id."""
+        assert _FULL_ID.fullmatch(commit), "a tree is asked for by a full commit id"
+        return self._common.text("rev-parse", "--verify", f"{commit}^{{tree}}")
+
     def branch_tip(self, branch: str) -> str | None:
         """The commit that a local branch stands at; None when there is no such branch."""
         return self.resolve(f"refs/heads/{branch}")

@@ -32,7 +32,7 @@ LOCKS = 16
 DELETE_TRIES = 5
 
 _LEASE_FILE = "gatewright-lease"
-# Holds the base; written last, so a workspace without it was never handed to anybody.
+# Holds the base and the commit whose files were put there; written last: without it nobody was handed the workspace.
 _READY_FILE = "gatewright-base"
 _NAME = re.compile(rf"({CHANGE_ID.pattern})-({STAGE_NAME.pattern})-([1-9][0-9]{{0,8}})")
 
@@ -59,10 +59,12 @@ class Workspaces:
         assert _NAME.fullmatch(name), f"{name!r} does not name a workspace"
         return self.root / name
 
-    def ensure(self, change: str, stage: str, fence: int, *, base: str, lease: str) -> Path:
+    def ensure(self, change: str, stage: str, fence: int, *, base: str, lease: str, content: str | None = None) -> Path:
         """Make the workspace at the commit `base`, detached, or leave it as it is when there is one; returns its path.
 
-        The commit must be in the repository. The lease token is written (again) into the private git folder, mode
+        With `content` it holds the files of that commit, as if the holder had changed them on the base and not
+        committed yet: an attempt that failed is mended, and never becomes part of the history. Both commits must be in
+        the repository. The lease token is written (again) into the private git folder, mode
         0600. Safe to repeat after a crash: what was never finished is made anew; files of a workspace whose git folder
         is gone are moved aside, never deleted. Files named by `.worktreeinclude` are copied from the main worktree.
         """
@@ -71,7 +73,7 @@ class Workspaces:
             self._make_root()
             admin = self._admin_of(path)
             if admin is None or not path.is_dir() or not (admin / _READY_FILE).exists():
-                admin = self._make(path, admin, base, lock)
+                admin = self._make(path, admin, base, content or base, lock)
             replace_text(admin / _LEASE_FILE, f"{lease}\n", mode=0o600)
             if not os.path.lexists(path / ".git"):
                 replace_text(path / ".git", f"gitdir: {admin}\n", mode=0o644)
@@ -100,10 +102,10 @@ class Workspaces:
         if admin is None or not path.is_dir() or not (admin / _READY_FILE).exists():
             return None
         git = self._git(path)
-        base = (admin / _READY_FILE).read_text(encoding="ascii").strip()
+        base, content = (admin / _READY_FILE).read_text(encoding="ascii").split()
         text = f"Unsaved work from {path.name}\n"
         saved = take_snapshot(git, base=base, message=text, author="gatewright", when=when)
-        if saved.commit == base:
+        if saved.commit == base or (find_head(git) == base and saved.tree == self._repository.tree_of(content)):
             return None
         try:
             return self._keep(git, saved, ref, text, when)
@@ -144,7 +146,7 @@ class Workspaces:
             message = f"{self.root} leads through a symbolic link to {os.path.realpath(self.root)}."
             raise WorkspaceProblem(message, "Remove the link; gatewright makes the folder itself.")
 
-    def _make(self, path: Path, admin: Path | None, base: str, lock: int) -> Path:
+    def _make(self, path: Path, admin: Path | None, base: str, content: str, lock: int) -> Path:
         """Make the worktree from nothing, whatever is there, and return its private git folder.
 
         git holds the lock too: when only our process is killed, git goes on, and when it fails then it deletes what it
@@ -159,6 +161,8 @@ class Workspaces:
         git = replace(user_git(self._repository.common_dir, None), held_open=(lock,))
         try:
             git.run("worktree", "add", "--quiet", "--detach", str(path), base, timeout_s=CHECKOUT_TIMEOUT_S)
+            if content != base:
+                self._fill(path, base, content)
         except GitFailed as exc:
             message = f"git cannot make the workspace {path}: {exc.stderr.rpartition(chr(10))[2]}."
             raise WorkspaceProblem(message, "Mend that, then claim the stage again.") from exc
@@ -166,8 +170,13 @@ class Workspaces:
             copy_included(user_git(self._repository.common_dir, self._repository.main_worktree), path)
         made = self._admin_of(path)
         assert made is not None, "git has just made it"
-        replace_text(made / _READY_FILE, f"{base}\n", mode=0o600)
+        replace_text(made / _READY_FILE, f"{base}\n{content}\n", mode=0o600)
         return made
+
+    def _fill(self, path: Path, base: str, content: str) -> None:
+        git = self._git(path)
+        git.run("read-tree", "-m", "-u", base, content, timeout_s=CHECKOUT_TIMEOUT_S)
+        git.run("read-tree", base)
 
     def _git(self, path: Path) -> Git:
         admin = self._admin_of(path)

@@ -70,7 +70,7 @@ class Preparation:
         if pipeline.setup is None or not workplace.path.is_dir():
             return
         start = await services.act(lambda: bases.workspace_start(services, record, workplace.stage))
-        files = await services.act(lambda: _key_files(services, pipeline, start))
+        files = await services.act(lambda: _key_files(services, pipeline, start.content))
         made = await prepare_environment(
             pipeline.setup,
             files=files,

@@ -38,20 +38,30 @@ def stage_base(services: Services, record: ChangeRecord, stage: str) -> StageBas
     return StageBase(base, tuple(sorted(conflicts)))
 
 
-def make_reachable(services: Services, record: ChangeRecord, stage: str, commit: str) -> None:
+def make_reachable(services: Services, commit: str) -> None:
     """Put a commit of our own store where agents can see it: in the shared repository, under a ref of ours."""
     if services.repository.resolve(commit) is None:
-        services.artifacts.publish(commit, f"refs/gatewright/bases/{record.id}-{stage}")
+        services.artifacts.publish(commit, f"refs/gatewright/bases/{commit}")
 
 
-def workspace_start(services: Services, record: ChangeRecord, stage: str) -> str:
-    """Where a holder's workspace begins: at what was judged last and is to be mended, else at the stage's base.
+@dataclass(frozen=True, slots=True)
+class WorkspaceStart:
+    """Where a holder begins: HEAD stands at `base`, the files are those of `content`."""
+
+    base: str
+    content: str
+
+
+def workspace_start(services: Services, record: ChangeRecord, stage: str) -> WorkspaceStart:
+    """A holder goes on from what was judged last. What failed is in the files only, so that it never lands as a commit.
 
     Blocking.
     """
     base = stage_base(services, record, stage).commit
     last = last_judged(record.stage(stage), base)
-    return base if last is None else last.commit
+    if last is None:
+        return WorkspaceStart(base, base)
+    return WorkspaceStart(last.commit if last.state is AttemptState.PASSED else base, last.commit)
 
 
 def last_judged(stage: StageRecord, base: str) -> Attempt | None:

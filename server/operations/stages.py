@@ -192,8 +192,8 @@ async def _keep_leftovers(services: Services, record: ChangeRecord, stage: str, 
         saved = await services.act(lambda: services.workspaces.save_unsaved(path, ref, when=services.clock()))
     except WorkspaceProblem:
         return
-    known = {attempt.commit for attempt in record.stage(stage).attempts}
-    if saved is None or saved in known:
+    known = {attempt.tree for attempt in record.stage(stage).attempts}
+    if saved is None or await services.act(lambda: services.repository.tree_of(saved)) in known:
         return
     holder = next((a.holder for a in reversed(record.stage(stage).attempts) if a.fence == former), "the former holder")
     note = f"unsaved work of lease {former}, kept as {ref}"
@@ -204,10 +204,11 @@ async def _keep_leftovers(services: Services, record: ChangeRecord, stage: str, 
 def _make_workspace(services: Services, record: ChangeRecord, stage: str, fence: int) -> str | None:
     """Blocking. Returns a sentence when there is no workspace; the claim stands all the same."""
     start = bases.workspace_start(services, record, stage)
-    bases.make_reachable(services, record, stage, start)
+    for commit in {start.base, start.content}:
+        bases.make_reachable(services, commit)
     token = services.leases.token(record.id, stage, fence)
     try:
-        services.workspaces.ensure(record.id, stage, fence, base=start, lease=token)
+        services.workspaces.ensure(record.id, stage, fence, base=start.base, lease=token, content=start.content)
     except WorkspaceProblem as exc:
         return f"{exc} Use `files` in submit_artifact instead."
     return None

@@ -165,9 +165,7 @@ def _make_artifact(services: Services, record: ChangeRecord, lease: LeaseName, a
         commit = arguments.commit
         return _taken(services, record, lease, lambda _: commit)
     if arguments.files is not None:
-        return _taken(
-            services, record, lease, lambda base: _commit_files(services, record, lease, base, arguments=arguments)
-        )
+        return _taken(services, record, lease, lambda _: _commit_files(services, record, lease, arguments))
     return _snapshot(services, record, lease, message)
 
 
@@ -181,15 +179,13 @@ def _snapshot(services: Services, record: ChangeRecord, lease: LeaseName, messag
     return _taken(services, record, lease, take)
 
 
-def _commit_files(
-    services: Services, record: ChangeRecord, lease: LeaseName, base: str, *, arguments: SubmitArtifact
-) -> str:
-    # A client without a file system mends its last attempt by sending only what it changes.
-    last = bases.last_judged(record.stage(lease.stage), base)
-    parent = base if last is None else last.commit
+def _commit_files(services: Services, record: ChangeRecord, lease: LeaseName, arguments: SubmitArtifact) -> str:
+    # A client without a file system mends what was judged last by sending only what it changes.
+    start = bases.workspace_start(services, record, lease.stage)
     author, message = _holder(record, lease), _message(lease, arguments.summary)
-    files = arguments.files or {}
-    return services.artifacts.commit_files(parent, files, message=message, author=author, when=services.clock())
+    return services.artifacts.commit_files(
+        start.base, arguments.files or {}, start=start.content, message=message, author=author, when=services.clock()
+    )
 
 
 def _taken(services: Services, record: ChangeRecord, lease: LeaseName, make: Callable[[str], str]) -> Artifact:
