@@ -4,6 +4,7 @@ Trees and comparisons come from our own store; nothing is asked of the shared re
 `run`, which takes a slot, so that the gates of one evaluation share the machine as the server said.
 """
 
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -271,11 +272,13 @@ class Submission:
         if not made.stand_ins or of != self.job.commit or of == self.job.base:
             return
 
-        async def install_base() -> tuple[str, ...]:
+        async def install_base() -> str:
             async with self.workplace(self.job.base, of=self.job.base) as (_, base):
-                return base.stand_ins
+                return json.dumps(base.stand_ins)
 
-        fresh = sorted({*made.stand_ins} - {*await self.once("stand-ins of the base", install_base)})
+        install, below = self.job.policy.pipeline.install, await self.environment(self.job.base)
+        known = await self.base_result(f"stand-ins:{below.key}:{install}", install_base)
+        fresh = sorted({*made.stand_ins} - {*json.loads(known)})
         if fresh:
             message = f"It installs a {fresh[0]} of its own, which would stand in for the one that gates use."
             raise Blamed(Problem("install", message, satisfy=f"Give {fresh[0]} another name."), output="")

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .git import Git
+from .server_settings import SECRET_PREFIX
 
 TEMPORARY_PREFIX = "gatewright-index-"
 # Longer than any command may run that uses one.
@@ -34,11 +35,14 @@ class WorktreeInfo:
 
 
 def user_environment() -> dict[str, str]:
-    """The environment of a person's own checkout: theirs, without what would point git at another repository."""
+    """The environment of a person's own checkout: theirs, without what would point git at another repository.
+
+    Nor with what only `setup` may see: filters are named in a configuration that agents can write.
+    """
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith("GIT_") or name.startswith(KEPT_GIT_VARIABLES)
+        if not name.startswith(("GIT_", SECRET_PREFIX)) or name.startswith(KEPT_GIT_VARIABLES)
     }
     return {
         **kept,

@@ -19,6 +19,7 @@ from ..submission import Submission
 from ..trees import LINK_BYTES_MAX, TreeProblem, check_tree
 from ..walk import Change
 
+OUR_FOLDER = ".gatewright"
 CONFLICT_BYTES_MAX = 5_000_000
 DIFF_BYTES_MAX = 4_000
 FILES_WITH_DIFF_MAX = 10
@@ -54,6 +55,7 @@ class Scope:
             return conclude(gate, Judged(0, self.unit, new=(_changes_nothing(),)))
         problems = [
             *await _outside(submission, changes),
+            *_reserved(changes),
             *await _unfit(submission, changes),
             *_too_large(submission, changes, await submission.entries(job.commit)),
             *await _unresolved(submission),
@@ -88,6 +90,13 @@ async def _outside(submission: Submission, changes: Sequence[Change]) -> list[Pr
         satisfy = f"Leave {path} as it is at {job.scope_base}" + (" in every commit." if where else ".")
         problems.append(Problem("outside", message, path, satisfy=satisfy))
     return problems
+
+
+def _reserved(changes: Iterable[Change]) -> Iterator[Problem]:
+    for change in changes:
+        if change.new_oid is not None and change.path.partition("/")[0].casefold() == OUR_FOLDER:
+            message = f"{change.path} would land among the workspaces of other agents."
+            yield Problem("reserved", message, change.path, satisfy=f"Remove {change.path}.")
 
 
 async def _unfit(submission: Submission, changes: Sequence[Change]) -> Iterator[Problem]:

@@ -140,3 +140,12 @@ def test_what_an_artifact_installs_does_not_stand_in_for_what_gates_use(tmp_path
     assert honest["look"].outcome is Outcome.PASSED
     assert found["look"].outcome is Outcome.FAILED
     assert "stand in" in found["look"].findings[0].message
+
+
+@pytest.mark.parametrize("path", [".gatewright/work/c2-code-1/calc.py", ".gatewright", ".Gatewright/x"])
+def test_nothing_lands_among_the_workspaces_of_others(tmp_path: Path, path: str) -> None:
+    """Checked out with the target, it would be another agent's file, to be changed by the next landing."""
+    project = Project(tmp_path, ["compile"])
+    found = project.judge(project.commit({path: "x = 1\n"}), gates=())["scope"]
+
+    assert [(finding.rule, finding.path) for finding in found.findings] == [("reserved", path)]
