@@ -20,6 +20,7 @@ EXECUTABLE = "100755"
 LINK = "120000"
 SUBMODULE = "160000"
 
+ITS_TREE = "^{tree}"
 OBJECT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 # One tree object; a folder with about half a million entries.
@@ -90,7 +91,7 @@ class ObjectReader:
 
     def look_up(self, name: str) -> tuple[str, str] | None:
         """The id and the kind of what a full id, or `<full id>^{tree}`, names; None when there is no such object."""
-        checked_id(name.partition("^")[0])
+        checked_id(name.removesuffix(ITS_TREE))
         self._ask(f"info {name}\n")
         fields = self._answer_fields()
         if len(fields) == 3:
@@ -101,7 +102,7 @@ class ObjectReader:
 
     def tree_of(self, commit: str) -> str:
         """The id of a commit's tree."""
-        found = self.look_up(f"{commit}^{{tree}}")
+        found = self.look_up(f"{commit}{ITS_TREE}")
         if found is None:
             raise self._failed(f"there is no commit {commit}")
         return found[0]
