@@ -13,6 +13,8 @@ from sqlalchemy.sql import Delete
 Values = dict[str, object]
 # The types of a statement's columns are known where it is written, not here.
 Row = tuple[Any, ...]
+# The text, the names of its values in order where the driver counts them, and the values that it brings itself.
+_Compiled = tuple[str, tuple[str, ...] | None, Values]
 
 
 class Prepared:
@@ -21,19 +23,20 @@ class Prepared:
     def __init__(self, statement: Select[Any] | Insert | Update | Delete, columns: tuple[str, ...] = ()) -> None:
         self._statement = statement
         self._columns = columns
-        self._compiled: tuple[str, tuple[str, ...] | None, Values] | None = None
+        self._compiled: dict[str, _Compiled] = {}
 
     def on(self, dialect: Dialect, values: Values) -> tuple[str, Values | Row]:
         """The text, and the values as the driver takes them."""
-        text, names, defaults = self._compiled or self._compile(dialect)
+        text, names, defaults = self._compiled.get(dialect.name) or self._compile(dialect)
         given = {**defaults, **values}
         return text, given if names is None else tuple([given[name] for name in names])
 
-    def _compile(self, dialect: Dialect) -> tuple[str, tuple[str, ...] | None, Values]:
+    def _compile(self, dialect: Dialect) -> _Compiled:
         compiled = self._statement.compile(dialect=dialect, column_keys=list(self._columns) or None)
         names = compiled.positiontup if compiled.positional else None
-        self._compiled = str(compiled), None if names is None else tuple(names), dict(compiled.params)
-        return self._compiled
+        done = str(compiled), None if names is None else tuple(names), dict(compiled.params)
+        self._compiled[dialect.name] = done
+        return done
 
 
 def adding(table: Table, *, without: tuple[str, ...] = ()) -> Prepared:

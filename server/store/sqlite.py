@@ -132,11 +132,11 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 def configure(connection: sqlite3.Connection, _: object = None) -> None:
     """Make a new connection durable and strict."""
-    journal, synchronous = ("wal", "FULL") if sqlite3.sqlite_version_info >= WAL_SINCE else ("truncate", "EXTRA")
+    journal = "wal" if sqlite3.sqlite_version_info >= WAL_SINCE else "truncate"
     connection.execute(f"PRAGMA busy_timeout={WRITE_BUSY_TIMEOUT_MS}").close()
     connection.execute(f"PRAGMA journal_mode={journal}").close()
     # REPLACE would delete history without the triggers that forbid it.
-    for pragma in (f"synchronous={synchronous}", "mmap_size=0", "foreign_keys=ON", "recursive_triggers=ON"):
+    for pragma in ("synchronous=EXTRA", "mmap_size=0", "foreign_keys=ON", "recursive_triggers=ON"):
         connection.execute(f"PRAGMA {pragma}").close()
 
 
