@@ -1,7 +1,7 @@
 """The `ruff` kind: no rule of ruff is broken that the base did not break, under the policy commit's configuration.
 
-Comments that make ruff or a type checker look away are counted: when an artifact has more of them than where its stage
-started, or hides a rule's findings more often, a person decides.
+Comments that make ruff or a type checker look away are counted by what they say: when an artifact has more of one than
+where its stage started, hides a rule's findings more often, or puts a stub beside a module, a person decides.
 """
 
 from collections import Counter
@@ -13,7 +13,8 @@ from ...schemas.pipeline import Duration, GateSpec, Glob, Model
 from ...schemas.records import Evidence
 from ..findings import Judged, Problem, Question, conclude, split_by_base
 from ..submission import Submission
-from ..suppressions import find_suppressions
+from ..suppressions import find_suppressions, marks_of
+from ..walk import Change
 from .compile import python_files
 from .ruff_tool import Ruff, checked, find_ruff, lint, unformatted
 
@@ -131,20 +132,39 @@ async def _suppressed(submission: Submission, ruff: Ruff, paths: Sequence[str]) 
     judged = set(paths)
     now = [c.path for c in changes if c.new_oid and c.path in judged]
     comments_now = await _comments(submission, job.commit, now)
-    if not comments_now:
+    stubs = [path for path in await _new_stubs(submission, changes) if path in judged]
+    if not comments_now and not stubs:
         return []
     was = await _regular(submission, job.scope_base, [c.path for c in changes if c.old_oid])
     comments_was = await _comments(submission, job.scope_base, was)
     hidden_now = await _hidden(submission, ruff, job.commit, sorted({p.path for p in comments_now if p.path}))
     hidden_was = await _hidden(submission, ruff, job.scope_base, sorted({p.path for p in comments_was if p.path}))
     grown = Counter(p.rule for p in hidden_now) - Counter(p.rule for p in hidden_was)
-    if len(comments_now) <= len(comments_was) and not grown:
+    said = _marks(comments_now) - _marks(comments_was)
+    if not said and not grown and not stubs:
         return []
     fresh, _ = split_by_base(comments_now, comments_was, await submission.moved())
+    fresh = (*(p for p in fresh if said.keys() & {*marks_of(p.text)}), *map(_stub, stubs))
     hidden, _ = split_by_base(hidden_now, hidden_was, await submission.moved())
     about = (*fresh, *(p for p in hidden if p.rule in grown)) if fresh else tuple(p for p in hidden if p.rule in grown)
     lines = "\n".join(f"{p.path}:{p.line}: {p.text}" for p in about)
     return [Question("May the artifact suppress these checks?", about or tuple(comments_now), lines)]
+
+
+def _marks(comments: Sequence[Problem]) -> Counter[str]:
+    return Counter(mark for comment in comments for mark in marks_of(comment.text))
+
+
+async def _new_stubs(submission: Submission, changes: Sequence[Change]) -> list[str]:
+    """Stubs that the artifact puts beside modules: type checkers read the stub, and not the module any more."""
+    there = await submission.entries(submission.job.commit)
+    added = [c.path for c in changes if c.old_oid is None and c.new_oid and c.path.endswith(".pyi")]
+    return [path for path in added if path.removesuffix("i") in there]
+
+
+def _stub(path: str) -> Problem:
+    message = "A stub makes type checkers look away from the module beside it."
+    return Problem("suppression", message, path, 1, path, severity="question")
 
 
 async def _regular(submission: Submission, commit: str, paths: Sequence[str]) -> list[str]:

@@ -6,13 +6,14 @@ way. What judges the artifact (protected files and tables) may be changed, but a
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 
 from anyio import to_thread
 
 from ...schemas.pipeline import GateSpec, Model
 from ...schemas.records import Evidence
 from ..findings import Judged, Problem, Question, conclude
-from ..objects import SUBMODULE
+from ..objects import LINK, SUBMODULE
 from ..paths import matches
 from ..regime import protected_changes
 from ..submission import Submission
@@ -20,6 +21,7 @@ from ..trees import LINK_BYTES_MAX, TreeProblem, check_tree
 from ..walk import Change
 
 OUR_FOLDER = ".gatewright"
+SOURCE_SUFFIXES = (".py", ".pyi")
 CONFLICT_BYTES_MAX = 5_000_000
 DIFF_BYTES_MAX = 4_000
 FILES_WITH_DIFF_MAX = 10
@@ -57,6 +59,7 @@ class Scope:
             *await _outside(submission, changes),
             *_reserved(changes),
             *await _unfit(submission, changes),
+            *await _disguised(submission, changes),
             *_too_large(submission, changes, await submission.entries(job.commit)),
             *await _unresolved(submission),
         ]
@@ -108,6 +111,21 @@ async def _unfit(submission: Submission, changes: Sequence[Change]) -> Iterator[
 
     found = await to_thread.run_sync(check_tree, tuple(entries), read_blobs)
     return (_tree_problem(problem) for problem in found if problem.path in written)
+
+
+async def _disguised(submission: Submission, changes: Iterable[Change]) -> list[Problem]:
+    """Python that imports as a module is not found by any gate that looks for files of Python, if a link leads to it."""
+    links = {
+        c.path: c.new_oid for c in changes if c.new_mode == LINK and c.new_oid and c.path.endswith(SOURCE_SUFFIXES)
+    }
+    read = partial(submission.store.blobs, list(links.values()), bytes_max=LINK_BYTES_MAX)
+    targets = await to_thread.run_sync(read) if links else {}
+    satisfy = "Make it a file, or let it lead to one with the same suffix."
+    return [
+        Problem("link", f"{path} is a link to something that no gate takes for Python.", path, satisfy=satisfy)
+        for path, oid in links.items()
+        if not targets[oid].endswith(tuple(suffix.encode() for suffix in SOURCE_SUFFIXES))
+    ]
 
 
 def _tree_problem(problem: TreeProblem) -> Problem:

@@ -149,3 +149,32 @@ def test_nothing_lands_among_the_workspaces_of_others(tmp_path: Path, path: str)
     found = project.judge(project.commit({path: "x = 1\n"}), gates=())["scope"]
 
     assert [(finding.rule, finding.path) for finding in found.findings] == [("reserved", path)]
+
+
+def test_a_module_that_is_a_link_to_no_python_is_refused(tmp_path: Path) -> None:
+    """Python would import it, and no gate that looks for Python's files would find it."""
+    project = Project(tmp_path, ["compile"])
+    attack: Files = {"data.txt": "import os\n", "mod.py": Link("data.txt"), "same.py": Link("calc.py")}
+    found = project.judge(project.commit(attack))["scope"]
+
+    assert [(finding.rule, finding.path) for finding in found.findings] == [("link", "mod.py")]
+
+
+@pytest.mark.parametrize(
+    ("before", "attack", "outcome"),
+    [
+        ("x = 1  # type: ignore\n", {"a.py": "# mypy: ignore-errors\nx = 1\n"}, Outcome.PENDING),
+        ("x = 1  # type: ignore[misc]\n", {"a.py": "x = 1  # type: ignore\n"}, Outcome.PENDING),
+        ("x = 1  # type: ignore\n", {"a.py": "x = 2  # type: ignore  # for a reason\n"}, Outcome.PASSED),
+        ("x = 1  # type: ignore\n", {"a.py": "y = 1\n", "b.py": "x = 1  # type: ignore\n"}, Outcome.PASSED),
+        ("x = 1\n", {"a.pyi": "x: int\n"}, Outcome.PENDING),
+        ("x = 1\n", {"b.pyi": "x: int\n"}, Outcome.PASSED),
+    ],
+    ids=["wider", "without code", "edited", "moved", "stub beside a module", "stub alone"],
+)
+def test_who_hides_something_else_than_was_hidden_is_asked(
+    tmp_path: Path, before: str, attack: Files, outcome: Outcome
+) -> None:
+    project = Project(tmp_path, ["ruff"], {**SAMPLE, "a.py": before})
+
+    assert project.judge(project.commit(attack))["ruff"].outcome is outcome
