@@ -114,10 +114,9 @@ async def _unfit(submission: Submission, changes: Sequence[Change]) -> Iterator[
 
 
 async def _disguised(submission: Submission, changes: Iterable[Change]) -> list[Problem]:
-    """Python that imports as a module is not found by any gate that looks for files of Python, if a link leads to it."""
-    links = {
-        c.path: c.new_oid for c in changes if c.new_mode == LINK and c.new_oid and c.path.endswith(SOURCE_SUFFIXES)
-    }
+    """Modules that are links to files of another kind: Python imports them, and no gate finds them by their suffix."""
+    linked = (c for c in changes if c.new_mode == LINK and c.path.endswith(SOURCE_SUFFIXES))
+    links = {change.path: change.new_oid for change in linked if change.new_oid}
     read = partial(submission.store.blobs, list(links.values()), bytes_max=LINK_BYTES_MAX)
     targets = await to_thread.run_sync(read) if links else {}
     satisfy = "Make it a file, or let it lead to one with the same suffix."
