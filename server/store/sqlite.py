@@ -19,7 +19,7 @@ from sqlalchemy.pool import QueuePool
 
 WAL_SINCE = (3, 51, 3)
 WRITE_BUSY_TIMEOUT_MS = 5_000
-# A reader who meets a commit soon stops asking and queues with the writers, which is fair.
+# A reader who meets a commit soon stops asking and keeps the next writer waiting: asking again has no bound.
 READ_BUSY_TIMEOUT_MS = 20
 CONNECTIONS_MAX = 5
 CONNECTION_TIMEOUT_S = 20.0

@@ -2,17 +2,19 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from .problems import StoreUnavailable
-from .write_lock import LOCK_TIMEOUT_S, write_lock
+from .write_lock import LOCK_TIMEOUT_S, no_writer, write_lock
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
     from .tx import Tx
+
+    Begin = Callable[[Connection], None]
 
 T = TypeVar("T")
 
@@ -43,16 +45,22 @@ class Store:
 
         `work` may be called twice and therefore touches nothing but the transaction. Raises `StoreUnavailable`.
         """
+        from .sqlite import begin_write
+
         with self._telling(), self._turn_of_this_thread():
-            return self._retried(lambda _: self._once(work, is_write=True, is_queued=True))
+            return self._retried(lambda _: self._once(work, begin_write, write_lock(self._folder)))
 
     def read(self, work: "Callable[[Tx], T]") -> T:
         """Like `run` for work that only reads: takes no write lock and sees one consistent state.
 
-        With a rollback journal a commit keeps readers out for a moment. Who meets one queues once with the writers.
+        With a rollback journal a commit keeps readers out for a moment. Who meets one keeps the next ones waiting.
         """
+        from .sqlite import begin_read
+
         with self._telling():
-            return self._retried(lambda attempt: self._once(work, is_write=False, is_queued=attempt > 0))
+            return self._retried(
+                lambda attempt: self._once(work, begin_read, no_writer(self._folder) if attempt else nullcontext())
+            )
 
     def feed(self) -> Callable[[], bool]:
         """A cheap question whether anybody committed since it was last asked; it neither waits nor raises."""
@@ -79,15 +87,15 @@ class Store:
                     raise
         return attempt_it(TRIES_MAX - 1)
 
-    def _once(self, work: "Callable[[Tx], T]", *, is_write: bool, is_queued: bool) -> T:
-        from .sqlite import ERRORS, begin_read, begin_write
+    def _once(self, work: "Callable[[Tx], T]", begin: "Begin", lock: AbstractContextManager[None]) -> T:
+        from .sqlite import ERRORS
 
         # The connection first: nobody should wait for one while all others wait for the lock.
         with self._engine.connect() as connection:
             self._refuse_another_file()
             try:
-                with write_lock(self._folder) if is_queued else nullcontext():
-                    return _in_transaction(connection, work, begin_write if is_write else begin_read)
+                with lock:
+                    return _in_transaction(connection, work, begin)
             except ERRORS:
                 # What state it is in after a failed disk nobody knows; the next one begins afresh.
                 connection.invalidate()
@@ -129,7 +137,7 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _in_transaction(connection: "Connection", work: "Callable[[Tx], T]", begin: "Callable[[Connection], None]") -> T:
+def _in_transaction(connection: "Connection", work: "Callable[[Tx], T]", begin: "Begin") -> T:
     from .tx import Tx
 
     with connection.begin():

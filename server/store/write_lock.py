@@ -40,6 +40,19 @@ def write_lock(folder: Path) -> Iterator[None]:
         os.close(lock)
 
 
+@contextmanager
+def no_writer(folder: Path) -> Iterator[None]:
+    """Keep writers out for a moment: for a reader whom they do not let in.
+
+    It waits for the one who writes and the one whose turn is next, not for all who queue. Raises like `write_lock`.
+    """
+    lock = _taken(folder / LOCK_FILE, time.monotonic() + LOCK_TIMEOUT_S)
+    try:
+        yield
+    finally:
+        os.close(lock)
+
+
 def _taken(path: Path, deadline: float) -> int:
     """A descriptor that holds the file's lock until it is closed."""
     try:
