@@ -133,14 +133,10 @@ class GatewrightApplication:
             told += 1
             await context.session.report_progress(told, message=text)
 
-        try:
-            services = await self.services()
-        except Refused as exc:
-            return tools.refused(exc.refusal)
         stamp = (params.meta or {}).get(tools.CALL_STAMP)
         client = context.session.client_params
         return await tools.call_tool(
-            services,
+            self.services,
             principal,
             params.name,
             params.arguments or {},

@@ -1,6 +1,11 @@
 """Wake everybody who waits for the store to change: an in-process signal, not polling."""
 
+from collections.abc import Awaitable, Callable
+
 import anyio
+
+# How whoever waits is told that there is still nothing, so that its client does not give up.
+Report = Callable[[str], Awaitable[None]]
 
 
 class Signal:

@@ -21,8 +21,9 @@ from ..schemas.fitting import fit
 from ..schemas.prose import text_of, text_of_refusal
 from ..schemas.refusals import Refusal, Refused
 from .operations import artifacts, changes, looking, stages, submissions, waiting
-from .operations.repeating import Request
+from .operations.repeating import Request, find_effect
 from .services import Services
+from .signal import Report
 
 CALL_STAMP = "gatewright/call"
 WAIT_S_DEFAULT = 45
@@ -37,7 +38,7 @@ WAIT_S_BY_CLIENT: Mapping[str, int] = {
 
 log = logging.getLogger(__name__)
 
-Report = Callable[[str], Awaitable[None]]
+OpenServices = Callable[[], Awaitable[Services]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ async def _start_change(call: Call, arguments: a.StartChange) -> r.Reply:
 async def _claim_stage(call: Call, arguments: a.ClaimStage) -> r.Reply:
     # Nothing open is an answer; an agent waits for work only when it says so.
     wait_s = 0 if arguments.wait_s is None else arguments.wait_s
-    return await stages.claim_stage(call.services, call.request, arguments, wait_s=wait_s)
+    return await stages.claim_stage(call.services, call.request, arguments, wait_s=wait_s, report=call.report)
 
 
 async def _renew_lease(call: Call, arguments: a.RenewLease) -> r.Reply:
@@ -207,7 +208,7 @@ TOOLS: Mapping[str, Tool] = {
 
 
 async def call_tool(
-    services: Services,
+    open_services: OpenServices,
     principal: str,
     name: str,
     given: Mapping[str, object],
@@ -216,9 +217,12 @@ async def call_tool(
     stamp: str | None,
     report: Report,
 ) -> types.CallToolResult:
-    """Run one tool and answer; a refusal is a result with `isError`, a defect of ours is logged and says so."""
+    """Run one tool and answer; a refusal is a result with `isError`, a defect of ours is logged and says so.
+
+    `open_services` is asked once the arguments are in order; it may refuse, where there is nothing to serve.
+    """
     try:
-        return _answered(await _run(services, principal, name, given, client=client, stamp=stamp, report=report))
+        return _answered(await _run(open_services, principal, name, given, client=client, stamp=stamp, report=report))
     except Refused as exc:
         return refused(exc.refusal)
     except Exception:
@@ -227,7 +231,7 @@ async def call_tool(
 
 
 async def _run(
-    services: Services,
+    open_services: OpenServices,
     principal: str,
     name: str,
     given: Mapping[str, object],
@@ -249,6 +253,10 @@ async def _run(
     whole_key = f"key:{key}" if key is not None else (f"call:{stamp}" if stamp is not None else None)
     request = Request(principal, name, parsed.model_dump(mode="json"), whole_key)
     wait_s = _wait_s(client) if wanted is None else wanted
+    services = await open_services()
+    if key is not None:
+        # Before anything else, the lease's own truth included (rule 11).
+        await services.read(lambda tx: find_effect(tx, request))
     try:
         return await tool.run(Call(services, request, wait_s, report), parsed)
     except Refused:

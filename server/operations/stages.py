@@ -15,7 +15,7 @@ from ...schemas.records import ChangeRecord, ChangeState, StageState
 from ...schemas.refusals import Refusal, Refused
 from ...schemas.replies import Brief, ReleasedReply, RenewedReply
 from ..services import Services
-from ..signal import wait_for
+from ..signal import Report, wait_for
 from . import bases, briefs
 from .deciding import apply, get_change
 from .repeating import Reference, Request, once
@@ -28,7 +28,9 @@ CHANGES_TOLD_MAX = 5
 WAKE_AT_LEAST_EVERY_S = 5.0
 
 
-async def claim_stage(services: Services, request: Request, arguments: ClaimStage, *, wait_s: float) -> Brief:
+async def claim_stage(
+    services: Services, request: Request, arguments: ClaimStage, *, wait_s: float, report: Report
+) -> Brief:
     """Lease the named or the best open stage and brief its holder; `kind: none` with `why` when nothing is open.
 
     Waits up to `wait_s` for something to open, and wakes at the earliest expiry of a lease, so that work is never lost
@@ -47,7 +49,8 @@ async def claim_stage(services: Services, request: Request, arguments: ClaimStag
                 raise Refused(nothing.refusal) from None
             if left <= 0:
                 return await services.read(lambda tx: briefs.nothing_to_claim(tx, services, arguments))
-            await wait_for(ticket, min(left, await _until_expiry_s(services)))
+            if not await wait_for(ticket, min(left, await _until_expiry_s(services))):
+                await report("nothing has opened yet")
         else:
             change, stage, fence = str(reference["change"]), str(reference["stage"]), int(str(reference["fence"]))
             return await brief_of_claim(services, change, stage, fence)

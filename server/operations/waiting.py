@@ -3,7 +3,6 @@
 Asking again finds it.
 """
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -14,7 +13,7 @@ from ...gates.text import shorten
 from ...schemas.arguments import WaitForUpdate
 from ...schemas.replies import Update, Verdict
 from ..services import Services
-from ..signal import wait_for
+from ..signal import Report, wait_for
 from .deciding import get_change
 from .telling import tell
 from .verdicts import read_verdict
@@ -22,7 +21,6 @@ from .verdicts import read_verdict
 if TYPE_CHECKING:
     from ..store.tx import Tx
 
-Report = Callable[[str], Awaitable[None]]
 
 REPORT_EVERY_S = 5.0
 EVENTS_TOLD_MAX = 20

@@ -63,6 +63,11 @@ async def test_without_init_every_tool_says_so_and_after_it_works_without_a_rest
     assert repository.files() >= {"a.txt"}
 
 
+async def test_a_malformed_call_is_told_so_before_anything_else(make: Repositories, generation: Generation) -> None:
+    async with serving(make(is_set_up=False)) as server, server.agent("ada", generation) as ada:
+        assert (await ada.call("get_status", stagee="code")).code == "bad_argument"
+
+
 async def test_a_branch_without_a_commit_has_no_policy(tmp_path: Path) -> None:
     await anyio.run_process(["git", "init", "-q", "-b", "main", str(tmp_path / "empty")])
     repository = Bare(tmp_path / "empty/.git")
