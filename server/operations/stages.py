@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from ...gates import commands as c
-from ...gates.lifecycle import decide, refuse_claim
+from ...gates.lifecycle import decide, refuse_change, refuse_claim
 from ...gates.problems import WorkspaceProblem
 from ...gates.workspaces import SAVED_REFS
 from ...schemas import refusals
@@ -136,8 +136,9 @@ def _claim(tx: "Tx", services: Services, request: Request, arguments: ClaimStage
         record = get_change(tx, arguments.change)
         if arguments.stage is not None:
             return _claim_named(tx, services, request, arguments, record)
-        if record.state is not ChangeState.ACTIVE:
-            raise Refused(refusals.change_over(record.id, record.state))
+        refusal = refuse_change(record)
+        if refusal is not None:
+            raise Refused(refusal)
     now = services.clock()
     found = tx.openings(now, change=arguments.change, stage=arguments.stage, role=arguments.role, limit=CANDIDATES_MAX)
     for opening in found:

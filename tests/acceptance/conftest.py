@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from gatewright.server.engine.runners import Runners
+from gatewright.server.operations import changes
+
 from .house import SECRET, Agent, Clock, Generation, Repository, Server, serving
 
 Repositories = Callable[..., Repository]
@@ -29,6 +32,24 @@ def surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("SOMEBODYS_API_KEY", SECRET)
+
+
+@pytest.fixture
+def as_shipped() -> None:
+    """Ask for this to have a runner kept warm and bases judged ahead, as users have it."""
+
+
+@pytest.fixture(autouse=True)
+def lean(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start no runner that the story does not need: what is done ahead of time costs more than most stories."""
+    if "as_shipped" in request.fixturenames:
+        return
+
+    async def keep_none(_: Runners) -> None:
+        pass
+
+    monkeypatch.setattr(Runners, "warm_up", keep_none)
+    monkeypatch.setattr(changes, "_enqueue_warming", lambda tx, record: None)
 
 
 @pytest.fixture

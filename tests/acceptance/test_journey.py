@@ -15,6 +15,7 @@ TEST_ADD = "from calc import add\n\n\ndef test_add():\n    assert add(1, 2) == 3
 TEST_SUB = "from calc import sub\n\n\ndef test_sub():\n    assert sub(3, 2) == 1\n"
 
 
+@pytest.mark.usefixtures("as_shipped")
 async def test_a_change_goes_through_plan_and_code_and_lands(make: Repositories, generation: Generation) -> None:
     """Issue A, points 1 to 8, through the door that agents use."""
     repository = make(staged("compile", "ruff", "test"))

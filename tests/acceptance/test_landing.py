@@ -5,7 +5,9 @@ from typing import Any
 import anyio
 import pytest
 
+from gatewright.gates.commands import Cancel
 from gatewright.schemas.records import ChangeState, LandingStep, StageState
+from gatewright.schemas.refusals import Refused
 
 from .conftest import Repositories
 from .house import OK_GATE, PLAN, Agent, Repository, Server, serving, solo, staged
@@ -204,6 +206,11 @@ async def test_a_repository_that_cannot_be_written_keeps_the_landing_and_the_ser
         await ada.pass_stage({"a.txt": "a"}, "c1")
         await server.until("c1", lambda r: r.landing is not None and r.landing.new is not None)
         await ada.pass_stage({"b.txt": "b"}, "c2")
+        # After the intent nobody can take the change back.
+        for given in ({"change": "c1"}, {"change": "c1", "stage": "code"}):
+            assert await ada.refused("claim_stage", agent="ada", **given) == "change_landing"
+        with pytest.raises(Refused, match="change_landing"):
+            await server.decide("c1", Cancel("person:eve", "Too late."))
         lock.unlink()
         await server.landed("c1")
         await server.landed("c2")

@@ -1,6 +1,7 @@
 """Long polls: whoever waits wakes at the event and at nothing else, and a dropped wait loses nothing."""
 
 import time
+from datetime import UTC, datetime
 
 import anyio
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from gatewright.gates.commands import Answer, Cancel, KeepOrphan
 from gatewright.server.composition import open_services
 from gatewright.server.operations.deciding import apply, get_change
+from gatewright.server.store.tx import Tx
 
 from .conftest import Repositories
 from .house import Agent, Clock, Repository, Server, serving, solo
@@ -134,14 +136,18 @@ async def test_news_of_one_change_are_found_among_those_of_many(desk: Server) ->
     async with desk.agent() as ada:
         one, other = await ada.start(), await ada.start()
         position = (await ada.get("wait_for_update", change=one, wait_s=0))["position"]
-        for number in range(300):
-            await desk.decide(other, KeepOrphan("code", 1, f"{number:040x}", "ada", "x"))
+        await desk.services.run(lambda tx: keep_orphans(tx, other, 300))
         await desk.decide(one, Cancel("person:eve", "Not needed."))
         told = await ada.get("wait_for_update", change=one, after=position, wait_s=0)
         quiet = await ada.get("wait_for_update", change=one, after=told["position"], wait_s=0)
 
     assert told["happened"] == ["c1: cancelled by person:eve: Not needed."]
     assert quiet["happened"] == []
+
+
+def keep_orphans(tx: Tx, change: str, count: int) -> None:
+    for number in range(count):
+        apply(tx, get_change(tx, change), KeepOrphan("code", 1, f"{number:040x}", "ada", "x"), datetime.now(UTC))
 
 
 async def test_a_wait_that_is_over_says_so_and_a_later_one_finds_what_came_between(desk: Server) -> None:
