@@ -134,7 +134,9 @@ def configure(connection: sqlite3.Connection, _: object = None) -> None:
     """Make a new connection durable and strict."""
     journal = "wal" if sqlite3.sqlite_version_info >= WAL_SINCE else "truncate"
     connection.execute(f"PRAGMA busy_timeout={WRITE_BUSY_TIMEOUT_MS}").close()
-    connection.execute(f"PRAGMA journal_mode={journal}").close()
+    # The journal mode is written into the file, and a file of somebody else is not ours to change.
+    if connection.execute("PRAGMA application_id").fetchone()[0] == APPLICATION_ID:
+        connection.execute(f"PRAGMA journal_mode={journal}").close()
     # REPLACE would delete history without the triggers that forbid it.
     for pragma in ("synchronous=EXTRA", "mmap_size=0", "foreign_keys=ON", "recursive_triggers=ON"):
         connection.execute(f"PRAGMA {pragma}").close()

@@ -161,7 +161,7 @@ def without_tables(path: Path) -> None:
 
 def foreign(path: Path) -> None:
     path.unlink()
-    sql(path.parent, "CREATE TABLE meta (name, value)", "CREATE TABLE change (id)")
+    sql(path.parent, "PRAGMA journal_mode=wal", "CREATE TABLE meta (name, value)", "CREATE TABLE change (id)")
 
 
 def newer(path: Path) -> None:
