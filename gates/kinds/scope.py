@@ -22,6 +22,9 @@ from ..walk import Change
 
 OUR_FOLDER = ".gatewright"
 SOURCE_SUFFIXES = (".py", ".pyi")
+ATTRIBUTES_FILE = ".gitattributes"
+ATTRIBUTES_BYTES_MAX = 1_000_000
+CONVERTING = re.compile(r"\b(?:working-tree-encoding|filter|ident)\b")
 CONFLICT_BYTES_MAX = 5_000_000
 DIFF_BYTES_MAX = 4_000
 FILES_WITH_DIFF_MAX = 10
@@ -63,7 +66,11 @@ class Scope:
             *_too_large(submission, changes, await submission.entries(job.commit)),
             *await _unresolved(submission),
         ]
-        questions = [*_submodules(changes), *await _protected(submission, changes)]
+        questions = [
+            *_submodules(changes),
+            *await _attributes(submission, changes),
+            *await _protected(submission, changes),
+        ]
         return conclude(gate, Judged(len(changes), self.unit, tuple(problems), questions=tuple(questions)))
 
 
@@ -166,6 +173,29 @@ def _submodules(changes: Iterable[Change]) -> Iterator[Question]:
         )
         lines = "\n".join(f"{c.path}: {c.old_oid or 'absent'} -> {c.new_oid or 'removed'}" for c in moved)
         yield Question("May these submodules be changed?", about, lines)
+
+
+async def _attributes(submission: Submission, changes: Iterable[Change]) -> list[Question]:
+    """Gates see the bytes that were committed; with these attributes every other checkout has others."""
+    job = submission.job
+    about: list[Problem] = []
+    lines: list[str] = []
+    for change in changes:
+        if change.path.rpartition("/")[2].casefold() != ATTRIBUTES_FILE or change.new_oid is None:
+            continue
+        was, now = [
+            (await submission.read(commit, change.path, ATTRIBUTES_BYTES_MAX) or b"").decode("utf-8", "replace")
+            for commit in (job.scope_base, job.commit)
+        ]
+        fresh = [line for line in now.splitlines() if CONVERTING.search(line) and line not in was.splitlines()]
+        lines += (f"{change.path}: {line}" for line in fresh)
+        if fresh:
+            message = f"{change.path} makes git check out other bytes than gates judge."
+            mark = f"{change.path} {change.new_oid}"
+            about.append(Problem("attributes", message, change.path, mark=mark, severity="question"))
+    return (
+        [Question("May files be converted when they are checked out?", tuple(about), "\n".join(lines))] if about else []
+    )
 
 
 async def _protected(submission: Submission, changes: Sequence[Change]) -> list[Question]:

@@ -178,3 +178,22 @@ def test_who_hides_something_else_than_was_hidden_is_asked(
     project = Project(tmp_path, ["ruff"], {**SAMPLE, "a.py": before})
 
     assert project.judge(project.commit(attack))["ruff"].outcome is outcome
+
+
+@pytest.mark.parametrize(
+    ("line", "outcome"),
+    [
+        ("*.py working-tree-encoding=UTF-7", Outcome.PENDING),
+        ("calc.py filter=evil", Outcome.PENDING),
+        ("*.py ident", Outcome.PENDING),
+        ("*.md linguist-documentation\n*.sh text eol=lf", Outcome.PASSED),
+        ("*.bin filter=lfs diff=lfs", Outcome.PASSED),
+    ],
+)
+def test_who_lets_checkouts_have_other_bytes_than_were_judged_is_asked(
+    tmp_path: Path, line: str, outcome: Outcome
+) -> None:
+    project = Project(tmp_path, ["compile"], {**SAMPLE, ".gitattributes": "*.bin filter=lfs diff=lfs\n"})
+    found = project.judge(project.commit({".gitattributes": f"# new\n*.bin filter=lfs diff=lfs\n{line}\n"}), gates=())
+
+    assert found["scope"].outcome is outcome
