@@ -27,9 +27,9 @@ from gatewright.gates.repository import open_repository
 from gatewright.gates.workspaces import Workspaces
 from gatewright.server.store import open_store
 
-ROUNDS = 12
+ROUNDS = 8
 # The next runner gets ready meanwhile, as it does while an agent works.
-WORK_S = 1.0
+WORK_S = 3.0
 GATEWRIGHT = [sys.executable, "-P", "-m", "gatewright"]
 BARE_SERVER = """
 from mcp.server import MCPServer
