@@ -27,8 +27,10 @@ def shadows_of(
     """
     imported: dict[str, set[str]] = {}
     for path in scripts:
+        folder = path.rpartition("/")[0]
         if PurePosixPath(path).suffix in {".py", ""}:
-            imported.setdefault(path.rpartition("/")[0], set()).update(_imports(path, read))
+            # Beside the code of a project lies what a script tests, and it may be there before what it imports is.
+            imported.setdefault(folder, set()).update(_imports(path, read) if folder else ())
     for command in commands:
         if modules(command) or any(_PYTHON.fullmatch(word) for word in words(command)):
             for folder in folders(command):

@@ -47,6 +47,13 @@ def test_modules_that_the_project_has_and_new_ones_of_other_names_are_ordinary(k
     assert not [path for path in ("calc.py", "types.py", "prices.py", "src/json.py") if found.is_protected(path)]
 
 
+def test_what_a_script_at_the_root_tests_may_be_written_after_it(kinds: Kinds) -> None:
+    found = policy(kinds, "python accept.py", {"accept.py": "from prices import total\n"})
+
+    assert not found.is_protected("prices.py")
+    assert found.is_protected("json.py")
+
+
 @pytest.mark.parametrize(
     ("run", "path"),
     [
