@@ -1,13 +1,14 @@
 """Read policies from commits, each once: what a commit says never changes."""
 
-from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property, lru_cache
 
 from ..gates.artifacts import ArtifactStore
 from ..gates.objects import LINK
 from ..gates.policy import Policy, PolicyInvalid, PolicyMissing, load_policy
 from ..gates.repository import SharedRepository
 from ..gates.trees import LINK_BYTES_MAX
+from ..gates.walk import TreeEntry
 from ..schemas import refusals
 from ..schemas.pipeline import PIPELINE_FILE
 from ..schemas.refusals import Refused
@@ -61,9 +62,13 @@ class _CommitSource:
         return self._artifacts.read(self._commit, path, POLICY_FILE_BYTES_MAX)
 
     def paths(self) -> Iterable[tuple[str, str]]:
-        return [(entry.path, entry.oid) for entry in self._artifacts.entries(self._commit)]
+        return [(entry.path, entry.oid) for entry in self._entries]
 
     def links(self) -> Mapping[str, str]:
-        links = [entry for entry in self._artifacts.entries(self._commit) if entry.mode == LINK]
+        links = [entry for entry in self._entries if entry.mode == LINK]
         texts = self._artifacts.blobs([entry.oid for entry in links], bytes_max=LINK_BYTES_MAX)
         return {entry.path: texts[entry.oid].decode("utf-8", "surrogateescape") for entry in links}
+
+    @cached_property
+    def _entries(self) -> Sequence[TreeEntry]:
+        return tuple(self._artifacts.entries(self._commit))
