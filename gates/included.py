@@ -20,8 +20,6 @@ def copy_included(git: Git, workspace: Path) -> None:
     """Copy from the main worktree that `git` stands in; raises `WorkspaceProblem` above the bounds."""
     source = git.work_tree
     assert source is not None, "only a worktree has files to copy"
-    if not (source / INCLUDE_FILE).is_file():
-        return
     try:
         _copy(git, source, workspace)
     except OSError as exc:
@@ -29,8 +27,17 @@ def copy_included(git: Git, workspace: Path) -> None:
         raise WorkspaceProblem(message, "Mend that, or take it out of the file, then claim the stage again.") from exc
 
 
+def included_paths(git: Git) -> list[str]:
+    """The untracked files that both `.worktreeinclude` and the ignore rules name, in the main worktree of `git`."""
+    if git.work_tree is None or not (git.work_tree / INCLUDE_FILE).is_file():
+        return []
+    named = git.run("ls-files", "-z", "--others", "--ignored", f"--exclude-from={INCLUDE_FILE}")
+    ignored = git.run("check-ignore", "-z", "--stdin", stdin=named, expected=(0, 1)) if named else b""
+    return [path for path in ignored.decode("utf-8", "surrogateescape").split("\0") if path and not path.endswith("/")]
+
+
 def _copy(git: Git, source: Path, workspace: Path) -> None:
-    paths = [path for path in _included(git) if _is_plain(source / path) and _is_free(workspace, path)]
+    paths = [path for path in included_paths(git) if _is_plain(source / path) and _is_free(workspace, path)]
     total = sum((source / path).lstat().st_size for path in paths)
     if len(paths) > INCLUDED_FILES_MAX or total > INCLUDED_BYTES_MAX:
         message = (
@@ -41,13 +48,6 @@ def _copy(git: Git, source: Path, workspace: Path) -> None:
     for path in paths:
         (workspace / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(source / path, workspace / path, follow_symlinks=False)
-
-
-def _included(git: Git) -> list[str]:
-    """The untracked files that both `.worktreeinclude` and the ignore rules name."""
-    named = git.run("ls-files", "-z", "--others", "--ignored", f"--exclude-from={INCLUDE_FILE}")
-    ignored = git.run("check-ignore", "-z", "--stdin", stdin=named, expected=(0, 1)) if named else b""
-    return [path for path in ignored.decode("utf-8", "surrogateescape").split("\0") if path and not path.endswith("/")]
 
 
 def _is_plain(file: Path) -> bool:

@@ -18,7 +18,7 @@ from pathlib import Path
 from ..schemas.ids import CHANGE_ID, STAGE_NAME
 from .files import locked, replace_text
 from .git import Git, GitFailed
-from .included import copy_included
+from .included import copy_included, included_paths
 from .problems import WorkspaceProblem
 from .repository import SharedRepository
 from .snapshot import Snapshot, commit_tree, find_head, is_ancestor, take_snapshot
@@ -30,6 +30,7 @@ CHECKOUT_TIMEOUT_S = 300.0
 # Workspaces that share a lock wait for each other; more would only leave more empty files.
 LOCKS = 16
 DELETE_TRIES = 5
+LENT_TOLD_MAX = 5
 
 _LEASE_FILE = "gatewright-lease"
 # Holds the base and the commit whose files were put there; written last: without it nobody was handed the workspace.
@@ -89,8 +90,10 @@ class Workspaces:
             return None
 
     def snapshot(self, path: Path, *, base: str, message: str, author: str, when: datetime) -> Snapshot:
-        """What the agent has now, as a commit: see `take_snapshot`."""
-        return take_snapshot(self._git(path), base=base, message=message, author=author, when=when)
+        """What the agent has now, as a commit: see `take_snapshot`; without the private files that were lent to it."""
+        taken = take_snapshot(self._git(path), base=base, message=message, author=author, when=when)
+        self._refuse_lent(base, taken)
+        return taken
 
     def save_unsaved(self, path: Path, ref: str, *, when: datetime) -> str | None:
         """Keep uncommitted work and unpublished commits under `ref`; None when there is nothing beyond the base.
@@ -177,6 +180,21 @@ class Workspaces:
         git = self._git(path)
         git.run("read-tree", "-m", "-u", base, content, timeout_s=CHECKOUT_TIMEOUT_S)
         git.run("read-tree", base)
+
+    def _refuse_lent(self, base: str, taken: Snapshot) -> None:
+        """An agent may change what git ignores; a key that was copied here for its use must not be published so."""
+        main = self._repository.main_worktree
+        lent = set() if main is None else {*included_paths(user_git(self._repository.common_dir, main))}
+        if not lent:
+            return
+        listing = Git(self._repository.common_dir).text(
+            *("diff-tree", "-r", "-z", "--name-only", "--no-renames", base, taken.commit)
+        )
+        published = sorted(lent & {*listing.split("\0")})
+        if published:
+            names = ", ".join(published[:LENT_TOLD_MAX])
+            message = f"{names} was copied from the main worktree, where git ignores it, and would be handed in."
+            raise WorkspaceProblem(message, "Have .gitignore name it again, and take it out of your own commits.")
 
     def _git(self, path: Path) -> Git:
         admin = self._admin_of(path)

@@ -10,6 +10,8 @@ from gatewright.gates import included
 from gatewright.gates.problems import WorkspaceProblem
 from gatewright.gates.workspaces import Workspaces
 
+from .conftest import NOW
+
 
 def git(folder: Path, *arguments: str, check: bool = True) -> str:
     done = subprocess.run(["git", *arguments], cwd=folder, check=False, capture_output=True, text=True)
@@ -70,3 +72,23 @@ def test_more_than_the_bound_is_refused_with_the_number(
 
     with pytest.raises(WorkspaceProblem, match="names 2 files"):
         workspaces.ensure("c1", "code", 1, base=base, lease="x")
+
+
+@pytest.mark.parametrize("by_agent", [False, True], ids=["left in the workspace", "committed by the agent"])
+def test_what_was_lent_is_not_handed_in_when_it_is_ignored_no_more(
+    project: Path, workspaces: Workspaces, base: str, by_agent: bool
+) -> None:
+    """One line less in .gitignore would publish the person's keys."""
+    (project / ".worktreeinclude").write_text(".env\n")
+    (project / ".env").write_text("KEY=1\n")
+    path = workspaces.ensure("c1", "code", 1, base=base, lease="x")
+    (path / "a.txt").write_text("work\n")
+    honest = workspaces.snapshot(path, base=base, message="work", author="ada", when=NOW)
+    (path / ".gitignore").write_text("*.log\n")
+    if by_agent:
+        git(path, "add", "-A")
+        git(path, "commit", "-q", "-m", "mine")
+
+    with pytest.raises(WorkspaceProblem, match=r"\.env was copied"):
+        workspaces.snapshot(path, base=base, message="work", author="ada", when=NOW)
+    assert honest.changed
