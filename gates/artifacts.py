@@ -149,7 +149,9 @@ class ArtifactStore:
 
     def keep(self, commit: str, name: str) -> None:
         """Put refs/gatewright/`name` on the commit, so that no clean-up ever loses it; durable on return."""
-        self.git.run("update-ref", OUR_REFS + checked_ref_name(name), checked_id(commit))
+        ref = OUR_REFS + checked_ref_name(name)
+        if self._find_ref(ref) != checked_id(commit):
+            self.git.run("update-ref", ref, commit)
 
     def prune_ref(self, name: str) -> None:
         """Remove refs/gatewright/`name`; no effect when there is none."""
@@ -332,8 +334,8 @@ class ArtifactStore:
 
     def _find_ref(self, ref: str) -> str | None:
         try:
-            return (self.path / ref).read_text(encoding="ascii").strip()
-        except FileNotFoundError:
+            return (self.path / ref).read_text(encoding="ascii", errors="replace").strip()
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             if not (self.path / "packed-refs").exists():
                 return None
         return self.git.text("for-each-ref", "--format=%(objectname)", ref) or None
