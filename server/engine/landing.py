@@ -46,6 +46,9 @@ async def execute_landing(services: Services, runners: Runners, row: EvaluationR
         await _after_loss(services, execution, str(exc))
     except (Refused, RepositoryProblem, BadArtifact) as exc:
         await _settle(services, execution, c.BlockLanding(row.id, _sentence(exc)))
+    except Exception:  # a defect of ours must not be tried for ever (I10)
+        log.exception("%s failed in our own code", row.id)
+        await _after_loss(services, execution, "a defect of gatewright; see its log")
 
 
 def intended_landings(tx: "Tx") -> tuple[ChangeRecord, ...]:

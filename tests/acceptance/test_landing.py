@@ -6,8 +6,10 @@ import anyio
 import pytest
 
 from gatewright.gates.commands import Cancel
+from gatewright.gates.decision import LANDING_FAILURES_MAX
 from gatewright.schemas.records import ChangeState, LandingStep, StageState
 from gatewright.schemas.refusals import Refused
+from gatewright.server.engine import landing
 
 from .conftest import Repositories
 from .house import OK_GATE, PLAN, Agent, Repository, Server, serving, solo, staged
@@ -216,6 +218,29 @@ async def test_a_repository_that_cannot_be_written_keeps_the_landing_and_the_ser
         await server.landed("c2")
 
     assert {"a.txt", "b.txt"} <= repository.files()
+
+
+async def test_a_defect_of_ours_in_a_landing_ends_with_a_person_and_not_in_a_loop(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Invariant I10: every automatic loop is finite, also the one around our own mistakes."""
+    tries = 0
+
+    def fail(*_: object) -> None:
+        nonlocal tries
+        tries += 1
+        raise KeyError("a defect")
+
+    monkeypatch.setattr(landing, "STARTS_MAX", 1)
+    monkeypatch.setattr(landing, "merge_with_target", fail)
+    tip = repository.tip()
+    async with serving(repository) as server, server.agent() as ada:
+        change = await ada.start()
+        await ada.pass_stage({"a.txt": "a"})
+        record = await server.until(change, lambda r: r.stage("code").state is StageState.ESCALATED)
+
+    assert tries == record.landing_failures == LANDING_FAILURES_MAX
+    assert repository.tip() == tip
 
 
 async def test_a_change_of_the_policy_judges_a_finished_change_again_before_it_lands(make: Repositories) -> None:
