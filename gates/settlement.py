@@ -82,7 +82,7 @@ def _otherwise(decision: Decision, name: str, cause: Cause, question: str) -> No
 
 
 def _retry_or_escalate(decision: Decision, stage: StageRecord, attempt: Attempt, command: Settle) -> None:
-    broken = ", ".join(g.gate for g in command.gates if g.outcome is Outcome.ERRORED) or "no gate"
+    broken = ", ".join(g.gate for g in command.gates if g.outcome is Outcome.ERRORED) or "the runner"
     if attempt.error_retries < len(ERROR_RETRY_DELAYS_S):
         not_before = decision.now + timedelta(seconds=ERROR_RETRY_DELAYS_S[attempt.error_retries])
         retry = decision.next_evaluation()
