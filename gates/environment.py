@@ -20,16 +20,18 @@ import anyio
 from anyio import to_thread
 
 from ..schemas.pipeline import Install, Limits, Setup
-from .environment_cache import finish, forget_unused, is_finished, remove_folder, start_anew, touch
+from .environment_cache import finish, forget_unused, is_finished, start_anew, touch
 from .layer import find_python, make_layer
 from .locks import try_lock
 from .process import Finished, ProcessLimits, allowed_environment, judge_exit, run_process
+from .scratch import remove_tree
 from .server_settings import SECRET_PREFIX, find_secrets, index_settings, server_path, toolchains
 from .stand_ins import programs_of, stand_ins
 
 LOCK_POLL_S = 0.1
 KEY_DIGITS = 24
 INSTALL_TIMEOUT_S = 600.0
+KEY_FILE_BYTES_MAX = 10_000_000
 
 # What installs the artifact finds its dependencies in the environment; an index would only hide that one is missing.
 OFFLINE = {"PIP_NO_INDEX": "1", "PIP_NO_INPUT": "1", "UV_OFFLINE": "1", "NPM_CONFIG_OFFLINE": "true"}
@@ -155,7 +157,7 @@ async def _build(
         )
     finally:
         with anyio.CancelScope(shield=True):
-            await to_thread.run_sync(remove_folder, home)
+            await to_thread.run_sync(remove_tree, home)
     return _judge("setup", finished) or _check_made(setup, root, finished)
 
 

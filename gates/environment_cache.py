@@ -5,14 +5,12 @@ accident, and its age is the time since the environment was last used.
 """
 
 import os
-import shutil
-import stat
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from .files import sync_folder
 from .locks import try_lock
+from .scratch import remove_tree
 
 ENVIRONMENTS_MAX = 8
 # Longer than any evaluation lasts, so that none in use is removed.
@@ -29,7 +27,7 @@ def start_anew(root: Path, files: Mapping[str, bytes]) -> None:
     """Make `root` a folder that holds the key files and nothing else."""
     (root.parent / f"{root.name}{_MARKER}").unlink(missing_ok=True)
     if root.exists():
-        remove_folder(root)
+        remove_tree(root)
     root.mkdir(mode=0o700)
     for path, content in files.items():
         if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
@@ -65,22 +63,9 @@ def forget_unused(cache: Path) -> None:
             if _used_at(markers[0]) - _used_at(marker) > UNUSED_S_MIN:
                 # The marker first: an environment that is half gone must not be found.
                 marker.unlink()
-                remove_folder(cache / key)
+                remove_tree(cache / key)
         finally:
             os.close(descriptor)
-
-
-def remove_folder(folder: Path) -> None:
-    """Remove a folder that a program may have made read-only; what still resists stays for the next attempt."""
-
-    def open_up(_function: object, path: str, _error: object) -> None:
-        with suppress(OSError):
-            Path(path).parent.chmod(stat.S_IRWXU)
-            if not Path(path).is_symlink():
-                Path(path).chmod(stat.S_IRWXU)
-
-    shutil.rmtree(folder, onerror=open_up)
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _used_at(marker: Path) -> float:

@@ -7,8 +7,8 @@ from argparse import ArgumentParser, Namespace
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ...gates.environment_cache import remove_folder
 from ...gates.git import Git
+from ...gates.scratch import remove_tree
 from ...gates.workspaces import EXCLUDED, Workspaces
 from ...schemas.pipeline import PIPELINE_FILE
 from ...schemas.records import ChangeState
@@ -109,4 +109,4 @@ def _remove_state(repository: "SharedRepository", workspaces: Workspaces) -> Non
     cache = cache_folder(repository.common_dir, os.environ)
     for folder in (cache, repository.state_dir):
         if folder.exists():
-            remove_folder(folder)
+            remove_tree(folder)
