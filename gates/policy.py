@@ -97,6 +97,15 @@ class Policy(Model):
         """
         return changed_tables(path, before, after, self.protected_tables(path))
 
+    def key_sources(self, commit: str, paths: Iterable[str]) -> dict[str, str]:
+        """The key files among `paths`, each with the commit that it is read from for `commit`.
+
+        A protected one is the policy's, whatever the commit has under its name.
+        """
+        setup = self.pipeline.setup
+        keys = () if setup is None else (path for path in paths if matches(path, setup.key))
+        return {path: self.commit if self.is_protected(path) else commit for path in keys}
+
     @cached_property
     def _protected_in_any_case(self) -> tuple[str, ...]:
         return (*self.protected, *(glob.casefold() for glob in self.protected))

@@ -5,7 +5,7 @@ Trees and comparisons come from our own store; nothing is asked of the shared re
 """
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -18,9 +18,8 @@ from anyio import CapacityLimiter, Lock, to_thread
 from .artifacts import ArtifactStore
 from .checkout import CheckoutPool
 from .contract import BaseResult, CannotJudge, Job, Message, Progress
-from .environment import PreparedEnvironment, SetupFailed, layer_install, prepare_environment
+from .environment import KEY_FILE_BYTES_MAX, PreparedEnvironment, SetupFailed, layer_install, prepare_environment
 from .findings import Problem
-from .paths import matches
 from .process import Finished, ProcessLimits, allowed_environment, run_process
 from .scratch import remove_tree
 from .walk import Change, TreeBudget, TreeEntry
@@ -28,7 +27,6 @@ from .walk import Change, TreeBudget, TreeEntry
 T = TypeVar("T")
 
 BYTECODE = (".pyc", ".pyo")
-KEY_FILE_BYTES_MAX = 10_000_000
 CLEAN_UP_TIMEOUT_S = 30.0
 # What a gate may add to its private copy before the copy counts as a runaway.
 FILE_BYTES_MAX = 2_000_000_000
@@ -120,7 +118,7 @@ class Submission:
         return await to_thread.run_sync(lambda: self.store.diff(old, new, path, bytes_max=bytes_max))
 
     @asynccontextmanager
-    async def pristine(self, commit: str) -> AsyncIterator[Path]:
+    async def pristine(self, commit: str) -> AsyncGenerator[Path]:
         """A checkout shared by whoever reads this commit now: to be read, and nothing of the artifact runs in it.
 
         Whoever holds one asks for no second, so that evaluations never wait for each other in a circle.
@@ -141,7 +139,7 @@ class Submission:
                     await to_thread.run_sync(held.opened.__exit__, None, None, None)
 
     @asynccontextmanager
-    async def private(self, commit: str) -> AsyncIterator[Path]:
+    async def private(self, commit: str) -> AsyncGenerator[Path]:
         """A writable copy with a `.git` of its own, thrown away at the end."""
         folder = self.make_folder("tree")
         try:
@@ -172,7 +170,7 @@ class Submission:
         return await self.once(("environment", tuple(sorted(files.items()))), prepare)
 
     @asynccontextmanager
-    async def workplace(self, commit: str, *, of: str) -> AsyncIterator[tuple[Path, PreparedEnvironment]]:
+    async def workplace(self, commit: str, *, of: str) -> AsyncGenerator[tuple[Path, PreparedEnvironment]]:
         """A private copy of `commit` with the environment of `of`, over which the copy is installed.
 
         Raises `CannotJudge`, or `Blamed` when the artifact cannot be installed though the base can.
@@ -252,11 +250,9 @@ class Submission:
         policy = self.job.policy
         if policy.pipeline.setup is None:
             return {}
-        read: dict[str, bytes | None] = {}
-        for path in {*await self.entries(commit), *await self.entries(policy.commit)}:
-            if matches(path, policy.pipeline.setup.key):
-                source = policy.commit if policy.is_protected(path) else commit
-                read[path] = await self.read(source, path, KEY_FILE_BYTES_MAX)
+        paths = {*await self.entries(commit), *await self.entries(policy.commit)}
+        sources = policy.key_sources(commit, paths)
+        read = {path: await self.read(source, path, KEY_FILE_BYTES_MAX) for path, source in sources.items()}
         return {path: data for path, data in read.items() if data is not None}
 
     async def _setup_failed(self, failed: SetupFailed, files: Mapping[str, bytes]) -> PreparedEnvironment:

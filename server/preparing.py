@@ -10,17 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from shutil import copytree
 
-from ..gates.environment import PreparedEnvironment, prepare_environment
+from ..gates.environment import KEY_FILE_BYTES_MAX, PreparedEnvironment, prepare_environment
 from ..gates.layer import make_layer
-from ..gates.paths import matches
+from ..gates.objects import BadArtifact
+from ..gates.policy import Policy
+from ..gates.problems import RepositoryProblem
 from ..gates.process import ProcessLimits, allowed_environment
-from ..schemas.pipeline import Limits, Pipeline
+from ..schemas.pipeline import Limits
 from ..schemas.refusals import Refused
 from .operations import bases
 from .operations.deciding import get_change
 from .services import Services
 
-KEY_FILE_BYTES_MAX = 5_000_000
 LAYER_TIMEOUT_S = 60.0
 LAYER_OUTPUT_BYTES_MAX = 20_000
 WAITING_MAX = 200
@@ -55,22 +56,27 @@ class Preparation:
         while True:
             ticket = self._services.changed.ticket()
             while self._waiting:
-                workplace = self._waiting.popleft()
-                try:
-                    await self._prepare(workplace)
-                except (OSError, Refused) as exc:
-                    log.warning("workspace %s was not prepared: %s", workplace.path, exc)
+                await self.prepare(self._waiting.popleft())
             await ticket.wait()
+
+    async def prepare(self, workplace: Workplace) -> None:
+        """Prepare one now. Why one cannot be is logged, not raised: nothing in a repository may end the server."""
+        try:
+            await self._prepare(workplace)
+        except (OSError, Refused, BadArtifact, RepositoryProblem) as exc:
+            log.warning("workspace %s was not prepared: %s", workplace.path, exc)
 
     async def _prepare(self, workplace: Workplace) -> None:
         services = self._services
         record = await services.read(lambda tx: get_change(tx, workplace.change))
         policy = await services.act(lambda: services.policies.at(record.policy.commit))
         pipeline = policy.pipeline
-        if pipeline.setup is None or not workplace.path.is_dir():
+        stage = record.find_stage(workplace.stage)
+        # Since the claim the stage may have gone back to waiting, and then it has nothing to start from.
+        if pipeline.setup is None or stage is None or stage.lease is None or not workplace.path.is_dir():
             return
         start = await services.act(lambda: bases.workspace_start(services, record, workplace.stage))
-        files = await services.act(lambda: _key_files(services, pipeline, start.content))
+        files = await services.act(lambda: _key_files(services, policy, start.content))
         made = await prepare_environment(
             pipeline.setup,
             files=files,
@@ -84,10 +90,10 @@ class Preparation:
         await _furnish(services, made, workplace.path, pipeline.limits)
 
 
-def _key_files(services: Services, pipeline: Pipeline, commit: str) -> dict[str, bytes]:
-    assert pipeline.setup is not None
-    paths = [e.path for e in services.artifacts.entries(commit) if matches(e.path, pipeline.setup.key)]
-    read = {path: services.artifacts.read(commit, path, KEY_FILE_BYTES_MAX) for path in paths}
+def _key_files(services: Services, policy: Policy, commit: str) -> dict[str, bytes]:
+    paths = {entry.path for each in {commit, policy.commit} for entry in services.artifacts.entries(each)}
+    sources = policy.key_sources(commit, paths)
+    read = {path: services.artifacts.read(source, path, KEY_FILE_BYTES_MAX) for path, source in sources.items()}
     return {path: data for path, data in read.items() if data is not None}
 
 
