@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -77,7 +77,7 @@ class Times:
         self.taken: dict[str, list[float]] = {}
 
     @contextmanager
-    def measure(self, name: str) -> Iterator[None]:
+    def measure(self, name: str) -> Generator[None]:
         """Note how long the block takes."""
         begun = time.perf_counter()
         yield
@@ -174,7 +174,7 @@ async def measure(folder: Path, rounds: int) -> Times:
 
 
 @asynccontextmanager
-async def connected(command: list[str], folder: Path) -> AsyncIterator[Client]:
+async def connected(command: list[str], folder: Path) -> AsyncGenerator[Client]:
     server = StdioServerParameters(command=command[0], args=command[1:], cwd=str(folder), env=dict(os.environ))
     async with Client(stdio_client(server)) as client:
         yield client

@@ -116,6 +116,8 @@ def _index_lines(git: Git, replaced: Mapping[str, Replacement]) -> bytes:
             case Text():
                 oid = git.run("hash-object", "-w", "--stdin", "--no-filters", stdin=to.data).decode().strip()
                 added.append(f"{to.mode} {oid}\t{path}\0")
+            case None:
+                pass  # removed, and nothing takes its place
     # Everything out before anything goes in: a file may take the place of a folder, or a folder that of a file.
     return "".join((*removed, *added)).encode("utf-8", "surrogateescape")
 

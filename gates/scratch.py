@@ -3,7 +3,7 @@
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
@@ -14,7 +14,7 @@ LOCK = ".lock"
 
 
 @contextmanager
-def scratch_folder(root: Path, name: str) -> Iterator[Path]:
+def scratch_folder(root: Path, name: str) -> Generator[Path]:
     """A new folder below `root`, which holds nothing else; those of processes that were killed are removed."""
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
     for left in root.glob(f"*{LOCK}"):

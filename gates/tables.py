@@ -60,8 +60,11 @@ def _blocks(text: str) -> list[tuple[Keys, str]]:
 
 
 def _keys(header: str) -> Keys:
+    return _names_down(tomllib.loads(header))
+
+
+def _names_down(value: object) -> Keys:
     keys: list[str] = []
-    value: object = tomllib.loads(header)
     while isinstance(value, dict | list) and value:
         if isinstance(value, list):
             value = value[0]

@@ -20,7 +20,9 @@ _Compiled = tuple[str, tuple[str, ...] | None, Values]
 class Prepared:
     """A statement of the library's expression language with named values, compiled on first use."""
 
-    def __init__(self, statement: Select[Any] | Insert | Update | Delete, columns: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, statement: Select[*tuple[Any, ...]] | Insert | Update | Delete, columns: tuple[str, ...] = ()
+    ) -> None:
         self._statement = statement
         self._columns = columns
         self._compiled: dict[str, _Compiled] = {}

@@ -1,7 +1,7 @@
 """Run transactions on a store, and tell in a sentence when that cannot be done."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -107,7 +107,7 @@ class Store:
             raise StoreUnavailable(f"{self.path} was moved away or replaced while it was in use; start again.")
 
     @contextmanager
-    def _turn_of_this_thread(self) -> Iterator[None]:
+    def _turn_of_this_thread(self) -> Generator[None]:
         if not self._one_writer.acquire(timeout=LOCK_TIMEOUT_S):
             raise StoreUnavailable(f"Too much is being written to {self.path} at once.")
         try:
@@ -116,7 +116,7 @@ class Store:
             self._one_writer.release()
 
     @contextmanager
-    def _telling(self) -> Iterator[None]:
+    def _telling(self) -> Generator[None]:
         """Turn what the disk, the locks and the database say into `StoreUnavailable`; our own defects surface."""
         from .sqlite import ERRORS, sentence_of
 

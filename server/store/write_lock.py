@@ -9,7 +9,7 @@ Source: docs/decisions/0005-synchronous-sqlalchemy-core.md
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock, Thread
@@ -22,7 +22,7 @@ LOCK_TIMEOUT_S = 20.0
 
 
 @contextmanager
-def write_lock(folder: Path) -> Iterator[None]:
+def write_lock(folder: Path) -> Generator[None]:
     """Hold the write lock of the store in `folder`.
 
     Raises `StoreUnavailable`, after about `LOCK_TIMEOUT_S` at the latest. Works between threads as between processes,
@@ -41,7 +41,7 @@ def write_lock(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def no_writer(folder: Path) -> Iterator[None]:
+def no_writer(folder: Path) -> Generator[None]:
     """Keep writers out for a moment: for a reader whom they do not let in.
 
     It waits for the one who writes and the one whose turn is next, not for all who queue. Raises like `write_lock`.
