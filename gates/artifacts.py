@@ -153,10 +153,6 @@ class ArtifactStore:
         if self._find_ref(ref) != checked_id(commit):
             self.git.run("update-ref", ref, commit)
 
-    def prune_ref(self, name: str) -> None:
-        """Remove refs/gatewright/`name`; no effect when there is none."""
-        self.git.run("update-ref", "-d", OUR_REFS + checked_ref_name(name))
-
     # -- reading ------------------------------------------------------------------------------------------------------
 
     def has(self, commit: str) -> bool:
@@ -168,9 +164,6 @@ class ArtifactStore:
         checked_id(commit)
         with self._readers.reader() as reader:
             return self._tree_of(reader, commit)
-
-    def parents_of(self, commit: str) -> tuple[str, ...]:
-        return tuple(self.git.text("rev-parse", f"{checked_id(commit)}^@").split())
 
     def is_ancestor(self, old: str, new: str) -> bool:
         """Whether `old` is `new` or is reachable from it."""
@@ -202,6 +195,10 @@ class ArtifactStore:
         old_tree, new_tree = self.tree_of(old), self.tree_of(new)
         with self._readers.reader() as reader:
             return compare(reader, old_tree, new_tree, budget)
+
+    def find_merge_base(self, one: str, other: str) -> str | None:
+        """Return the newest commit that both have in their histories; None when they have nothing in common."""
+        return history.find_merge_base(self.git, checked_id(one), checked_id(other))
 
     def range_changes(self, base: str, commit: str, budget: TreeBudget = TREE_BUDGET) -> tuple[Change, ...]:
         """Return every change that a commit of `base..commit` makes to its first parent, sorted by path, each once.

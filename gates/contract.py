@@ -35,7 +35,8 @@ class Job:
     `store` is our bare store, `shared` the user's common git directory, `cache` the folder for checkouts, environments
     and scratch. `baselines` are base results already known, by key; new ones come back as `BaseResult`. `allowed` are
     the fingerprints of findings that people have allowed in this change, each as often as it was allowed: a gate that
-    asks nothing else passes.
+    asks nothing else passes. `merged` is the newest commit of the target that the artifact has taken in since its
+    change began: what comes from there is not the artifact's.
     """
 
     evaluation: str
@@ -54,6 +55,7 @@ class Job:
     conflicts: tuple[str, ...] = ()
     baselines: Mapping[str, str] = field(default_factory=dict)
     allowed: tuple[str, ...] = ()
+    merged: str | None = None
 
     @property
     def limits(self) -> Limits:

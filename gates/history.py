@@ -19,6 +19,12 @@ def is_ancestor(git: Git, old: str, new: str) -> bool:
     return git.run_status("merge-base", "--is-ancestor", old, new, expected=(0, 1))[0] == 0
 
 
+def find_merge_base(git: Git, one: str, other: str) -> str | None:
+    """The best common ancestor, or None."""
+    _, printed = git.run_status("merge-base", one, other, expected=(0, 1))
+    return printed.decode("ascii").strip() or None
+
+
 def steps_between(git: Git, base: str, commit: str, commits_max: int) -> tuple[Step, ...]:
     """Every commit that is reachable from `commit` and not from `base`; raises `TooLarge` above the bound."""
     arguments = ("rev-list", "--no-commit-header", "--format=%T %P", f"--max-count={commits_max + 1}")

@@ -5,7 +5,7 @@ way. What judges the artifact (protected files and tables) may be changed, but a
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
 from anyio import to_thread
@@ -18,7 +18,7 @@ from ..paths import matches
 from ..regime import protected_changes
 from ..submission import Submission
 from ..trees import LINK_BYTES_MAX, TreeProblem, check_tree
-from ..walk import Change
+from ..walk import Change, TreeEntry
 
 OUR_FOLDER = ".gatewright"
 SOURCE_SUFFIXES = (".py", ".pyi")
@@ -90,16 +90,33 @@ async def _outside(submission: Submission, changes: Sequence[Change]) -> list[Pr
     job = submission.job
     on_the_way = await to_thread.run_sync(submission.store.range_changes, job.scope_base, job.commit)
     final = {change.path for change in changes}
+    taken_in = await _taken_in(submission, final)
     writes = ", ".join(job.writes)
     problems = []
     for path in sorted(final | {change.path for change in on_the_way}):
-        if matches(path, job.writes):
+        if matches(path, job.writes) or path in taken_in:
             continue
         where = "" if path in final else " in a commit on the way"
         message = f"{path} is changed{where}, but this stage may write only {writes}."
         satisfy = f"Leave {path} as it is at {job.scope_base}" + (" in every commit." if where else ".")
         problems.append(Problem("outside", message, path, satisfy=satisfy))
     return problems
+
+
+async def _taken_in(submission: Submission, final: Collection[str]) -> frozenset[str]:
+    """The paths that a merge of the target brought along, as the target has them; it was judged when it landed."""
+    job = submission.job
+    if job.merged is None:
+        return frozenset()
+    theirs, ours = await submission.entries(job.merged), await submission.entries(job.commit)
+    changed = {change.path for change in await submission.changes(job.base, job.merged)}
+    return frozenset(path for path in changed if path not in final or _same(theirs.get(path), ours.get(path)))
+
+
+def _same(one: TreeEntry | None, other: TreeEntry | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return (one.mode, one.oid) == (other.mode, other.oid)
 
 
 def _reserved(changes: Iterable[Change]) -> Iterator[Problem]:

@@ -20,6 +20,7 @@ from ...gates.policy import SCOPE_GATE, Policy, land_gates_of
 from ...schemas.ids import LAND
 from ...schemas.pipeline import GateSpec
 from ...schemas.records import ChangeRecord, Evidence, Outcome
+from ...schemas.refusals import Refused
 from ..operations import bases
 from ..operations.briefs import filled_options, writes_of
 from ..services import Services
@@ -86,7 +87,18 @@ def make_job(
         cache=services.cache,
         slots=os.cpu_count() or 1,
         conflicts=conflicts,
+        merged=_merged(services, record, subject.commit) if is_stage else None,
     )
+
+
+def _merged(services: Services, record: ChangeRecord, commit: str) -> str | None:
+    """What of the target the commit has taken in since the change began; a holder merges it to resolve a conflict."""
+    try:
+        found = services.artifacts.find_merge_base(services.policies.tip(), commit)
+    except Refused:
+        return None
+    is_newer = found not in {None, record.base} and services.artifacts.is_ancestor(record.base, str(found))
+    return found if is_newer else None
 
 
 def with_knowledge(tx: "Tx", job: Job, record: ChangeRecord) -> Job:
@@ -131,7 +143,13 @@ def verdict_key(job: Job, gate: GateSpec, subject: Subject) -> str:
         inputs |= {"from": subject.scope_base}
     if gate.kind == SCOPE_GATE.kind:
         # The history of the range counts for it, and what the stage may write.
-        inputs |= {"commit": subject.commit, "from": subject.scope_base, "writes": job.writes, "at": job.conflicts}
+        inputs |= {
+            "commit": subject.commit,
+            "from": subject.scope_base,
+            "writes": job.writes,
+            "at": job.conflicts,
+            "merged": job.merged,
+        }
     return f"verdict:{_digest(inputs)}"
 
 

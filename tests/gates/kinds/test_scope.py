@@ -56,6 +56,36 @@ def test_a_change_outside_fails_naming_the_path(sample: Project, files: Files, p
     assert [f.path for f in evidence.findings] == paths
 
 
+@pytest.fixture(scope="module")
+def taken_in(sample: Project) -> tuple[str, str]:
+    """A commit of the target that changes calc.py, and an artifact with work of its own that merges it."""
+    target = sample.commit({"calc.py": "landed = 1\n"}, on=sample.base)
+    sample.commit({"src/a.py": "mine = 1\n"}, on=sample.base)
+    sample.git("merge", "--quiet", "--no-edit", target)
+    return target, sample.git("rev-parse", "HEAD")
+
+
+def test_what_a_merge_of_the_target_brings_along_is_not_the_artifact_s(
+    sample: Project, taken_in: tuple[str, str]
+) -> None:
+    """A holder merges the target to resolve a conflict that landing handed back."""
+    target, merged = taken_in
+
+    assert sample.judge(merged, gates=(), writes=WRITES, merged=target)["scope"].outcome is Outcome.PASSED
+    assert sample.judge(merged, gates=(), writes=WRITES)["scope"].outcome is Outcome.FAILED
+
+
+def test_what_a_merge_changes_beside_the_target_s_own_content_is_the_artifact_s(
+    sample: Project, taken_in: tuple[str, str]
+) -> None:
+    target, merged = taken_in
+    slipped = sample.commit({"calc.py": "landed = 2\n"}, on=merged)
+
+    evidence = sample.judge(slipped, gates=(), writes=WRITES, merged=target)["scope"]
+
+    assert [finding.path for finding in evidence.findings] == ["calc.py"]
+
+
 def test_a_change_outside_that_was_taken_back_fails_too(sample: Project) -> None:
     sample.commit({"calc.py": "secret\n"}, on=sample.base)
     artifact = sample.commit({"calc.py": SAMPLE["calc.py"], "src/b.py": "x = 1\n"})
