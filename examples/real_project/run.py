@@ -11,7 +11,7 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,6 +21,7 @@ import anyio
 from agent import Agent, Data, RefusedCall, connected
 from edits import DoesNotFit
 from humanize_changes import HUMANIZE
+from mcp import MCPError
 from processes import CommandFailed, clean_environment, processes_in, stop_server, try_command
 from project import Bad, Feature, Honest, Project
 from sources import NotRun, download, git, make_repository
@@ -98,13 +99,19 @@ def _drive(project: Project, gatewright: Path, report: Report) -> None:
         make_repository(project, CACHE / "sources", drive.repository)
         _set_up(drive)
         anyio.run(_take_through, drive)
-    except (CommandFailed, RefusedCall, DoesNotFit, TimeoutError) as problem:
-        drive.check("the steps around it work", holds=False, detail=f"{type(problem).__name__}: {problem}")
+    except* (CommandFailed, RefusedCall, DoesNotFit, TimeoutError, MCPError) as problems:
+        # What is raised while the client's tasks run comes wrapped, once for each of their groups.
+        drive.check("the steps around it work", holds=False, detail="\n".join(map(repr, _leaves(problems))))
     finally:
         stopped = stop_server(drive.repository)
         left = processes_in(scratch)
         drive.check("left no process behind", holds=stopped and not left, detail=left)
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _leaves(problems: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for problem in problems.exceptions:
+        yield from _leaves(problem) if isinstance(problem, BaseExceptionGroup) else [problem]
 
 
 def _set_up(drive: Drive) -> None:
