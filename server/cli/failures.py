@@ -45,10 +45,8 @@ def failure_of(problem: BaseException) -> Failure | None:
         case CallFailed():
             return Failure("call_failed", str(problem), "Call again: the same call has one effect.", Exit.ERRORED)
         case GitFailed(stderr=stderr):
-            said = (stderr.strip().splitlines() or ["it said nothing"])[-1]
-            return Failure(
-                "git_failed", f"git could not do its part: {said}.", "Mend that, then try again.", Exit.ERRORED
-            )
+            said = f"git could not do its part: {_what_git_said(stderr)}."
+            return Failure("git_failed", said, "Mend that, then try again.", Exit.ERRORED)
         case OSError():
             said = problem.strerror or str(problem)
             where = f"{os.fsdecode(problem.filename)}: " if isinstance(problem.filename, str | bytes | PathLike) else ""
@@ -66,6 +64,13 @@ def tell(failure: Failure, terminal: Terminal, *, as_json: bool) -> int:
         terminal.warn(f"gatewright: {failure.message}", "red")
         terminal.warn(f"next: {failure.next}")
     return failure.status
+
+
+def _what_git_said(stderr: str) -> str:
+    """The line that says what is wrong, which advice may follow and an explanation may precede."""
+    lines = [line.strip() for line in stderr.splitlines() if line.strip() and not line.startswith("hint:")]
+    wrong = [line for line in lines if line.startswith(("fatal:", "error:"))]
+    return (wrong or [" ".join(lines[-2:]) or "it said nothing"])[-1].removesuffix(".")
 
 
 def _failure_of_policy(problem: BaseException) -> Failure | None:

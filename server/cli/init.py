@@ -53,10 +53,14 @@ def run(_command: str, options: Namespace, terminal: Terminal) -> int:
         terminal.say(state.sentence)
         if state.lines and state.kind is not GuardKind.ACTIVE:
             terminal.say(state.lines)
-    if options.commit:
+    loads = _problems_of(top / PIPELINE_FILE) is None
+    if options.commit and loads:
         _commit(repository, target, [top / PIPELINE_FILE, *written], terminal)
+    elif options.commit:
+        # On the trusted branch it would take the place of one that may load, and stop everybody.
+        terminal.say("Nothing was committed: it has to load first.", "yellow")
     _say_next(repository, top, target, terminal)
-    return Exit.OK
+    return Exit.REFUSED if options.commit and not loads else Exit.OK
 
 
 def _choose_target(repository: SharedRepository, given: str | None) -> str:
@@ -117,12 +121,20 @@ def _write_pipeline(top: Path, project: Project, target: str, options: Namespace
 
 
 def _say_whether_it_loads(file: Path, terminal: Terminal) -> None:
+    problems = _problems_of(file)
+    if problems is not None:
+        terminal.say(f"It does not load yet, so no work can start:\n{problems}", "yellow")
+
+
+def _problems_of(file: Path) -> str | None:
+    """Why the file does not load, a line each; None when it does."""
     from ...gates.policy import PolicyInvalid, parse_pipeline
 
     try:
         parse_pipeline(file.read_bytes())
     except PolicyInvalid as exc:
-        terminal.say(f"It does not load yet, so no work can start:\n{exc}", "yellow")
+        return str(exc)
+    return None
 
 
 def _record_target(repository: SharedRepository, target: str, terminal: Terminal) -> None:
@@ -149,12 +161,20 @@ def _commit(repository: SharedRepository, target: str, files: Sequence[Path], te
     names = list(dict.fromkeys(str(file) for file in files))
     git = ["git", "-C", str(repository.get_worktree())]
     environment = {**user_environment(), OVERRIDE: "1"}
-    for command in (["add", "--", *names], ["commit", "--quiet", "--only", "-m", COMMIT_MESSAGE, "--", *names]):
+
+    def run_git(*command: str) -> str:
         done = subprocess.run(
             [*git, *command], env=environment, capture_output=True, text=True, timeout=COMMIT_TIMEOUT_S, check=False
         )
-        if done.returncode and "nothing" not in done.stdout:
+        if done.returncode:
             raise GitFailed(command, done.returncode, done.stderr or done.stdout)
+        return done.stdout
+
+    run_git("add", "--", *names)
+    if not run_git("status", "--porcelain", "--", *names):
+        terminal.say(f"It is on {target} already; there is nothing to commit.")
+        return
+    run_git("commit", "--quiet", "--only", "-m", COMMIT_MESSAGE, "--", *names)
     terminal.say(f"Committed on {target}.")
 
 
@@ -162,10 +182,12 @@ def _say_next(repository: SharedRepository, top: Path, target: str, terminal: Te
     tip = repository.branch_tip(target)
     committed = None if tip is None else repository.read_file(tip, PIPELINE_FILE, PIPELINE_BYTES_MAX)
     steps = []
-    if committed != (top / PIPELINE_FILE).read_bytes():
+    loads = _problems_of(top / PIPELINE_FILE) is None
+    if not loads or committed != (top / PIPELINE_FILE).read_bytes():
         override = f"{OVERRIDE}=1 " if guard_state(repository, target).kind is GuardKind.ACTIVE else ""
+        look = "Read {}" if loads else "Mend {} until gatewright check-pipeline calls it good"
         steps.append(
-            f"Read {PIPELINE_FILE}, then commit it on {target}: git add {PIPELINE_FILE} && "
+            f"{look.format(PIPELINE_FILE)}, then commit it on {target}: git add {PIPELINE_FILE} && "
             f'{override}git commit -m "{COMMIT_MESSAGE}"'
         )
     steps.append("Try every gate on it: gatewright doctor")

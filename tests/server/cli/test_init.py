@@ -262,6 +262,47 @@ def test_commit_commits_what_was_written_and_nothing_else(desk: Desk, call: Call
     assert "commit gatewright.yaml" not in told.out
 
 
+def test_a_file_that_does_not_load_is_not_committed_over_one_that_does(desk: Desk, call: Call) -> None:
+    """On the trusted branch it would stop everybody's work."""
+    desk.commit(LIBRARY)
+    call("init", "--commit")
+    head = desk.git("rev-parse", "HEAD")
+    desk.write({"gatewright.yaml": "version: 1\nstages: {code: {gates: [compil]}}\n"})
+
+    told = call("init", "--commit")
+
+    assert told.status == Exit.REFUSED
+    assert "Nothing was committed: it has to load first." in told.out
+    assert "1. Mend gatewright.yaml until gatewright check-pipeline calls it good, then commit it on main" in told.out
+    assert desk.git("rev-parse", "HEAD") == head
+
+
+def test_a_file_that_is_committed_already_needs_no_commit_whatever_else_is_staged(desk: Desk, call: Call) -> None:
+    desk.commit(LIBRARY)
+    call("init", "--commit")
+    head = desk.git("rev-parse", "HEAD")
+    desk.write({"mine.txt": "mine\n"})
+    desk.git("add", "mine.txt")
+
+    told = call("init", "--commit", "--force")
+
+    assert told.status == 0, told.err
+    assert "It is on main already" in told.out
+    assert desk.git("rev-parse", "HEAD") == head
+    assert desk.git("diff", "--cached", "--name-only") == "mine.txt"
+
+
+def test_a_commit_that_git_refuses_is_told_with_its_reason_and_not_with_its_advice(desk: Desk, call: Call) -> None:
+    desk.commit({**LIBRARY, ".gitignore": "*.yaml\n"})
+
+    told = call("init", "--commit")
+
+    assert told.status == Exit.ERRORED
+    assert "git could not do its part: The following paths are ignored" in told.err
+    assert "gatewright.yaml." in told.err
+    assert "hint:" not in told.err
+
+
 def test_agents_lines_are_added_once_and_to_a_linked_file_once(desk: Desk, call: Call) -> None:
     desk.commit({**LIBRARY, "AGENTS.md": "# Ours\nBe kind.\n"})
     (desk.top / "CLAUDE.md").symlink_to("AGENTS.md")
