@@ -9,7 +9,6 @@ class ProblemKind(StrEnum):
     NO_GIT = "no_git"
     OLD_GIT = "old_git"
     NOT_TRUSTED = "not_trusted"
-    NO_COMMIT = "no_commit"
     NO_WORKTREE = "no_worktree"
     SYMBOLIC_BRANCH = "symbolic_branch"
     TOO_LARGE = "too_large"

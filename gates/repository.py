@@ -73,14 +73,6 @@ class SharedRepository:
     def find_head(self) -> str | None:
         return self.resolve("HEAD")
 
-    def get_head(self) -> str:
-        """Like `find_head`; raises `RepositoryProblem` when there is no commit yet."""
-        head = self.find_head()
-        if head is None:
-            message = f"The repository at {self.top} has no commit yet."
-            raise RepositoryProblem(ProblemKind.NO_COMMIT, message, "Make a first commit, then try again.")
-        return head
-
     def get_worktree(self) -> Path:
         """The checkout that this repository was opened from; raises `RepositoryProblem` for a bare one."""
         if self.is_bare:
@@ -196,7 +188,7 @@ def open_repository(path: Path) -> SharedRepository:
     """Open the repository that `path` lies in: any folder of it, a linked worktree, or its git folder.
 
     Raises `RepositoryProblem` when git is missing or too old, the path does not exist or lies in no repository, or git
-    does not trust the repository's owner. A bare or empty repository opens; `get_worktree` and `get_head` tell.
+    does not trust the repository's owner. A bare or empty repository opens; `get_worktree` and `find_head` tell.
     """
     _check_git_version()
     if not path.exists():

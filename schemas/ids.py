@@ -10,8 +10,6 @@ from typing import NewType
 
 ChangeId = NewType("ChangeId", str)
 StageName = NewType("StageName", str)
-CommitId = NewType("CommitId", str)
-EvaluationId = NewType("EvaluationId", str)
 
 CHANGE_ID = re.compile(r"c[1-9][0-9]{0,8}")
 STAGE_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
@@ -46,12 +44,6 @@ def parse_lease(token: str) -> LeaseName | None:
 def format_lease(change: str, stage: str, fence: int, proof: str) -> str:
     """The inverse of `parse_lease`."""
     return f"gw1.{change}.{stage}.{fence}.{proof}"
-
-
-def change_of_evaluation(evaluation: str) -> ChangeId | None:
-    """The change that an evaluation id belongs to; None when it does not look like one."""
-    found = EVALUATION_ID.fullmatch(evaluation)
-    return None if found is None else ChangeId(found[1])
 
 
 def short(commit: str) -> str:

@@ -275,15 +275,6 @@ def not_allowed(what: str, channel: str) -> Refusal:
     return Refusal(RefusalCode.NOT_ALLOWED, what, channel)
 
 
-def draining() -> Refusal:
-    """The server is being replaced."""
-    return Refusal(
-        RefusalCode.DRAINING,
-        "This server is being replaced by a newer one.",
-        "Call again in a few seconds; nothing is lost.",
-    )
-
-
 def store_unavailable(problem: str) -> Refusal:
     """The store cannot be read or written; `problem` is a whole sentence."""
     return Refusal(

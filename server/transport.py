@@ -18,8 +18,6 @@ from .lines import INVALID_REQUEST, LineSplitter, Oversized, RequestId, as_reque
 
 READ_BYTES = 65_536
 
-Send = Callable[[bytes], Awaitable[None]]
-
 
 async def serve_connection(
     server: Server[Any], stream: SocketStream, splitter: LineSplitter, early: list[bytes | Oversized]

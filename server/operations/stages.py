@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from ..store.tx import Tx
 
 CANDIDATES_MAX = 50
-CHANGES_TOLD_MAX = 5
 WAKE_AT_LEAST_EVERY_S = 5.0
 
 

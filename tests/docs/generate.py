@@ -58,7 +58,6 @@ EXAMPLES: Mapping[str, Refusal] = {
         "People decide this, at a terminal: this command has none on its input and output.",
         "A person runs `gatewright answer c12 code` in a terminal of their own.",
     ),
-    "draining": refusals.draining(),
     "store_unavailable": refusals.store_unavailable("Another process has held the store's lock for too long."),
 }
 BUILDER_CALL = re.compile(r"\brefusals\.(\w+)\(")

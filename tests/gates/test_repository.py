@@ -196,15 +196,12 @@ def test_a_missing_or_old_git_is_one_clear_sentence(
     assert sentence in done.stderr.splitlines()[-1]
 
 
-def test_a_repository_without_a_commit_opens_and_says_so_only_when_one_is_needed(tmp_path: Path) -> None:
+def test_a_repository_without_a_commit_opens_and_has_a_target_all_the_same(tmp_path: Path) -> None:
     git(tmp_path, "init", "-q", "-b", "trunk", "empty")
     repository = open_repository(tmp_path / "empty")
 
     assert repository.find_head() is None
     assert repository.default_target() == "trunk"
-    with pytest.raises(RepositoryProblem, match="has no commit yet") as raised:
-        repository.get_head()
-    assert raised.value.kind == ProblemKind.NO_COMMIT
 
 
 # Reading
