@@ -6,7 +6,7 @@ Every reply that an agent gets here is held against what all replies promise: se
 import json
 import re
 import subprocess
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -241,7 +241,7 @@ class Server:
     @asynccontextmanager
     async def agent(
         self, name: str = "ada", generation: Generation = "auto", *, principal: str | None = None, client: str = "test"
-    ) -> AsyncIterator[Agent]:
+    ) -> AsyncGenerator[Agent]:
         principal = f"stdio:{name}" if principal is None else principal
         info = Implementation(name=client, version="1")
         async with Client(self.application.mcp_server(principal), mode=generation, client_info=info) as connected:
@@ -273,7 +273,7 @@ class Server:
 @asynccontextmanager
 async def serving(
     repository: Repository, *, clock: Clock | None = None, has_engine: bool = True
-) -> AsyncIterator[Server]:
+) -> AsyncGenerator[Server]:
     """Serve a repository until the block ends. Without an engine nothing is judged: attempts stay evaluating."""
     opened: list[Services] = []
 
@@ -353,6 +353,8 @@ def leaves(value: object) -> Iterator[str]:
             pass
         case int() | float():
             yield str(value)
+        case _:
+            assert value == "", f"{value!r} is not JSON"
 
 
 def flat(text: str) -> str:

@@ -82,7 +82,8 @@ def test_no_new_module_stands_in_where_python_is_started(run: str, path: str, ki
 def test_what_a_link_of_the_policy_leads_to_is_protected_like_the_link(
     run: str, links: Mapping[str, str], path: str, kinds: Kinds
 ) -> None:
-    tree: dict[str, str] = dict.fromkeys(("tools/real.sh", "tools/ci/check.sh", "config/lint.toml", "config/all", "src/a.py"), "")
+    paths = ("tools/real.sh", "tools/ci/check.sh", "config/lint.toml", "config/all", "src/a.py")
+    tree: dict[str, str] = dict.fromkeys(paths, "")
     found = policy(kinds, f"{run} || exit 1", tree, links=links, top="protect: [rules]")
 
     assert found.is_protected(path)
