@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from ..store.tx import Tx
 
 HEARTBEAT_EVERY_S = 2.0
+PROGRESS_AFTER_S = 0.5
 LOST_AFTER_S = 10.0
 STARTS_MAX = 4
 
@@ -139,10 +140,12 @@ class Execution:
         async with anyio.create_task_group() as tasks:
 
             async def beat() -> None:
-                # The start was the first beat.
+                # The start was the first beat; the next comes soon, with what is running for those who wait.
                 nonlocal is_lost
+                pause_s = PROGRESS_AFTER_S
                 while True:
-                    await anyio.sleep(HEARTBEAT_EVERY_S)
+                    await anyio.sleep(pause_s)
+                    pause_s = HEARTBEAT_EVERY_S
                     if not await self._is_ours():
                         is_lost = True
                         tasks.cancel_scope.cancel()
