@@ -13,6 +13,7 @@ from ...schemas.records import ChangeRecord, ChangeState, Note, StageRecord, Sta
 from ...schemas.replies import Brief, GateBrief, InputArtifact, OrphanReply
 from ..services import Services
 from . import bases, verdicts
+from .deciding import get_change
 
 if TYPE_CHECKING:
     from ..store.tx import Tx
@@ -70,7 +71,10 @@ def nothing_to_claim(tx: "Tx", services: Services, arguments: ClaimStage) -> Bri
     """`kind: none`, with why and what would unlock it."""
     now = services.clock()
     states = (ChangeState.ACTIVE, ChangeState.LANDING)
-    active = [r for r in tx.changes(states, limit=CHANGES_TOLD_MAX) if arguments.change in (None, r.id)]
+    if arguments.change is None:
+        active = tx.changes(states, limit=CHANGES_TOLD_MAX)
+    else:
+        active = tuple(record for record in [get_change(tx, arguments.change)] if record.state in states)
     if not active:
         why = "no change is under way" if arguments.change is None else f"{arguments.change} has nothing open"
         return Brief(kind="none", why=why, next="start_change(title, intent) begins one; get_status() shows all.")
