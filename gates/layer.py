@@ -68,7 +68,7 @@ async def find_python(path: str, fallback: Path) -> Path:
     finished = await run_process(
         [str(found), "-I", "-c", "import sys; print(sys.executable)"],
         cwd=Path("/"),
-        environment=allowed_environment(path=path, home=Path.home(), tmp=Path("/tmp"), extra={}),  # noqa: S108
+        environment=allowed_environment(path=path, home=Path.home(), tmp=Path("/tmp"), extra={}),  # noqa: S108 - nothing is written
         limits=ProcessLimits(timeout_s=PYTHON_TIMEOUT_S, output_bytes_max=10_000),
         stdout_bytes_max=10_000,
     )

@@ -38,7 +38,7 @@ class KindDeclaration(Protocol):
     def options(self) -> type[BaseModel]: ...
 
     # Each kind takes its own options model, which a mapping of kinds cannot express.
-    def references(self, options: Any, /) -> tuple[str, ...]: ...  # noqa: ANN401
+    def references(self, options: Any, /) -> tuple[str, ...]: ...  # noqa: ANN401 - as said above
 
 
 Kinds = Mapping[str, KindDeclaration]

@@ -113,8 +113,8 @@ async def run_process(
     With `stdout_bytes_max`, standard output is kept apart and whole up to that many bytes, for programs that report on
     it. Standard input is empty unless given. Memory stays bounded however much is printed.
     """
-    # The launcher has another folder than we have; asking for ours does not block.
-    cwd = cwd.absolute()  # noqa: ASYNC240
+    # The launcher has another folder than we have.
+    cwd = cwd.absolute()  # noqa: ASYNC240 - asking for our folder does not block
     isolation = sandbox.level if sandbox else "process" if can_adopt() else "none"
     program = Path(argv[0]) if "/" in argv[0] else find_tool(argv[0], environment.get("PATH", ""))
     if program is None:

@@ -199,7 +199,7 @@ def _sections(text: str, names: Iterable[str]) -> dict[str, object]:
     # Only some readers inherit from DEFAULT: here it is a section like any other, told with every one.
     parser = configparser.RawConfigParser(strict=True, default_section="")
     # Some readers fold the case of keys and some do not; kept apart, any change of one is a change.
-    parser.optionxform = str  # type: ignore[method-assign, assignment]
+    parser.optionxform = str  # type: ignore[method-assign, assignment]  # as its documentation does it
     parser.read_string(text)
     disputed = next((name for name in parser.sections() if _DISPUTED_IN_NAMES & set(name)), None)
     if disputed is not None:

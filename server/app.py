@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
@@ -19,6 +19,9 @@ from .composition import open_services
 from .services import Services
 from .store import StoreMissing, StoreUnavailable, StoreUnusable
 from .tool_list import tool_list
+
+if TYPE_CHECKING:
+    from .engine.port import Engine
 
 FEED_EVERY_S = 0.05
 PREPARED_CHECK_EVERY_S = 1.0
@@ -47,7 +50,7 @@ class GatewrightApplication:
         self._open = open_services
         self._services: Services | None = None
         self._opening = anyio.Lock()
-        self._engine: Any = None  # the embedded engine, whose module is imported with the services
+        self._engine: Engine | None = None
         self._is_draining = False
 
     def mcp_server(self, principal: str) -> Server[Any]:

@@ -1,6 +1,6 @@
-"""Who runs gates: a port of three verbs and its embedded adapter.
+"""Who runs gates: a port and its embedded adapter.
 
-port       enqueue, cancel, work: what any engine offers
+port       work, is_busy: what any engine offers
 jobs       from a record to the job that a runner judges, and what of it is known already
 runners    runner processes, one kept warm
 execution  one evaluation: start under a token, heartbeat, judge, finish by conditional write

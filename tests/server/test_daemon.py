@@ -412,7 +412,7 @@ def _greet_raw(machine: "Machine", line: bytes) -> dict[str, object]:
 
 def _call(machine: "Machine", tool: str, arguments: dict[str, object], **options: object) -> dict[str, object]:
     options = {"timeout_s": 30.0, "command": _server_command(machine), **options}
-    return call_tool(str(machine.common_dir), tool, arguments, **options)  # type: ignore[arg-type]
+    return call_tool(str(machine.common_dir), tool, arguments, **options)  # type: ignore[arg-type]  # the caller names its options
 
 
 def _server_command(machine: "Machine") -> list[str]:
