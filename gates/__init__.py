@@ -12,7 +12,7 @@ The machine, pure: no clock, no files, no processes
 The policy: `gatewright.yaml` of a trusted commit
     policy           load, digest, plan
     pipeline_file    from text to models (yaml_source, pipeline_shapes, pipeline_gates, pipeline_rules, shell_text)
-    protection       what a commit must not change unasked (tables)
+    protection       what a commit must not change unasked (tables; found by judged_words, recipes, links, shadows)
 
 The user's repository
     repository   open, resolve, move the target (bring_along, worktree, problems)
@@ -25,13 +25,14 @@ Artifacts: commits in a store of our own
 Running programs
     process      one program, bounded, with nothing left behind (launcher, launching, supervisor, descendants,
                  capture, endings)
-    environment  what `setup` and `install` make (environment_cache, layer, server_settings, locks)
+    environment  what `setup` and `install` make (environment_cache, layer, stand_ins,
+                 server_settings, locks)
     reports      what programs report (junit, report_file, text)
 
 Judging
     contract     the job, the messages, what a kind is
     runner       judge one job: all its gates (runner_child: in a process of its own)
-    submission   what the gates of one job share
+    submission   what the gates of one job share (scratch: its folders)
     regime       the rules that a commit is judged by, put back
     findings     problems -> findings -> evidence (suppressions)
     kinds/       one file a kind

@@ -6,5 +6,5 @@ records    what happened: the change record, attempts, evidence, findings
 events     each single thing that can happen to a change
 refusals   every refusal code with all of its wording
 arguments  what the eleven tools take
-replies    what they answer
+replies    what they answer (fitting: within what clients show; prose: as text)
 """

@@ -1,6 +1,7 @@
 """Who may know whom, read from the source: docs/architecture.md and docs/decisions/0001-the-root-is-the-package.md."""
 
 import ast
+import re
 import subprocess
 import sys
 import tomllib
@@ -47,17 +48,22 @@ PURE = (
     "gates/judged_words.py",
     "gates/landing.py",
     "gates/lifecycle.py",
+    "gates/links.py",
     "gates/paths.py",
     "gates/problems.py",
     "gates/questions.py",
     "gates/reports.py",
     "gates/settlement.py",
+    "gates/shadows.py",
     "gates/shell_text.py",
+    "gates/suppressions.py",
     "gates/text.py",
     "gates/tables.py",
     "gates/transitions.py",
     "gates/verdict.py",
 )
+# Folders whose `__init__.py` is a map. That of the commands lies in their list.
+MAPPED = ("schemas", "gates", "gates/testing", "server", "server/operations", "server/engine", "server/store")
 OUTSIDE_WORLD = {"os", "pathlib", "select", "shutil", "signal", "socket", "sqlite3", "subprocess", "tempfile", "urllib"}
 IMPURE = OUTSIDE_WORLD | {"anyio", "asyncio", "io", "multiprocessing", "random", "secrets", "threading", "time", "uuid"}
 CLOCK_READERS = ("datetime.now", "datetime.utcnow", "datetime.today", "date.today", "time.time", "time.time_ns")
@@ -132,6 +138,14 @@ def test_the_places_that_the_rules_name_exist() -> None:
     named = {*BRIDGE, *PURE, *WITHOUT_PROTOCOL, *CLOCK_HOMES, *(home for homes in HOMES.values() for home in homes)}
 
     assert [place for place in sorted(named) if not (ROOT / place).exists()] == []
+
+
+@pytest.mark.parametrize("folder", MAPPED)
+def test_every_module_stands_in_the_map_of_its_folder(folder: str) -> None:
+    told = ast.get_docstring(ast.parse((ROOT / folder / "__init__.py").read_text("utf-8"))) or ""
+    modules = {file.stem for file in (ROOT / folder).glob("*.py")} - {"__init__"}
+
+    assert modules - set(re.findall(r"\w+", told)) == set()
 
 
 def test_the_bridge_starts_with_the_standard_library_alone() -> None:

@@ -5,6 +5,13 @@ command   what a command's module holds, and what exit statuses mean
 failures  expected problems as a sentence and a next step
 terminal  tables, colours, progress and questions
 opening   the repository, the store and the services that a command works on
+asking    put a question to a person, and to nobody else
+
+init      what it writes (template), the project that it looks at (project: declared, poetry, pytest_settings),
+          whom it tells (clients, agents_file)
+doctor    what gatewright stands on (surroundings)
+check_pipeline: a policy that may not be committed yet (commit_source)
+twins     the tools as commands (tool_arguments, waiting, replies)
 
 demo      scripted agents and a person over a real server (demo_story: the scenes; demo_sample: project and texts;
           demo_agent, demo_person, demo_killer: who acts; demo_scratch: the folder; demo_timeline, demo_summary: told)

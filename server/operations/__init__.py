@@ -11,4 +11,5 @@ briefs       what a claimer is told
 verdicts     what a submitter is told
 looking      status, why, evidence, artifacts
 waiting      long polls
+telling      an event as a sentence
 """

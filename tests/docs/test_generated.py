@@ -10,7 +10,7 @@ import pytest
 from gatewright.schemas import refusals
 from gatewright.schemas.refusals import Refusal, RefusalCode
 
-from .generate import DOCS, EXAMPLES, PART, ROOT, rewritten, states
+from .generate import DOCS, EXAMPLES, PART, ROOT, builders_in_use, rewritten, states
 
 PAGES = sorted(DOCS.rglob("*.md"))
 CITED_TEST = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
@@ -37,7 +37,7 @@ def test_a_part_that_differs_is_rewritten_and_everything_else_stays() -> None:
     assert rewritten(page) == f"before\n<!-- generated: states -->\n{states('')}\n<!-- end -->\nafter\n"
 
 
-def test_every_wording_of_a_refusal_has_an_example() -> None:
+def test_every_wording_of_a_refusal_has_an_example_and_a_use() -> None:
     builders = {
         name
         for name, function in inspect.getmembers(refusals, inspect.isfunction)
@@ -45,6 +45,7 @@ def test_every_wording_of_a_refusal_has_an_example() -> None:
     }
 
     assert set(EXAMPLES) == builders
+    assert builders <= builders_in_use(), "wording that no caller gets"
 
 
 def test_refusals_stand_in_the_order_in_which_they_are_told() -> None:
