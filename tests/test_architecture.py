@@ -56,7 +56,6 @@ PURE = (
     "gates/settlement.py",
     "gates/shadows.py",
     "gates/shell_text.py",
-    "gates/suppressions.py",
     "gates/text.py",
     "gates/tables.py",
     "gates/transitions.py",
