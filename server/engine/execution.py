@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ..store.tx import Tx
 
 HEARTBEAT_EVERY_S = 2.0
-PROGRESS_AFTER_S = 0.5
+PROGRESS_LOOKS_PER_HEARTBEAT = 8
 LOST_AFTER_S = 10.0
 STARTS_MAX = 4
 
@@ -140,12 +140,14 @@ class Execution:
         async with anyio.create_task_group() as tasks:
 
             async def beat() -> None:
-                # The start was the first beat; the next comes soon, with what is running for those who wait.
+                # The start was the first beat. What runs now is told soon, for those who wait, and not line by line.
                 nonlocal is_lost
-                pause_s = PROGRESS_AFTER_S
                 while True:
-                    await anyio.sleep(pause_s)
-                    pause_s = HEARTBEAT_EVERY_S
+                    told = self._judgement.progress
+                    for _ in range(PROGRESS_LOOKS_PER_HEARTBEAT):
+                        await anyio.sleep(HEARTBEAT_EVERY_S / PROGRESS_LOOKS_PER_HEARTBEAT)
+                        if self._judgement.progress != told:
+                            break
                     if not await self._is_ours():
                         is_lost = True
                         tasks.cancel_scope.cancel()
