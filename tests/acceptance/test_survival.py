@@ -91,6 +91,7 @@ async def test_a_server_that_ends_in_the_middle_of_a_gate_is_replaced_and_the_sa
 ) -> None:
     """Issue A, point 6: the bridge starts it again, the evaluation is adopted, nobody notices."""
     verdicts: list[Told] = []
+    pids: list[int] = []
 
     async def submit(ada: Agent, lease: str) -> None:
         verdicts.append(await ada.get("submit_artifact", lease=lease, summary="x", wait_s=60))
@@ -102,15 +103,16 @@ async def test_a_server_that_ends_in_the_middle_of_a_gate_is_replaced_and_the_sa
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(submit, ada, brief["lease"])
             await machine.until_started(1)
-            first = machine.server_pid()
-            os.kill(first, number)
+            pids.append(machine.server_pid())
+            os.kill(pids[0], number)
             await machine.until_started(2)
-            assert machine.server_pid() != first
             machine.let_go()
+        pids.append(machine.server_pid())
         landed = await wait_until_landed(ada, change)
 
     (verdict,) = verdicts
     assert (verdict["outcome"], verdict["attempt"]) == ("passed", 1)
+    assert pids[0] != pids[1]
     assert landed["landing"] == f"landed on 'main' as {machine.repository.tip()}"
     assert machine.repository.read("a.txt") == "a"
     for pid in machine.gates():
