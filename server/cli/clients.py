@@ -146,6 +146,9 @@ def _write_toml(file: Path, before: str, after: str) -> None:
     if not same:
         message = f"{file} cannot be changed safely; it is as it was."
         raise CannotGoOn(message, f"Change it by hand; the lines are:\n{_codex_table()}")
+    if not after.strip() and not file.is_symlink():
+        file.unlink()
+        return
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     replace_text(file.resolve(), after, mode=file.stat().st_mode & 0o777 if file.exists() else 0o600)
 

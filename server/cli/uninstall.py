@@ -47,8 +47,8 @@ def run(_command: str, options: Namespace, terminal: Terminal) -> int:
         live = store.read(lambda tx: tx.count_changes((ChangeState.ACTIVE, ChangeState.LANDING)))
     workspaces = Workspaces(repository)
     if not options.keep_store:
-        count = len(workspaces.list())
-        terminal.say(f"{live} changes are under way, {count} workspaces exist: all of it is deleted.", "yellow")
+        lost = f"{_counted(live, 'change')} under way and {_counted(len(workspaces.list()), 'workspace')}"
+        terminal.say(f"With it go {lost}.", "yellow")
     confirm_by_typing(terminal, "uninstall", "take gatewright away from this repository")
     _remove_registrations(repository, clients, terminal)
     if remove_guard(repository, target).kind is not GuardKind.ACTIVE:
@@ -62,6 +62,10 @@ def run(_command: str, options: Namespace, terminal: Terminal) -> int:
         terminal.say("Deleted the store, the artifacts, the workspaces, our refs and the cache.")
     terminal.say(f"{PIPELINE_FILE} stays, for it is yours: git rm {PIPELINE_FILE}", "dim")
     return Exit.OK
+
+
+def _counted(count: int, thing: str) -> str:
+    return f"{count} {thing}{'' if count == 1 else 's'}"
 
 
 def _remove_registrations(repository: "SharedRepository", clients: list[str], terminal: Terminal) -> None:

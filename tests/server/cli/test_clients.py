@@ -73,6 +73,16 @@ def test_an_outdated_table_of_ours_is_renewed_in_place_of_a_second_one(ready: De
     assert text.startswith(f"{THEIRS}\n# the last\n[last]\n")
 
 
+def test_a_file_that_held_nothing_but_our_table_goes_with_it(ready: Desk, call: Call, codex: Path) -> None:
+    call("install", "codex")
+    assert codex.is_file()
+
+    told = ready.at_terminal("uninstall", answers=["uninstall"])
+
+    assert told.status == 0, told.out
+    assert not codex.exists()
+
+
 def test_keys_that_would_change_their_table_are_left_to_the_person(ready: Desk, call: Call, codex: Path) -> None:
     """Taken out from under our heading, `enabled` would belong to the table before it."""
     codex.parent.mkdir()
@@ -164,7 +174,7 @@ def test_uninstall_takes_everything_away_and_leaves_what_is_not_ours(
     told = ready.at_terminal("uninstall", answers=["uninstall"])
 
     assert told.status == 0, told.out
-    assert "1 changes are under way, 1 workspaces exist" in told.out
+    assert "With it go 1 change under way and 1 workspace." in told.out
     assert codex.read_text() == THEIRS
     assert (ready.top / "AGENTS.md").read_text() == "# Ours\n"
     assert ready.git("status", "--porcelain", "--ignored") == before
