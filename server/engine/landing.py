@@ -17,6 +17,7 @@ from ...gates.problems import RepositoryProblem
 from ...gates.writing import Merge
 from ...schemas.records import ChangeRecord, ChangeState, Evidence, LandingStep, Outcome, PolicyPin
 from ...schemas.refusals import Refused
+from ..operations.clearing import remove_workspaces
 from ..operations.deciding import apply, get_change
 from ..services import Services
 from ..store import EvaluationRow
@@ -75,22 +76,6 @@ async def retry_blocked(services: Services) -> None:
     for record in await services.read(lambda tx: tx.changes([ChangeState.ACTIVE], limit=LANDINGS_AT_ONCE_MAX)):
         if record.landing is not None and record.landing.step is LandingStep.BLOCKED:
             await _retry_when_free(services, record)
-
-
-def remove_workspaces(services: Services, record: ChangeRecord) -> None:
-    """Take away the workspaces of a change that is over; what was not handed in is kept under refs first. Blocking."""
-    from ...gates.problems import WorkspaceProblem
-    from ...gates.workspaces import SAVED_REFS
-
-    for workspace in services.workspaces.list():
-        if workspace.change != record.id:
-            continue
-        ref = f"{SAVED_REFS}{workspace.change}-{workspace.stage}-{workspace.fence}"
-        try:
-            services.workspaces.save_unsaved(workspace.path, ref, when=services.clock())
-            services.workspaces.remove(workspace.change, workspace.stage, workspace.fence)
-        except WorkspaceProblem as exc:
-            log.warning("workspace %s stays: %s", workspace.path, exc)
 
 
 async def _finish(services: Services, record: ChangeRecord) -> None:

@@ -6,6 +6,7 @@ changes      start, cancel, repin
 stages       claim, renew, release, and what a takeover keeps
 submissions  hand in an artifact, check a snapshot
 people       answer, reopen, retry, grant
+clearing     take away the workspaces of a change that is over
 bases        what a stage starts from
 briefs       what a claimer is told
 verdicts     what a submitter is told

@@ -9,6 +9,7 @@ from ...schemas.records import ChangeRecord, PolicyPin, StageState
 from ...schemas.replies import StartedReply
 from ..services import Services
 from ..store import EvaluationRow, EvaluationState, Purpose
+from .clearing import remove_workspaces
 from .deciding import apply, get_change
 from .repeating import Reference, Request, once
 
@@ -42,8 +43,11 @@ async def start_change(services: Services, request: Request, arguments: StartCha
 
 
 async def cancel(services: Services, change: str, *, by: str, reason: str) -> ChangeRecord:
-    """A person ends a change; everything that was made stays in its refs."""
-    return await services.run(lambda tx: apply(tx, get_change(tx, change), c.Cancel(by, reason), services.clock()))
+    """A person ends a change; its workspaces go, and everything that was made stays in refs."""
+    command = c.Cancel(by, reason)
+    record = await services.run(lambda tx: apply(tx, get_change(tx, change), command, services.clock()))
+    await services.act(lambda: remove_workspaces(services, record))
+    return record
 
 
 async def repin(services: Services, change: str, *, because: str) -> ChangeRecord:

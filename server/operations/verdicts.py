@@ -215,6 +215,8 @@ def _next(record: ChangeRecord, stage: StageRecord, attempt: Attempt, evaluation
             )
         case StageState.OPEN:
             return f'claim_stage(change="{record.id}", stage="{stage.name}") to mend it.'
+        case StageState.PASSED if stage.name in record.plan.land_needs:
+            return f'wait_for_update(change="{record.id}") tells when it has landed.'
         case StageState.PASSED:
             return f'claim_stage(change="{record.id}") for the next stage, or wait_for_update(change="{record.id}").'
         case StageState.ESCALATED:

@@ -1,9 +1,12 @@
 """Where a machine must not decide alone a person is asked, and no agent's call can stand in for the answer."""
 
+from pathlib import Path
+
 import pytest
 
 from gatewright.gates.commands import Answer, Reopen
 from gatewright.schemas.records import StageState
+from gatewright.server.operations.changes import cancel
 
 from .conftest import Repositories
 from .house import PLAN, Agent, Repository, Server, serving, solo, staged
@@ -149,6 +152,19 @@ async def test_a_question_about_an_attempt_that_was_withdrawn_is_no_longer_open(
     await ada.get("release_stage", lease=lease, because="withdraw", reason="x")
     with pytest.raises(Refused, match="no open question"):
         await server.decide(change, allow())
+
+
+async def test_cancelling_takes_the_workspaces_away_and_keeps_what_was_in_them(
+    server: Server, ada: Agent, repository: Repository
+) -> None:
+    change = await ada.start()
+    workspace = Path((await ada.claim())["workspace"])
+    (workspace / "half.txt").write_text("done\n")
+
+    await cancel(server.services, change, by=EVE, reason="Not wanted.")
+
+    assert not workspace.exists()
+    assert repository.git("show", f"refs/gatewright/saved/{change}-code-1:half.txt") == "done"
 
 
 async def test_reopening_takes_the_lease_of_every_consumer_and_judges_it_again(make: Repositories) -> None:
