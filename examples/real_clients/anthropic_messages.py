@@ -7,6 +7,7 @@ ToolSearch tool first. Loading is done here, unseen by the story.
 import json
 import re
 from collections.abc import Iterator
+from typing import assert_never
 
 from conversation import Action, CallTool, Conversation, Received, Say, WriteFile
 from events import JsonObject, objects, server_sent_event, text_of
@@ -81,6 +82,8 @@ def _block(body: JsonObject, number: int, action: Action) -> tuple[JsonObject, s
             tool, arguments = PREFIX + name, dict(given)
             if not _is_loaded(body, tool):
                 return _search(body, tool), "tool_use"
+        case _:
+            assert_never(action)
     return {"type": "tool_use", "id": f"{ACTION_ID_PREFIX}{number:04}", "name": tool, "input": arguments}, "tool_use"
 
 
