@@ -163,7 +163,7 @@ async def test_cancelling_takes_the_workspaces_away_and_keeps_what_was_in_them(
 
     await cancel(server.services, change, by=EVE, reason="Not wanted.")
 
-    assert not workspace.exists()
+    assert repository.workspaces() == []
     assert repository.git("show", f"refs/gatewright/saved/{change}-code-1:half.txt") == "done"
 
 
