@@ -35,6 +35,9 @@ class RootIsCollectedAsAFolder:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(RootIsCollectedAsAFolder())
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell starts what it runs in the background so, and every program of a test would inherit it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
