@@ -2,6 +2,7 @@
 
 import logging
 
+from ...gates.git import GitFailed
 from ...gates.problems import WorkspaceProblem
 from ...gates.workspaces import SAVED_REFS
 from ...schemas.records import ChangeRecord
@@ -22,5 +23,6 @@ def remove_workspaces(services: Services, record: ChangeRecord) -> None:
         try:
             services.workspaces.save_unsaved(workspace.path, ref, when=services.clock())
             services.workspaces.remove(workspace.change, workspace.stage, workspace.fence)
-        except WorkspaceProblem as exc:
+        except (WorkspaceProblem, GitFailed, OSError) as exc:
+            # Another server of the repository may be taking it away at this moment.
             log.warning("workspace %s stays: %s", workspace.path, exc)
