@@ -193,7 +193,7 @@ async def _keep_leftovers(services: Services, record: ChangeRecord, stage: str, 
     ref = f"{SAVED_REFS}{record.id}-{stage}-{former}"
     try:
         saved = await services.act(lambda: services.workspaces.save_unsaved(path, ref, when=services.clock()))
-    except WorkspaceProblem:
+    except (WorkspaceProblem, OSError):
         return
     known = {attempt.tree for attempt in record.stage(stage).attempts}
     if saved is None or await services.act(lambda: services.repository.tree_of(saved)) in known:
