@@ -47,6 +47,9 @@ async def test_evaluations_of_two_changes_run_at_the_same_time(make: Repositorie
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(ada.pass_stage, {"name.txt": "begun-1"}, "c1")
             tasks.start_soon(bob.pass_stage, {"name.txt": "begun-2"}, "c2")
+        both = [(await server.record(change)).stage("code").state for change in ("c1", "c2")]
+
+    assert both == ["passed", "passed"]
 
 
 async def test_a_lease_opens_its_own_fence_and_no_other(desk: Server) -> None:
