@@ -3,15 +3,18 @@ PYTHON ?= python3
 PIP = .venv/bin/pip --disable-pip-version-check install --quiet
 BIN = .venv/bin
 
-.PHONY: help demo test lint format docs bench clients real wheel constraints clean
+.PHONY: help demo test test-all lint format docs bench clients real wheel constraints clean
 
 help:  ## Show this list
-	@sed -n 's/^\([a-z]*\):.*  ## /  make \1\t/p' Makefile | expand -t 22
+	@sed -n 's/^\([a-z-]*\):.*  ## /  make \1\t/p' Makefile | expand -t 22
 
 demo: .venv/run.stamp  ## A change through its gates, with scripted agents, in under a minute
 	$(BIN)/gatewright demo
 
-test: .venv/dev.stamp  ## The whole test suite, a worker a processor
+test: .venv/dev.stamp  ## The fast tests, a worker a processor
+	$(BIN)/pytest -n auto --dist loadfile -m "not slow"
+
+test-all: .venv/dev.stamp  ## Every test, those that take long too
 	$(BIN)/pytest -n auto --dist loadfile
 
 lint: .venv/dev.stamp  ## Format, rules and types, as CI checks them
