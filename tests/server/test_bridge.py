@@ -39,7 +39,7 @@ def test_a_server_killed_in_the_middle_of_a_call_is_not_noticed_and_the_effect_i
         heard.append(message)
 
     async def kill_once_begun() -> None:
-        await anyio.to_thread.run_sync(machine.until, lambda: machine.lines("begun"))
+        await anyio.to_thread.run_sync(machine.until, lambda: machine.lines("begun") and heard)
         await anyio.to_thread.run_sync(machine.kill_server)
         machine.make("release")
 
