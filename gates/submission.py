@@ -205,8 +205,15 @@ class Submission:
         stdin: bytes | None = None,
         stdout_bytes_max: int | None = None,
         output_bytes_max: int | None = None,
+        reads: Sequence[Path] = (),
+        writes: Sequence[Path] = (),
+        network: bool = False,
     ) -> Finished:
-        """Run a program in a slot, under the policy's limits, with a home and a temporary folder of its own."""
+        """Run a program in a slot, under the policy's limits, with a home and a temporary folder of its own.
+
+        `reads` and `writes` are what it reaches besides the usual places, its private tree and its environment;
+        `network` lets it out of its own loopback.
+        """
         places = self.make_folder("run")
         home, temporary = places / "home", places / "tmp"
         home.mkdir()
