@@ -5,7 +5,7 @@ runner that ends without `Done` is a lost runner: the evaluation is evaluated ag
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -100,6 +100,49 @@ class Done:
 Message = Started | Found | BaseResult | Progress | Done
 
 
+def _nothing_is_protected(_path: str) -> bool:
+    return False
+
+
+def _no_patch_applies(_patch: bytes) -> Mapping[str, bytes | None]:
+    raise PatchRefused("No patch can be applied here.")
+
+
+@dataclass(frozen=True, slots=True)
+class Specimen:
+    """A tree on which a gate is proved. A kind reads it to say what a good artifact, or a bad one, would have.
+
+    `paths` are its regular files, sorted; `read` gives the bytes of one, or None. `writes` are the stage's globs with
+    their substitutions made. `patched` gives what a patch makes of the tree, None for a file that it removes, and
+    raises `PatchRefused`.
+    """
+
+    change: str
+    stage: str
+    writes: tuple[str, ...]
+    paths: tuple[str, ...]
+    read: Callable[[str], bytes | None]
+    is_protected: Callable[[str], bool] = _nothing_is_protected
+    patched: Callable[[bytes], Mapping[str, bytes | None]] = _no_patch_applies
+
+
+@dataclass(frozen=True, slots=True)
+class Spoiled:
+    """Files to write over a good tree (None removes one) so that a gate must fail; `what` says what was planted.
+
+    `what` is the end of a sentence: "a syntax error in src/a.py". The gate is believed when a finding of it is about
+    one of `files`, or when its text holds `mark`.
+    """
+
+    files: Mapping[str, bytes | None]
+    what: str
+    mark: str | None = None
+
+
+class PatchRefused(Exception):
+    """A patch does not apply to the tree; `str()` is one sentence."""
+
+
 class GateKind(Protocol[OptionsT]):
     """The code that performs one kind of check. One module in `gates/kinds/` has one, as `KIND`.
 
@@ -122,6 +165,20 @@ class GateKind(Protocol[OptionsT]):
 
     async def check(self, submission: "Submission", gate: GateSpec, options: OptionsT) -> Evidence:
         """Judge the submission. Raises `CannotJudge` for what is nobody's fault; any other exception is our own bug."""
+        ...
+
+    def specimen(self, options: OptionsT, tree: Specimen) -> Mapping[str, bytes]:
+        """What a good artifact adds to the trusted branch, `tree`, so that the gate has something to count.
+
+        Empty where the branch itself will do, and where the kind cannot know.
+        """
+        ...
+
+    def spoil(self, options: OptionsT, tree: Specimen) -> Spoiled | None:
+        """A change to the good `tree` (the branch with `specimen`) that this gate must answer with a finding.
+
+        None where the kind cannot know one: the gate was then never seen red. Raises `PatchRefused`.
+        """
         ...
 
 
