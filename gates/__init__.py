@@ -8,6 +8,7 @@ The machine, pure: no clock, no files, no processes
     verdict      outcomes of gates -> outcome of a stage
     graph        stages and their needs
     paths        globs: what a stage may write
+    patterns     regular expressions of the policy, none that could run for ever
 
 The policy: `gatewright.yaml` of a trusted commit
     policy           load, digest, plan
