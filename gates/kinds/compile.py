@@ -5,15 +5,16 @@ not findings. A file that does not compile on the base either is shown and toler
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ...schemas.pipeline import Duration, GateSpec, Glob, Model
 from ...schemas.records import Evidence
-from ..contract import CannotJudge
+from ..contract import CannotJudge, Specimen, Spoiled
 from ..findings import Judged, Problem, conclude, split_by_base
 from ..objects import EXECUTABLE, FILE
 from ..paths import matches
+from ..planting import DESCRIPTION, SYNTAX_ERROR, appended, named, path_in, sources, spread
 from ..process import Finished, judge_exit
 from ..submission import Submission
 
@@ -61,6 +62,16 @@ class Compile:
         return conclude(
             gate, Judged(counted, self.unit, new, tolerated, runs=runs, environment=environment, moved=moved)
         )
+
+    def specimen(self, options: Options, tree: Specimen) -> Mapping[str, bytes]:
+        """A module, where there is none yet."""
+        path = None if sources(tree, options.paths, SUFFIXES) else path_in(options.paths, tree, suffix=".py")
+        return {} if path is None else {path: DESCRIPTION}
+
+    def spoil(self, options: Options, tree: Specimen) -> Spoiled | None:
+        """A syntax error in some of the files."""
+        paths = spread(sources(tree, options.paths, SUFFIXES))
+        return Spoiled(appended(tree, paths, SYNTAX_ERROR), f"a syntax error in {named(paths)}") if paths else None
 
 
 KIND = Compile()

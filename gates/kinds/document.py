@@ -6,6 +6,7 @@ is none, and a section that only says TODO is empty.
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from markdown_it import MarkdownIt
@@ -14,6 +15,7 @@ from pydantic import Field, field_validator
 
 from ...schemas.pipeline import GateSpec, Glob, Model
 from ...schemas.records import Evidence
+from ..contract import Specimen, Spoiled
 from ..findings import Judged, Problem, conclude
 from ..paths import substitute
 from ..patterns import read_pattern
@@ -23,6 +25,12 @@ DOCUMENT_BYTES_MAX = 2_000_000
 REQUIREMENTS = "requirements"
 
 PLACEHOLDER = re.compile(r"\W*(todo|tbd|tba|fixme|xxx|placeholder|lorem ipsum.*|\.{3}|…)?\W*", re.IGNORECASE)
+_REPEATED = re.compile(r"(?P<part>\\[dw]|\[[^]]*\]|\w)\{(?P<count>\d{1,2})(?:,\d*)?\}")
+_ALTERNATIVES = re.compile(r"\((?:\?:)?([^()|]+)\|[^()]*\)")
+_EXAMPLES = (
+    *((r"\d", "1"), ("[0-9]", "1"), ("[1-9]", "1"), (r"\w", "A"), ("[A-Z]", "A"), ("[a-z]", "a"), ("[A-Z0-9]", "A")),
+    *(("[A-Za-z]", "A"), ("[a-zA-Z]", "A"), ("[a-z0-9]", "a"), ("[A-Za-z0-9]", "A"), ("[a-zA-Z0-9]", "A")),
+)
 
 
 class Options(Model):
@@ -94,6 +102,18 @@ class Document:
             return conclude(gate, Judged(0, self.unit, new=(broken,)))
         return conclude(gate, judge_document(text, path, options))
 
+    def specimen(self, options: Options, tree: Specimen) -> Mapping[str, bytes]:
+        """A document with every section; none where the pattern of its ids is too rich to be met by example."""
+        text = _sample(options)
+        return {} if text is None else {_path(options, tree): text.encode()}
+
+    def spoil(self, options: Options, tree: Specimen) -> Spoiled | None:
+        """The same without its first section."""
+        first, path = options.sections[0], _path(options, tree)
+        text = _sample(options.model_copy(update={"sections": options.sections[1:]}))
+        files = {path: text.encode() if text is not None else b"Planted by gatewright doctor.\n"}
+        return Spoiled(files, f"{path} without the section '{first}'", mark=first)
+
 
 KIND = Document()
 
@@ -129,6 +149,33 @@ def read_sections(text: str) -> list[Section]:
         elif token.type in ("inline", "fence", "code_block") and not _is_heading_text(tokens, index):
             _add_text(open_sections, token)
     return sections
+
+
+def _path(options: Options, tree: Specimen) -> str:
+    return substitute(options.path, change=tree.change, stage=tree.stage)
+
+
+def _sample(options: Options) -> str | None:
+    """A document that this gate must pass; None when no example of an id is known."""
+    sections = dict.fromkeys(options.sections, "Planted by gatewright doctor.")
+    if options.ids is not None:
+        example = _example(options.ids)
+        if example is None:
+            return None
+        required = next((title for title in sections if _plain(title) == REQUIREMENTS), None)
+        sections[required or next(iter(sections), "Other")] = f"- {example} planted by gatewright doctor"
+    text = "\n".join(f"## {title}\n\n{body}\n" for title, body in sections.items())
+    return text if not judge_document(text, options.path, options).new else None
+
+
+def _example(pattern: str) -> str | None:
+    """A text that the pattern of an id matches, found by writing its commonest parts out."""
+    text = _ALTERNATIVES.sub(r"\1", pattern)
+    text = _REPEATED.sub(lambda found: found["part"] * int(found["count"]), text)
+    for part, example in _EXAMPLES:
+        text = text.replace(part, example)
+    text = re.sub(r"[+*?]|\(\?:|[()^$]|\\b", "", text).replace("\\", "")
+    return text if text and re.fullmatch(pattern, text) else None
 
 
 def _add_text(sections: list[Section], token: Token) -> None:

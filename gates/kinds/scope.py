@@ -12,9 +12,11 @@ from anyio import to_thread
 
 from ...schemas.pipeline import GateSpec, Model
 from ...schemas.records import Evidence
+from ..contract import Specimen, Spoiled
 from ..findings import Judged, Problem, Question, conclude
 from ..objects import LINK, SUBMODULE
 from ..paths import matches
+from ..planting import DESCRIPTION, path_in, path_outside
 from ..regime import protected_changes
 from ..submission import Submission
 from ..trees import LINK_BYTES_MAX, TreeProblem, check_tree
@@ -72,6 +74,16 @@ class Scope:
             *await _protected(submission, changes),
         ]
         return conclude(gate, Judged(len(changes), self.unit, tuple(problems), questions=tuple(questions)))
+
+    def specimen(self, options: Options, tree: Specimen) -> Mapping[str, bytes]:
+        """A file that the stage may write."""
+        path = path_in(tree.writes, tree)
+        return {} if path is None else {path: DESCRIPTION}
+
+    def spoil(self, options: Options, tree: Specimen) -> Spoiled | None:
+        """A file that it may not."""
+        path = path_outside(tree.writes, tree)
+        return Spoiled({path: DESCRIPTION}, f"{path}, which this stage may not write")
 
 
 KIND = Scope()

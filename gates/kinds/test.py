@@ -4,25 +4,31 @@ The artifact's code runs under the base's tests first (the *known* run); tests t
 themselves, as the artifact has them (the *own* run). How the runs are compared stands in `gates/testing/judgement.py`.
 """
 
+from collections.abc import Mapping
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from ...schemas.pipeline import Duration, GateSpec, Glob, Model, Shell
 from ...schemas.records import Evidence
+from ..contract import Specimen, Spoiled
 from ..findings import conclude
+from ..planting import FAILING_TEST, PASSING_TEST, new_tests, spoiled_by_patch, test_files
 from ..submission import Submission
 from ..testing.area import DEFAULT_AREA
 from ..testing.judging import Judge, Rules
 from ..testing.pytest_run import PytestCall
 from ..testing.report_run import ReportCall
 
+PYTEST = "pytest"
+
 
 class Options(Model):
     """`runner: pytest`, or `run` with the JUnit `report` that it writes.
 
     `area` are globs of the files that are tests; `plugins`, `paths` and `args` are pytest's. `red_first` wants the new
-    tests to fail on the base.
+    tests to fail on the base. `canary` is a patch of the policy commit that breaks a test, for runners other than
+    pytest.
     """
 
     runner: Literal["pytest"] | None = None
@@ -36,6 +42,7 @@ class Options(Model):
     red_first: bool = False
     absolute: bool = False
     timeout: Duration | None = None
+    canary: Glob | None = None
 
     @model_validator(mode="after")
     def _has_one_runner(self) -> Self:
@@ -74,7 +81,7 @@ class Test:
 
     def references(self, options: Options) -> tuple[str, ...]:
         """The policy itself protects the files that a command names, and what pytest is configured by."""
-        return ()
+        return (options.canary,) if options.canary else ()
 
     async def check(self, submission: Submission, gate: GateSpec, options: Options) -> Evidence:
         """Run what is needed, the base only when its result is not known."""
@@ -90,6 +97,21 @@ class Test:
             is_absolute=options.absolute,
         )
         return conclude(gate, await Judge(submission, call, rules).judge())
+
+    def specimen(self, options: Options, tree: Specimen) -> Mapping[str, bytes]:
+        """A test that passes, where pytest has none yet."""
+        if options.run is not None or test_files(tree, options.area, options.paths):
+            return {}
+        return dict.fromkeys(new_tests(tree, options.area, options.paths), PASSING_TEST)
+
+    def spoil(self, options: Options, tree: Specimen) -> Spoiled | None:
+        """A test that fails, or the policy's own patch."""
+        if options.canary is not None:
+            return spoiled_by_patch(options.canary, tree)
+        if options.run is not None and PYTEST not in options.run:
+            return None
+        paths = new_tests(tree, options.area, options.paths)
+        return Spoiled(dict.fromkeys(paths, FAILING_TEST), f"a failing test in {paths[0]}") if paths else None
 
 
 KIND = Test()
