@@ -5,6 +5,7 @@ judged against the base, where the same command runs when there is something to 
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -14,8 +15,9 @@ from pydantic import model_validator
 
 from ...schemas.pipeline import Duration, GateSpec, Glob, Model, Name, Shell
 from ...schemas.records import Evidence
-from ..contract import CannotJudge
+from ..contract import CannotJudge, Specimen, Spoiled
 from ..findings import Judged, Problem, conclude, split_by_base
+from ..planting import spoiled_by_patch
 from ..process import Finished, judge_exit
 from ..regime import judged_tree, what_was_restored
 from ..report_file import read_cases, remove_report
@@ -31,7 +33,10 @@ FAILING = ("failed", "errored")
 
 
 class Options(Model):
-    """`run` is given to `sh -c`; `path` is where it writes a JUnit report, relative to the tree."""
+    """`run` is given to `sh -c`; `path` is where it writes a JUnit report, relative to the tree.
+
+    `canary` is a patch of the policy commit with which the command must fail; `doctor` applies it.
+    """
 
     run: Shell
     name: Name | None = None
@@ -39,6 +44,7 @@ class Options(Model):
     path: Glob | None = None
     timeout: Duration | None = None
     absolute: bool = False
+    canary: Glob | None = None
 
     @model_validator(mode="after")
     def _has_a_path_exactly_for_a_file(self) -> Self:
@@ -76,8 +82,8 @@ class Command:
         return f"`{options.run}` reports {extent}. Counted: {counted}."
 
     def references(self, options: Options) -> tuple[str, ...]:
-        """The policy itself protects the files that a command names."""
-        return ()
+        """The canary; the policy itself protects the files that a command names."""
+        return (options.canary,) if options.canary else ()
 
     async def check(self, submission: Submission, gate: GateSpec, options: Options) -> Evidence:
         """Run on the artifact; on the base only when that says something against it."""
@@ -95,6 +101,14 @@ class Command:
         summary = await what_was_restored(submission)
         judged = Judged(ran.counted, self.unit, new, tolerated, summary=summary, runs=(ran.finished,), moved=moved)
         return conclude(gate, judged)
+
+    def specimen(self, options: Options, tree: Specimen) -> Mapping[str, bytes]:
+        """What a command looks at is its own business: the trusted branch must do."""
+        return {}
+
+    def spoil(self, options: Options, tree: Specimen) -> Spoiled | None:
+        """The policy's own patch, if it has one."""
+        return spoiled_by_patch(options.canary, tree)
 
 
 KIND = Command()
