@@ -11,11 +11,14 @@ from pydantic import Field
 
 from ...schemas.pipeline import Duration, GateSpec, Glob, Model
 from ...schemas.records import Evidence
+from ..contract import Specimen, Spoiled
 from ..findings import Judged, Problem, Question, conclude, split_by_base
+from ..planting import DESCRIPTION, appended, named, path_in, sources, spread
 from ..submission import Submission
 from ..suppressions import find_suppressions, marks_of
 from ..walk import Change
-from .compile import python_files
+from .compile import SUFFIXES, python_files
+from .ruff_canary import breach
 from .ruff_tool import Ruff, checked, find_ruff, lint, unformatted
 
 SOURCE_BYTES_MAX = 5_000_000
@@ -86,6 +89,17 @@ class RuffKind:
             moved=moved,
         )
         return conclude(gate, judged)
+
+    def specimen(self, options: Options, tree: Specimen) -> Mapping[str, bytes]:
+        """A module, where there is none yet."""
+        path = None if sources(tree, options.paths, SUFFIXES) else path_in(options.paths, tree, suffix=".py")
+        return {} if path is None else {path: DESCRIPTION}
+
+    def spoil(self, options: Options, tree: Specimen) -> Spoiled | None:
+        """A breach of a rule that the gate selects, in some of the files."""
+        what, text = breach(tree, config=options.config, select=options.select, ignore=options.ignore)
+        paths = spread(sources(tree, options.paths, (".py",)))
+        return Spoiled(appended(tree, paths, text), f"{what} in {named(paths)}") if paths else None
 
 
 KIND = RuffKind()
