@@ -29,6 +29,7 @@ from . import commands as c
 from . import graph, landing, questions, settlement
 from .decision import Decision
 from .evolve import evolve
+from .precedence import holds, lost, refuse_change, refuse_claim, refuse_lease
 
 Decided: TypeAlias = tuple[e.Event, ...] | Refusal
 
@@ -87,82 +88,23 @@ def decide(record: ChangeRecord | None, command: c.Command, now: datetime) -> De
             assert_never(command)
 
 
-def is_expired(lease: Lease, now: datetime) -> bool:
-    """Whether somebody else may claim. Until somebody does, the holder may still submit (rule 1)."""
-    return now >= lease.expires_at
+def live_evaluations(record: ChangeRecord) -> frozenset[str]:
+    """The evaluations whose result the change still waits for.
 
-
-def refuse_change(record: ChangeRecord) -> Refusal | None:
-    """Why nothing can be done to this change at all."""
-    match record.state:
-        case ChangeState.LANDED | ChangeState.CANCELLED:
-            return refusals.change_over(record.id, record.state)
-        case ChangeState.LANDING:
-            return refusals.change_landing(record.id, record.target)
-        case ChangeState.ACTIVE:
-            return None
-
-
-def refuse_claim(record: ChangeRecord, stage: StageRecord, now: datetime) -> Refusal | None:
-    """Why this stage cannot be claimed now; None when it can. `why` and `get_status` tell the same words."""
-    change = record.id
-    match stage.state:
-        case StageState.WAITING:
-            return refusals.stage_waiting(change, stage.name, missing_needs(record, stage.name, now))
-        case StageState.PASSED:
-            return refusals.stage_passed(change, stage.name, stage.accepted or 0)
-        case StageState.ESCALATED:
-            question = stage.escalation.question if stage.escalation else "a decision is needed"
-            return refusals.stage_escalated(change, stage.name, question)
-        case StageState.EVALUATING:
-            evaluation = stage.transform or (stage.current.evaluation if stage.current else "")
-            return refusals.stage_evaluating(change, stage.name, evaluation)
-        case StageState.IN_REVIEW:
-            return refusals.stage_in_review(change, stage.name)
-        case StageState.CLAIMED:
-            assert stage.lease is not None, "a claimed stage has a lease"
-            if is_expired(stage.lease, now):
-                return None
-            left = (stage.lease.expires_at - now).total_seconds()
-            return refusals.lease_held(change, stage.name, stage.lease.holder, left)
-        case StageState.OPEN:
-            return None
-
-
-def refuse_lease(record: ChangeRecord, stage: StageRecord, fence: int, now: datetime) -> Refusal | None:
-    """Why a call with this fence may not act on a claimed stage.
-
-    State comes before the token: refusals have a precedence order.
+    What is enqueued, and what is cancelled when it leaves this set.
     """
-    if stage.state is StageState.CLAIMED or (stage.state is StageState.OPEN and fence <= stage.fence):
-        return None if _holds(stage, fence) else _lost(record, stage)
-    return refuse_claim(record, stage, now)
-
-
-def missing_needs(record: ChangeRecord, name: str, now: datetime) -> tuple[str, ...]:
-    """One phrase for each need that has not passed, with who holds it.
-
-    For example `'design', which agent 'ada' holds for 11 more minutes`.
-    """
-    phrases = []
-    for need in record.rule(name).needs:
-        stage = record.stage(need)
-        if stage.state is StageState.PASSED:
-            continue
-        if stage.lease is not None and stage.state is StageState.CLAIMED:
-            left = refusals.minutes((stage.lease.expires_at - now).total_seconds())
-            phrases.append(f"'{need}', which agent '{stage.lease.holder}' holds for {left}")
-        else:
-            phrases.append(f"'{need}', which is {stage.state.replace('_', ' ')}")
-    return tuple(phrases)
-
-
-def _holds(stage: StageRecord, fence: int) -> bool:
-    return stage.lease is not None and stage.lease.fence == fence
-
-
-def _lost(record: ChangeRecord, stage: StageRecord) -> Refusal:
-    return refusals.lease_lost(record.id, stage.name, stage.lease.holder if stage.lease else None)
+    if record.state is not ChangeState.ACTIVE:
+        return frozenset()
+    judging = {
+        s.current.evaluation
+        for s in record.stages
+        if s.state is StageState.EVALUATING and s.current and not s.transform
+    }
+    making = {s.transform for s in record.stages if s.transform is not None}
+    merging = (
+        {record.landing.evaluation} if record.landing and record.landing.step is LandingStep.PREPARING else set[str]()
+    )
+    return frozenset(judging | making | merging)
 
 
 def _start(command: c.Start, now: datetime) -> tuple[e.Event, ...]:
@@ -201,8 +143,8 @@ def _claim(decision: Decision, stage: StageRecord, command: c.Claim) -> Decided:
 
 
 def _renew(decision: Decision, stage: StageRecord, command: c.Renew) -> Decided:
-    if not _holds(stage, command.fence):
-        return refuse_lease(decision.record, stage, command.fence, decision.now) or _lost(decision.record, stage)
+    if not holds(stage, command.fence):
+        return refuse_lease(decision.record, stage, command.fence, decision.now) or lost(decision.record, stage)
     if stage.state is StageState.CLAIMED:
         decision.add(e.LeaseRenewed(decision.now, stage.name, decision.lease_end()))
     # A parked lease, while the gates judge, cannot expire: nothing to renew.
@@ -241,7 +183,7 @@ def _submit(decision: Decision, stage: StageRecord, command: c.Submit) -> Decide
 
 def _release(decision: Decision, stage: StageRecord, command: c.Release) -> Decided:
     judged = stage.state in {StageState.EVALUATING, StageState.IN_REVIEW}
-    if judged and _holds(stage, command.fence):
+    if judged and holds(stage, command.fence):
         return _release_judged(decision, stage, command)
     refusal = refuse_lease(decision.record, stage, command.fence, decision.now)
     if refusal is not None:
@@ -294,22 +236,3 @@ def _repin(decision: Decision, command: c.Repin) -> Decided:
     decision.add(e.PolicyRepinned(decision.now, command.policy, command.plan, command.because))
     decision.open_ready()
     return decision.events
-
-
-def live_evaluations(record: ChangeRecord) -> frozenset[str]:
-    """The evaluations whose result the change still waits for.
-
-    What is enqueued, and what is cancelled when it leaves this set.
-    """
-    if record.state is not ChangeState.ACTIVE:
-        return frozenset()
-    judging = {
-        s.current.evaluation
-        for s in record.stages
-        if s.state is StageState.EVALUATING and s.current and not s.transform
-    }
-    making = {s.transform for s in record.stages if s.transform is not None}
-    merging = (
-        {record.landing.evaluation} if record.landing and record.landing.step is LandingStep.PREPARING else set[str]()
-    )
-    return frozenset(judging | making | merging)

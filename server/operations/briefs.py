@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING
 
 from ...gates.kinds import KINDS
-from ...gates.lifecycle import missing_needs
 from ...gates.paths import fill
 from ...gates.policy import SCOPE_GATE, Policy
+from ...gates.precedence import missing_needs
 from ...gates.text import shorten
 from ...schemas.arguments import ClaimStage
 from ...schemas.pipeline import GateSpec

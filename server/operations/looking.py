@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ...gates import landing as landing_rules
-from ...gates.lifecycle import is_expired, refuse_change, refuse_claim
+from ...gates.precedence import is_expired, refuse_change, refuse_claim
 from ...gates.questions import open_questions
 from ...schemas import refusals
 from ...schemas.arguments import GetStatus

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 import anyio
 
 from ...gates import commands as c
-from ...gates.lifecycle import decide, refuse_change, refuse_claim
+from ...gates.lifecycle import decide
+from ...gates.precedence import refuse_change, refuse_claim
 from ...gates.problems import WorkspaceProblem
 from ...gates.workspaces import SAVED_REFS
 from ...schemas import refusals

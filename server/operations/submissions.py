@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...gates import commands as c
-from ...gates.lifecycle import refuse_change, refuse_lease
 from ...gates.objects import BadArtifact, TooLarge
+from ...gates.precedence import refuse_change, refuse_lease
 from ...gates.problems import WorkspaceProblem
 from ...schemas import refusals
 from ...schemas.arguments import CheckGates, SubmitArtifact
