@@ -90,13 +90,29 @@ class KeepOrphan:
 
 
 @dataclass(frozen=True, slots=True)
+class Made:
+    """What running a `run:` stage came to: a commit on the stage's base, or the base itself when nothing was made."""
+
+    commit: str
+    tree: str
+    base: str
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
 class Settle:
-    """The evaluator's result for an attempt; a late or superseded one changes nothing (invariant I3)."""
+    """The evaluator's result for an attempt; a late or superseded one changes nothing (invariant I3).
+
+    The result of a `run:` stage brings what was `made`, and so the attempt itself, with it. `because` says in a few
+    words what failed or could not judge.
+    """
 
     stage: str
     evaluation: str
     gates: tuple[GateOutcome, ...]
     fingerprints: tuple[str, ...] = ()
+    made: Made | None = None
+    because: str = ""
 
 
 @dataclass(frozen=True, slots=True)

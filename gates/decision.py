@@ -6,9 +6,9 @@ Events so far and the record they lead to, with the consequences that several co
 from datetime import datetime, timedelta
 
 from ..schemas import events as e
-from ..schemas.records import Cause, ChangeRecord, Escalation, Note, StageRecord, StageState
+from ..schemas.records import Cause, ChangeRecord, Escalation, GateOutcome, Note, StageRecord, StageState
 from . import graph
-from .evolve import evolve
+from .evolve import evolve, has_kept_question
 
 SERVER = "server"
 LANDING_FAILURES_MAX = 5
@@ -55,10 +55,18 @@ class Decision:
         for rule in self.record.plan.stages:
             stage = self.record.stage(rule.name)
             ready = all(self.record.stage(need).state is StageState.PASSED for need in rule.needs)
-            if stage.state is StageState.WAITING and ready:
+            if stage.state is not StageState.WAITING or not ready:
+                continue
+            if rule.is_transform and not has_kept_question(stage):
+                self.start_run(rule.name)
+            else:
                 self.add(e.StageOpened(self.now, rule.name))
-                self._begin_by_server(rule.name, is_transform=rule.is_transform)
+                self._judge_carried(rule.name)
         self.start_landing()
+
+    def start_run(self, name: str) -> None:
+        """Have the server make the artifact of a `run:` stage."""
+        self.add(e.TransformStarted(self.now, name, self.next_evaluation()))
 
     def start_landing(self) -> None:
         """Begin a landing when every stage that it needs has passed and none is under way."""
@@ -71,17 +79,25 @@ class Decision:
         if self.record.landing is not None:
             self.add(e.LandingAbandoned(self.now, self.record.landing.number, because))
 
-    def escalate(self, name: str, cause: Cause, question: str) -> None:
-        """Hand the stage to people; its consumers, if any had started, go back to waiting."""
+    def escalate(self, name: str, cause: Cause, question: str, gates: tuple[GateOutcome, ...] = ()) -> None:
+        """Hand the stage to people; its consumers, if any had started, go back to waiting.
+
+        `gates` are the outcomes of the attempt that is given up by it.
+        """
         self.abandon_landing(f"'{name}' was escalated")
-        self.add(e.StageEscalated(self.now, name, Escalation(cause, question, self.now)))
+        self.add(e.StageEscalated(self.now, name, Escalation(cause, question, self.now), gates))
         self._close_consumers(name, f"'{name}' was escalated")
 
     def reopen(self, name: str, by: str, note: Note, *, is_automatic: bool = False) -> None:
-        """Open a passed or escalated stage again; every consumer of its artifact goes back to waiting (rule 12)."""
+        """Open a passed or escalated stage again; every consumer of its artifact goes back to waiting (rule 12).
+
+        A stage that the server runs is run again.
+        """
         self.abandon_landing(f"'{name}' was reopened")
         self.add(e.StageReopened(self.now, name, by, note, is_automatic))
         self._close_consumers(name, f"'{name}' was reopened: {note.text}")
+        if self.record.rule(name).is_transform:
+            self.open_ready()
 
     def reopen_automatically(self, name: str, note: Note) -> None:
         """`reopen` by the server, within the stage's own bound; beyond it people decide (invariant I10)."""
@@ -92,20 +108,25 @@ class Decision:
                 name, Cause.REOPENS_SPENT, f"{note.source}: {note.text} (reopened as often as the pipeline allows)"
             )
 
+    def find_author(self, name: str) -> str | None:
+        """The stage whose agent can change what the named one hands over: itself, or the latest before a `run:` stage.
+
+        None when agents have no part in it.
+        """
+        sources = {name} if not self.record.rule(name).is_transform else graph.upstream(name, self.needs())
+        agents = [rule.name for rule in self.record.plan.stages if rule.name in sources and not rule.is_transform]
+        return agents[-1] if agents else None
+
     def _close_consumers(self, name: str, because: str) -> None:
         consumers = graph.consumers(name, self.needs())
         for rule in self.record.plan.stages:
             if rule.name in consumers and self.record.stage(rule.name).state is not StageState.WAITING:
                 self.add(e.StageClosed(self.now, rule.name, because))
 
-    def _begin_by_server(self, name: str, *, is_transform: bool) -> None:
+    def _judge_carried(self, name: str) -> None:
         stage = self.record.stage(name)
-        if stage.state is not StageState.OPEN:
-            return
-        if stage.carried is not None:
+        if stage.state is StageState.OPEN and stage.carried is not None:
             self._resubmit(stage, stage.carried, "judged again after a change of policy")
-        elif is_transform:
-            self.add(e.TransformStarted(self.now, name, self.next_evaluation()))
 
     def resubmit_last(self, stage: StageRecord, summary: str) -> None:
         """Judge the stage's newest artifact once more, free of charge."""

@@ -49,6 +49,11 @@ def evolve(record: ChangeRecord | None, event: e.Event) -> ChangeRecord:
     return replace(changed, version=record.version + 1, touched_at=max(record.touched_at, event.at))
 
 
+def has_kept_question(stage: StageRecord) -> bool:
+    """Whether the stage waits with a question to people that comes back when its needs have passed."""
+    return stage.escalation is not None and stage.escalation.cause is Cause.NEEDS_DECISION
+
+
 def _started(event: e.ChangeStarted) -> ChangeRecord:
     return ChangeRecord(
         id=event.change,
@@ -126,10 +131,12 @@ def _stage_event(record: ChangeRecord, event: e.Event) -> ChangeRecord:  # noqa:
                 record, event.stage, lambda s: _noted(replace(_moved(s, Step.RELEASE), lease=None), because, reason)
             )
         case e.TransformStarted(evaluation=evaluation):
-            run = _with(record, event.stage, lambda s: replace(_moved(s, Step.RUN_TRANSFORM), transform=evaluation))
-            return _counted(run, evaluation)
+            return _counted(_with(record, event.stage, lambda s: _run(s, evaluation)), evaluation)
         case e.ArtifactSubmitted():
-            return _counted(_with(record, event.stage, lambda s: _submitted(s, event)), event.evaluation)
+            submitted = _with(record, event.stage, lambda s: _submitted(s, event))
+            # What the server made comes with the evaluation that made it.
+            is_made = record.stage(event.stage).transform == event.evaluation
+            return submitted if is_made else _counted(submitted, event.evaluation)
         case e.AttemptWithdrawn(expires_at=expires_at):
             return _with(record, event.stage, lambda s: _renewed(_superseded(_moved(s, Step.WITHDRAW)), expires_at))
         case e.FloorPassed(gates=gates, asked=asked):
@@ -141,15 +148,18 @@ def _stage_event(record: ChangeRecord, event: e.Event) -> ChangeRecord:  # noqa:
         case e.StagePassed():
             return _with(record, event.stage, lambda s: _passed(s, event))
         case e.AttemptFailed():
-            return _with(record, event.stage, lambda s: _failed(s, event))
+            is_run = record.rule(event.stage).is_transform
+            return _with(record, event.stage, lambda s: _failed(s, event, is_run=is_run))
         case e.EvaluationErrored(retry=retry, gates=gates):
-            return _counted(_with(record, event.stage, lambda s: _errored(s, retry, gates)), retry)
+            errored = _errored_run if record.rule(event.stage).is_transform else _errored
+            return _counted(_with(record, event.stage, lambda s: errored(s, retry, gates)), retry)
         case e.StageEscalated():
             return _with(record, event.stage, lambda s: _escalated(s, event))
         case e.QuestionAnswered():
             return _with(record, event.stage, lambda s: _answered(s, event))
         case e.DecisionGiven(note=note):
-            return _with(record, event.stage, lambda s: _fresh(_moved(s, Step.DECIDE), note))
+            step = Step.RERUN if record.rule(event.stage).is_transform else Step.DECIDE
+            return _with(record, event.stage, lambda s: _fresh(_moved(s, step), note))
         case e.AttemptsGranted(count=count):
             return _with(
                 record,
@@ -157,7 +167,8 @@ def _stage_event(record: ChangeRecord, event: e.Event) -> ChangeRecord:  # noqa:
                 lambda s: replace(_moved(s, Step.GRANT), granted=s.granted + count, stuck=0, escalation=None),
             )
         case e.StageReopened():
-            return _with(record, event.stage, lambda s: _reopened(s, event))
+            step = Step.RERUN if record.rule(event.stage).is_transform else Step.REOPEN
+            return _with(record, event.stage, lambda s: _reopened(_moved(s, step), event))
         case e.StageClosed():
             return _with(record, event.stage, lambda s: _close(replace(s, state=follow(s.state, Step.CLOSE))))
         case e.OrphanKept(orphan=orphan):
@@ -209,7 +220,7 @@ def _renewed(stage: StageRecord, expires_at: datetime) -> StageRecord:
 
 
 def _opened(stage: StageRecord) -> StageRecord:
-    if stage.escalation is not None and stage.escalation.cause is Cause.NEEDS_DECISION:
+    if has_kept_question(stage):
         return _moved(stage, Step.QUESTION_BACK)
     return replace(_moved(stage, Step.NEEDS_PASSED), escalation=None)
 
@@ -220,8 +231,17 @@ def _noted(stage: StageRecord, because: str, reason: str) -> StageRecord:
     return replace(stage, notes=(*stage.notes, Note("the former holder could not", reason))[-NOTES_MAX:])
 
 
+def _run(stage: StageRecord, evaluation: str) -> StageRecord:
+    """Every start has a fence of its own, as every lease has (I2); being tried again after an error keeps it."""
+    started = replace(_moved(stage, Step.RUN), fence=stage.fence + 1, transform=evaluation)
+    return replace(started, failed=0, stuck=0, escalation=None, carried=None)
+
+
 def _submitted(stage: StageRecord, event: e.ArtifactSubmitted) -> StageRecord:
     step = Step.RETRY_GATES if stage.state is StageState.ESCALATED else Step.SUBMIT
+    if stage.transform is not None:
+        assert stage.transform == event.evaluation, "what the server makes comes from the evaluation that it started"
+        step = Step.MADE
     assert event.attempt == len(stage.attempts) + 1, "attempts are numbered, never reused"
     attempt = Attempt(
         number=event.attempt,
@@ -266,9 +286,9 @@ def _passed(stage: StageRecord, event: e.StagePassed) -> StageRecord:
     return replace(done, lease=None, accepted=event.attempt, failed=0, stuck=0, notes=(), orphans=())
 
 
-def _failed(stage: StageRecord, event: e.AttemptFailed) -> StageRecord:
+def _failed(stage: StageRecord, event: e.AttemptFailed, *, is_run: bool) -> StageRecord:
     attempt = _settled(stage, event.attempt)
-    step = Step.FAIL if stage.lease is not None else Step.FAIL_UNHELD
+    step = Step.FAIL_RUN if is_run else Step.FAIL if stage.lease is not None else Step.FAIL_UNHELD
     spent = stage.failed if attempt.is_free else stage.failed + 1
     moved = replace(_moved(stage, step), failed=spent, stuck=event.stuck)
     done = _current(
@@ -282,6 +302,12 @@ def _errored(stage: StageRecord, retry: str, gates: tuple[GateOutcome, ...]) -> 
     return _current(
         _moved(stage, Step.ERROR), evaluation=retry, error_retries=tries, outcome=Outcome.ERRORED, gates=gates
     )
+
+
+def _errored_run(stage: StageRecord, retry: str, gates: tuple[GateOutcome, ...]) -> StageRecord:
+    """The server runs it once more: what the former run made, if anything, is an attempt of its own."""
+    moved = replace(_moved(stage, Step.ERROR), transform=retry)
+    return _current(moved, state=AttemptState.SUPERSEDED, outcome=Outcome.ERRORED, gates=gates)
 
 
 def _escalated(stage: StageRecord, event: e.StageEscalated) -> StageRecord:
@@ -305,14 +331,14 @@ def _fresh(stage: StageRecord, note: Note) -> StageRecord:
 
 
 def _reopened(stage: StageRecord, event: e.StageReopened) -> StageRecord:
-    opened = _fresh(_moved(stage, Step.REOPEN), event.note)
+    opened = _fresh(stage, event.note)
     return replace(opened, reopened=stage.reopened + 1) if event.is_automatic else opened
 
 
 def _close(stage: StageRecord) -> StageRecord:
     """Take everything live off a stage. A question to people is kept and comes back; a spent budget is not."""
     ended = _superseded(stage)
-    question = stage.escalation if stage.escalation and stage.escalation.cause is Cause.NEEDS_DECISION else None
+    question = stage.escalation if has_kept_question(stage) else None
     return replace(ended, lease=None, accepted=None, failed=0, granted=0, stuck=0, transform=None, escalation=question)
 
 
@@ -326,6 +352,7 @@ def _carried(stage: StageRecord | None, name: str) -> StageRecord:
     """A stage under a new policy: waiting, its accepted or judged artifact to be judged again."""
     if stage is None:
         return StageRecord(name, StageState.WAITING)
-    judged = stage.current if stage.state in {StageState.EVALUATING, StageState.IN_REVIEW} else stage.artifact
+    is_judged = stage.state in {StageState.EVALUATING, StageState.IN_REVIEW} and stage.transform is None
+    judged = stage.current if is_judged else stage.artifact
     closed = _close(stage)
     return replace(closed, state=StageState.WAITING, carried=None if judged is None else judged.number)

@@ -75,10 +75,8 @@ def answer(decision: Decision, command: Answer) -> Decided:
             )
         )
     if not command.allowed:
-        stage = decision.record.plan.land_needs[-1]
-        decision.reopen(
-            stage, command.by, Note(f"{command.by} refused what land gate '{gates[0]}' asked", command.note)
-        )
+        note = Note(f"{command.by} refused what land gate '{gates[0]}' asked", command.note)
+        _reopen_author(decision, command.by, note)
         return decision.events
     after = decision.record.landing
     assert after is not None
@@ -127,15 +125,38 @@ def _settle(decision: Decision, landing: Landing, command: SettleLanding) -> Non
             _try_again(decision, command.because or "the land gates could not judge the merge")
 
 
+def _reopen_author(decision: Decision, by: str, note: Note) -> None:
+    """Open the stage whose agent made what landing asked about; where there is none, people go on."""
+    last = decision.record.plan.land_needs[-1]
+    author = decision.find_author(last)
+    if author is None:
+        decision.escalate(last, Cause.NEEDS_DECISION, f"{note.source}: {note.text or 'no reason given'}")
+    else:
+        decision.reopen(author, by, note)
+
+
 def _hand_back(decision: Decision, note: Note) -> None:
-    """Reopen the stage whose `writes` cover the failing paths, the latest first; else ask people."""
-    for rule in reversed(decision.record.plan.stages):
-        writes = [paths.substitute(glob, change=decision.record.id, stage=rule.name) for glob in rule.writes]
+    """Reopen the stage whose `writes` cover the failing paths, the latest first; else ask people.
+
+    What the server writes in a `run:` stage is mended by the agent whose work it is made from.
+    """
+    for name, writes in reversed(_writes_by_author(decision).items()):
         if note.paths and all(paths.matches(path, writes) for path in note.paths):
-            decision.reopen_automatically(rule.name, note)
+            decision.reopen_automatically(name, note)
             return
-    question = f"{note.text}, and no single stage may write {', '.join(note.paths) or 'what failed'}"
+    question = f"{note.text}, and no single agent's stage may write {', '.join(note.paths) or 'what failed'}"
     decision.escalate(decision.record.plan.land_needs[-1], Cause.NEEDS_DECISION, question)
+
+
+def _writes_by_author(decision: Decision) -> dict[str, list[str]]:
+    """What each agent's stage may write, with what the server makes out of that; in the order of the plan."""
+    found: dict[str, list[str]] = {r.name: [] for r in decision.record.plan.stages if not r.is_transform}
+    for rule in decision.record.plan.stages:
+        author = decision.find_author(rule.name)
+        if author is not None:
+            filled = (paths.substitute(glob, change=decision.record.id, stage=rule.name) for glob in rule.writes)
+            found[author].extend(filled)
+    return found
 
 
 def _try_again(decision: Decision, because: str) -> None:

@@ -28,20 +28,23 @@ def refuse_change(record: ChangeRecord) -> Refusal | None:
 
 def refuse_claim(record: ChangeRecord, stage: StageRecord, now: datetime) -> Refusal | None:
     """Why this stage cannot be claimed now; None when it can. `why` and `get_status` tell the same words."""
-    change = record.id
+    change, is_run = record.id, record.rule(stage.name).is_transform
     match stage.state:
         case StageState.WAITING:
-            return refusals.stage_waiting(change, stage.name, missing_needs(record, stage.name, now))
+            missing = missing_needs(record, stage.name, now)
+            return refusals.stage_waiting(change, stage.name, missing, by_server=is_run)
         case StageState.PASSED:
             return refusals.stage_passed(change, stage.name, stage.accepted or 0)
         case StageState.ESCALATED:
             question = stage.escalation.question if stage.escalation else "a decision is needed"
             return refusals.stage_escalated(change, stage.name, question)
+        case StageState.EVALUATING if stage.transform is not None:
+            return refusals.run_by_server(change, stage.name, stage.transform)
         case StageState.EVALUATING:
-            evaluation = stage.transform or (stage.current.evaluation if stage.current else "")
-            return refusals.stage_evaluating(change, stage.name, evaluation)
+            assert stage.current is not None, "an attempt is judged"
+            return refusals.stage_evaluating(change, stage.name, stage.current.evaluation)
         case StageState.IN_REVIEW:
-            return refusals.stage_in_review(change, stage.name)
+            return refusals.stage_in_review(change, stage.name, by_server=is_run)
         case StageState.CLAIMED:
             assert stage.lease is not None, "a claimed stage has a lease"
             if is_expired(stage.lease, now):
@@ -75,6 +78,8 @@ def missing_needs(record: ChangeRecord, name: str, now: datetime) -> tuple[str, 
         if stage.lease is not None and stage.state is StageState.CLAIMED:
             left = refusals.minutes((stage.lease.expires_at - now).total_seconds())
             phrases.append(f"'{need}', which agent '{stage.lease.holder}' holds for {left}")
+        elif stage.transform is not None:
+            phrases.append(f"'{need}', which the server is running")
         else:
             phrases.append(f"'{need}', which is {stage.state.replace('_', ' ')}")
     return tuple(phrases)

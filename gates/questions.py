@@ -30,6 +30,8 @@ def answer(decision: Decision, stage: StageRecord, command: Answer) -> Decided:
     if stage.state is StageState.ESCALATED:
         note = Note(f"{command.by} answered", command.note or ("yes" if command.allowed else "no"))
         decision.add(e.DecisionGiven(decision.now, stage.name, command.by, note))
+        if decision.record.rule(stage.name).is_transform:
+            decision.open_ready()
         return decision.events
     waiting = open_questions(stage)
     gates = waiting if command.gate is None else tuple(g for g in waiting if g == command.gate)
@@ -44,9 +46,12 @@ def answer(decision: Decision, stage: StageRecord, command: Answer) -> Decided:
 
 
 def retry_gates(decision: Decision, stage: StageRecord, command: RetryGates) -> Decided:
-    """Judge an escalated stage's newest artifact again, free of charge."""
+    """Judge an escalated stage's newest artifact again, free of charge; a `run:` stage is run again."""
     if stage.state is not StageState.ESCALATED:
         return refusals.unknown_attempt(decision.record.id, stage.name, "nothing escalated to judge again")
+    if decision.record.rule(stage.name).is_transform:
+        decision.start_run(stage.name)
+        return decision.events
     if stage.current is None:
         return refusals.unknown_attempt(decision.record.id, stage.name, "no artifact yet to judge again")
     decision.resubmit_last(stage, f"gates retried by {command.by}")
@@ -57,6 +62,9 @@ def grant_attempts(decision: Decision, stage: StageRecord, command: GrantAttempt
     """Add to the budget of an escalated stage, which opens."""
     if stage.state is not StageState.ESCALATED:
         return refusals.unknown_attempt(decision.record.id, stage.name, "nothing escalated to grant attempts for")
+    if decision.record.rule(stage.name).is_transform:
+        wanted = "no attempts to grant: the server runs it, once; have its gates retried, or reopen a stage before it"
+        return refusals.unknown_attempt(decision.record.id, stage.name, wanted)
     if not 1 <= command.count <= ATTEMPTS_GRANTED_MAX:
         return refusals.bad_argument(f"grant between 1 and {ATTEMPTS_GRANTED_MAX} attempts, not {command.count}")
     decision.add(e.AttemptsGranted(decision.now, stage.name, command.by, command.count))
@@ -90,7 +98,8 @@ def _answer_one(decision: Decision, name: str, gate: str, command: Answer) -> bo
         return True
     refused = decision.record.stage(name)
     assert refused.current is not None
-    settlement.fail_stage(decision, refused, refused.current, (f"refused:{gate}",))
+    because = f"{command.by} refused what gate '{gate}' asked: {command.note or 'no reason given'}"
+    settlement.fail_stage(decision, refused, refused.current, (f"refused:{gate}",), because)
     return False
 
 

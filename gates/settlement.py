@@ -7,7 +7,7 @@ from ..schemas import events as e
 from ..schemas.records import Attempt, AttemptState, Cause, Note, Outcome, StageRecord, StageState
 from . import verdict
 from .commands import Settle
-from .decision import Decision
+from .decision import SERVER, Decision
 
 # How long the server waits before it evaluates again what could not be judged; the length is the budget.
 ERROR_RETRY_DELAYS_S = (2.0, 10.0)
@@ -17,10 +17,14 @@ STUCK_MAX = 3
 def settle(decision: Decision, command: Settle) -> tuple[e.Event, ...]:
     """The events of a result. One for a superseded attempt or a lost evaluation has none: it changes nothing (I3)."""
     stage = decision.record.find_stage(command.stage)
-    if stage is None or stage.state is not StageState.EVALUATING or stage.current is None:
+    if stage is None or stage.state is not StageState.EVALUATING:
         return ()
+    if stage.transform == command.evaluation:
+        stage = _hand_in(decision, stage, command)
     attempt = stage.current
-    if attempt.evaluation != command.evaluation or attempt.state is not AttemptState.JUDGING or stage.transform:
+    if attempt is None or stage.transform or attempt.state is not AttemptState.JUDGING:
+        return ()
+    if attempt.evaluation != command.evaluation:
         return ()
     rule = decision.record.rule(stage.name)
     match verdict.combine(rule.gates, command.gates):
@@ -32,7 +36,8 @@ def settle(decision: Decision, command: Settle) -> tuple[e.Event, ...]:
                 e.FloorPassed(decision.now, stage.name, attempt.number, attempt.evaluation, command.gates, asked)
             )
         case Outcome.FAILED:
-            fail_stage(decision, stage, replace(attempt, gates=command.gates), command.fingerprints)
+            judged = replace(attempt, gates=command.gates)
+            fail_stage(decision, stage, judged, command.fingerprints, command.because)
         case Outcome.ERRORED:
             _retry_or_escalate(decision, stage, attempt, command)
     return decision.events
@@ -45,10 +50,13 @@ def pass_stage(decision: Decision, name: str, gates: verdict.GateOutcomes) -> No
     decision.open_ready()
 
 
-def fail_stage(decision: Decision, stage: StageRecord, attempt: Attempt, fingerprints: tuple[str, ...]) -> None:
+def fail_stage(
+    decision: Decision, stage: StageRecord, attempt: Attempt, fingerprints: tuple[str, ...], because: str
+) -> None:
     """Fail the current attempt.
 
-    When its budget is spent, or nothing moves, loop upstream or ask people (rules 3, 5).
+    When its budget is spent, or nothing moves, loop upstream or ask people (rules 3, 5). Running a `run:` stage once
+    more would give the same, so its first failure is its last.
     """
     rule = decision.record.rule(stage.name)
     stuck = stage.stuck + 1 if fingerprints and _same_as_before(stage, fingerprints) else 1
@@ -59,13 +67,36 @@ def fail_stage(decision: Decision, stage: StageRecord, attempt: Attempt, fingerp
         )
     )
     failed = decision.record.stage(stage.name).failed
-    if stuck >= STUCK_MAX:
+    if rule.is_transform:
+        question = f"what the server made failed: {because}"
+        _otherwise(decision, stage.name, Cause.BUDGET_SPENT, question)
+    elif stuck >= STUCK_MAX:
         tries = "a fresh agent, another model, or the stage before may see what this one does not"
         _otherwise(
             decision, stage.name, Cause.NO_PROGRESS, f"the same findings came back {stuck} times running; {tries}"
         )
     elif failed >= rule.attempts + stage.granted:
         _otherwise(decision, stage.name, Cause.BUDGET_SPENT, f"all {failed} attempts failed")
+
+
+def _hand_in(decision: Decision, stage: StageRecord, command: Settle) -> StageRecord:
+    """Make the attempt of a `run:` stage out of what the server made; returns the stage after it."""
+    assert command.made is not None, "whoever ran a stage tells what it made"
+    decision.add(
+        e.ArtifactSubmitted(
+            at=decision.now,
+            stage=stage.name,
+            attempt=len(stage.attempts) + 1,
+            commit=command.made.commit,
+            tree=command.made.tree,
+            base=command.made.base,
+            summary=command.made.summary,
+            holder=SERVER,
+            principal=SERVER,
+            evaluation=command.evaluation,
+        )
+    )
+    return decision.record.stage(stage.name)
 
 
 def _same_as_before(stage: StageRecord, fingerprints: tuple[str, ...]) -> bool:
@@ -83,8 +114,9 @@ def _otherwise(decision: Decision, name: str, cause: Cause, question: str) -> No
 
 def _retry_or_escalate(decision: Decision, stage: StageRecord, attempt: Attempt, command: Settle) -> None:
     broken = ", ".join(g.gate for g in command.gates if g.outcome is Outcome.ERRORED) or "the runner"
-    if attempt.error_retries < len(ERROR_RETRY_DELAYS_S):
-        not_before = decision.now + timedelta(seconds=ERROR_RETRY_DELAYS_S[attempt.error_retries])
+    retries = _error_retries(stage, attempt)
+    if retries < len(ERROR_RETRY_DELAYS_S):
+        not_before = decision.now + timedelta(seconds=ERROR_RETRY_DELAYS_S[retries])
         retry = decision.next_evaluation()
         decision.add(
             e.EvaluationErrored(
@@ -92,7 +124,14 @@ def _retry_or_escalate(decision: Decision, stage: StageRecord, attempt: Attempt,
             )
         )
         return
-    question = (
-        f"{broken} could not judge attempt {attempt.number}, {attempt.error_retries + 1} times; not the agent's fault"
-    )
-    decision.escalate(stage.name, Cause.GATE_BROKEN, question)
+    told = f": {command.because}" if command.because else ""
+    question = f"{broken} could not judge attempt {attempt.number}, {retries + 1} times; not the agent's fault{told}"
+    decision.escalate(stage.name, Cause.GATE_BROKEN, question, command.gates)
+
+
+def _error_retries(stage: StageRecord, attempt: Attempt) -> int:
+    """How often it was tried again already. Each run of a `run:` stage is an attempt, under the fence of its start."""
+    runs = [
+        a for a in stage.attempts if a.fence == attempt.fence and a.holder == SERVER and a.outcome is Outcome.ERRORED
+    ]
+    return len(runs) if attempt.holder == SERVER else attempt.error_retries

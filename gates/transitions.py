@@ -20,29 +20,38 @@ class Step(StrEnum):
     RENEW = "renew"
     RELEASE = "release"
     SUBMIT = "submit"
-    RUN_TRANSFORM = "run transform"
+    RUN = "the server runs it"
+    MADE = "the server made it"
     WITHDRAW = "withdraw"
     FLOOR_PASSED = "floor passed, people or reviewers remain"
     ANSWERED = "a question answered"
     PASS = "everything passed"
     FAIL = "failed, holder keeps it"
     FAIL_UNHELD = "failed, nobody holds it"
+    FAIL_RUN = "failed, the server ran it"
     ERROR = "errored, tried again"
     ESCALATE = "people must decide"
     RETRY_GATES = "person: retry gates"
     GRANT = "person: grant attempts"
     DECIDE = "person: answer"
     REOPEN = "reopen"
+    RERUN = "to be run by the server again"
     CLOSE = "an upstream stage reopened"
 
 
 _S = StageState
 
 TRANSITIONS: Mapping[StageState, Mapping[Step, StageState]] = {
-    _S.WAITING: {Step.NEEDS_PASSED: _S.OPEN, Step.QUESTION_BACK: _S.ESCALATED},
+    # A `run:` stage is never open: what opens another stage starts it, and what fails it is told to people, or to a
+    # stage before it, in the same decision.
+    _S.WAITING: {
+        Step.NEEDS_PASSED: _S.OPEN,
+        Step.QUESTION_BACK: _S.ESCALATED,
+        Step.RUN: _S.EVALUATING,
+        Step.ESCALATE: _S.ESCALATED,
+    },
     _S.OPEN: {
         Step.CLAIM: _S.CLAIMED,
-        Step.RUN_TRANSFORM: _S.EVALUATING,
         Step.SUBMIT: _S.EVALUATING,
         Step.ESCALATE: _S.ESCALATED,
         Step.CLOSE: _S.WAITING,
@@ -56,13 +65,14 @@ TRANSITIONS: Mapping[StageState, Mapping[Step, StageState]] = {
         Step.CLOSE: _S.WAITING,
     },
     _S.EVALUATING: {
-        Step.SUBMIT: _S.EVALUATING,
+        Step.MADE: _S.EVALUATING,
         Step.WITHDRAW: _S.CLAIMED,
         Step.RELEASE: _S.EVALUATING,
         Step.FLOOR_PASSED: _S.IN_REVIEW,
         Step.PASS: _S.PASSED,
         Step.FAIL: _S.CLAIMED,
         Step.FAIL_UNHELD: _S.OPEN,
+        Step.FAIL_RUN: _S.WAITING,
         Step.ERROR: _S.EVALUATING,
         Step.ESCALATE: _S.ESCALATED,
         Step.CLOSE: _S.WAITING,
@@ -74,11 +84,19 @@ TRANSITIONS: Mapping[StageState, Mapping[Step, StageState]] = {
         Step.PASS: _S.PASSED,
         Step.FAIL: _S.CLAIMED,
         Step.FAIL_UNHELD: _S.OPEN,
+        Step.FAIL_RUN: _S.WAITING,
         Step.CLOSE: _S.WAITING,
     },
-    _S.PASSED: {Step.REOPEN: _S.OPEN, Step.ESCALATE: _S.ESCALATED, Step.CLOSE: _S.WAITING},
+    _S.PASSED: {
+        Step.REOPEN: _S.OPEN,
+        Step.RERUN: _S.WAITING,
+        Step.ESCALATE: _S.ESCALATED,
+        Step.CLOSE: _S.WAITING,
+    },
     _S.ESCALATED: {
         Step.RETRY_GATES: _S.EVALUATING,
+        Step.RUN: _S.EVALUATING,
+        Step.RERUN: _S.WAITING,
         Step.GRANT: _S.OPEN,
         Step.DECIDE: _S.OPEN,
         Step.REOPEN: _S.OPEN,

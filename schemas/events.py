@@ -35,7 +35,7 @@ class ChangeStarted:
 class StageOpened:
     """All needs of a waiting stage passed.
 
-    With a `carried` artifact or a transform it goes straight to evaluating by `ArtifactSubmitted`.
+    With a `carried` artifact it goes straight to evaluating by `ArtifactSubmitted`.
     """
 
     at: datetime
@@ -77,7 +77,10 @@ class LeaseReleased:
 
 @dataclass(frozen=True, slots=True)
 class TransformStarted:
-    """The server begins to run a `run:` stage; its artifact comes with `ArtifactSubmitted`."""
+    """The server begins to run a `run:` stage whose needs passed; the fence rises by one.
+
+    Its artifact comes with `ArtifactSubmitted`, in the decision that settles the evaluation.
+    """
 
     at: datetime
     stage: str
@@ -87,7 +90,10 @@ class TransformStarted:
 
 @dataclass(frozen=True, slots=True)
 class ArtifactSubmitted:
-    """An attempt begins. A free one costs no budget (a person's retry, a carried artifact)."""
+    """An attempt begins. A free one costs no budget (a person's retry, a carried artifact).
+
+    The server's own, for a `run:` stage, has the evaluation that made it.
+    """
 
     at: datetime
     stage: str
@@ -158,7 +164,10 @@ class AttemptFailed:
 
 @dataclass(frozen=True, slots=True)
 class EvaluationErrored:
-    """The gates could not judge; the server tries again as evaluation `retry`, not before `not_before`."""
+    """The gates could not judge; the server tries again as evaluation `retry`, not before `not_before`.
+
+    A `run:` stage is run again: its attempt is superseded.
+    """
 
     at: datetime
     stage: str
@@ -220,7 +229,10 @@ class AttemptsGranted:
 
 @dataclass(frozen=True, slots=True)
 class StageReopened:
-    """The stage is open again, its attempts counted afresh, with a note that says why."""
+    """The stage is open again, its attempts counted afresh, with a note that says why.
+
+    A `run:` stage waits to be run again, which `TransformStarted` tells.
+    """
 
     at: datetime
     stage: str

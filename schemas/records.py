@@ -230,7 +230,7 @@ class StageRecord:
     `fence` only ever rises: it survives release, expiry and reopen. `failed` counts the attempts spent since the
     stage was last opened afresh, `granted` what people added to the budget, `stuck` how often running the same
     findings came back. `carried` is the number of a former attempt to be judged again by the server when the stage
-    opens (after a re-pin); `transform` the evaluation that makes the artifact of a `run:` stage.
+    opens (after a re-pin); `transform` the evaluation that makes the artifact of a `run:` stage, as long as it does.
     """
 
     name: str

@@ -139,12 +139,13 @@ def change_landing(change: str, target: str) -> Refusal:
     )
 
 
-def stage_waiting(change: str, stage: str, missing: Sequence[str]) -> Refusal:
+def stage_waiting(change: str, stage: str, missing: Sequence[str], *, by_server: bool = False) -> Refusal:
     """`missing` has one phrase a need: `'design', which agent 'ada' holds for 11 more minutes`."""
+    then = f" and claim '{stage}' when it opens" if not by_server else ": the server runs it when it is its turn"
     return Refusal(
         RefusalCode.STAGE_WAITING,
         f"'{stage}' of {change} waits for {'; '.join(missing)}.",
-        f"claim_stage for another stage, or wait_for_update(change=\"{change}\") and claim '{stage}' when it opens.",
+        f'claim_stage for another stage, or wait_for_update(change="{change}"){then}.',
     )
 
 
@@ -177,13 +178,22 @@ def stage_evaluating(change: str, stage: str, evaluation: str) -> Refusal:
     )
 
 
-def stage_in_review(change: str, stage: str) -> Refusal:
+def run_by_server(change: str, stage: str, evaluation: str) -> Refusal:
+    """No agent ever holds a `run:` stage."""
+    return Refusal(
+        RefusalCode.STAGE_EVALUATING,
+        f"The server runs '{stage}' of {change} itself (evaluation {evaluation}); it is not for agents to claim.",
+        f'wait_for_update(evaluation="{evaluation}") brings the verdict; claim_stage for other work.',
+    )
+
+
+def stage_in_review(change: str, stage: str, *, by_server: bool = False) -> Refusal:
     """The floor passed; people or reviewers are still to answer."""
+    holder = "" if by_server else '; its holder may release_stage(because="withdraw")'
     return Refusal(
         RefusalCode.STAGE_IN_REVIEW,
         f"'{stage}' of {change} passed its floor and waits for people to answer.",
-        f'wait_for_update(change="{change}") wakes you when they have; '
-        'its holder may release_stage(because="withdraw").',
+        f'wait_for_update(change="{change}") wakes you when they have{holder}.',
     )
 
 

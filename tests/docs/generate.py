@@ -38,6 +38,7 @@ EXAMPLES: Mapping[str, Refusal] = {
     "stage_passed": refusals.stage_passed("c12", "plan", 2),
     "stage_escalated": refusals.stage_escalated("c12", "code", "all 3 attempts failed"),
     "stage_evaluating": refusals.stage_evaluating("c12", "code", "c12.e7"),
+    "run_by_server": refusals.run_by_server("c12", "reference", "c12.e7"),
     "dry_run_going": refusals.dry_run_going("c12", "code", "c12.d2"),
     "stage_in_review": refusals.stage_in_review("c12", "code"),
     "lease_held": refusals.lease_held("c12", "code", "ada", 480.0),

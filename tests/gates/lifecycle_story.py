@@ -24,17 +24,24 @@ LEASE_S = 900.0
 PASSED, FAILED, ERRORED, PENDING = Outcome.PASSED, Outcome.FAILED, Outcome.ERRORED, Outcome.PENDING
 
 
-def rule(name: str, *needs: str, attempts: int = 3, otherwise: str | None = None, reopens: int = 2) -> StageRule:
+def rule(
+    name: str,
+    *needs: str,
+    attempts: int = 3,
+    otherwise: str | None = None,
+    reopens: int = 2,
+    is_run: bool = False,
+) -> StageRule:
     return StageRule(
         name=name,
         needs=needs,
-        gates=("scope", "test"),
+        gates=("scope", "run", "test") if is_run else ("scope", "test"),
         soft_gates=(),
         attempts=attempts,
         otherwise=otherwise,
         reopens=reopens,
         role=None,
-        is_transform=False,
+        is_transform=is_run,
         writes=(f"{name}/**",),
     )
 
@@ -97,6 +104,17 @@ class Story:
         assert current is not None
         gates = (GateOutcome("scope", PASSED), GateOutcome("test", outcome))
         return self.do(c.Settle(stage, current.evaluation, gates, fingerprints))
+
+    def finish_run(self, stage: str, outcome: Outcome, *fingerprints: str, tree: str = "made") -> Refusal | None:
+        """The evaluator's result for a `run:` stage: its command came to `outcome`, and to `tree` when it passed."""
+        evaluation = self.stage(stage).transform
+        assert evaluation is not None, f"the server does not run {stage}"
+        judged = (GateOutcome("scope", PASSED), GateOutcome("test", outcome)) if outcome is not FAILED else ()
+        ran = FAILED if outcome is FAILED else PASSED
+        made = c.Made(f"commit-{tree}", tree, "b" * 40, "3 paths written")
+        return self.do(
+            c.Settle(stage, evaluation, (GateOutcome("run", ran), *judged), fingerprints, made, "exit code 1")
+        )
 
     def attempt(self, stage: str, outcome: Outcome, tree: str = "t1", *fingerprints: str) -> None:
         if self.state(stage) is StageState.OPEN:
