@@ -12,24 +12,19 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from .artifacts import STORE_CONFIG, VERBATIM_ATTRIBUTES, ArtifactStore
-from .git import BARE_ENVIRONMENT, Git, GitFailed
+from .artifacts import VERBATIM_ATTRIBUTES, ArtifactStore
+from .filling import Filler, Filling
+from .git import BARE_ENVIRONMENT
 from .locks import POLL_S, try_lock
 from .objects import checked_id
+from .slot import CHECKOUT_TIMEOUT_S, CheckoutFailed, Sources, WarmTree
 
-CHECKOUT_TIMEOUT_S = 600.0
+__all__ = ["CheckoutBusy", "CheckoutFailed", "CheckoutPool"]
+
 # For somebody to give back a slot, when all of them are taken.
 SLOT_TIMEOUT_S = 600.0
 SLOTS_MAX = 8
-
-CHECKOUT_CONFIG = {
-    **STORE_CONFIG,
-    "core.fileMode": "true",
-    # A checkout can be written again at any time: waiting for the disk would buy nothing.
-    "core.fsync": "none",
-    "core.symlinks": "true",
-    "submodule.recurse": "false",
-}
+NOTHING = Filling()
 
 COPY_COMMAND: Sequence[str] = ("cp", "-a", "-c") if sys.platform == "darwin" else ("cp", "-a", "--reflink=auto")
 
@@ -46,10 +41,6 @@ PRIVATE_CONFIG = """\
 PRIVATE_CONFIG_SHA256 = PRIVATE_CONFIG + "[extensions]\n\tobjectFormat = sha256\n"
 
 
-class CheckoutFailed(Exception):
-    """A tree could not be written out or copied (a full disk, a time-out); says nothing about the commit."""
-
-
 class CheckoutBusy(CheckoutFailed):
     """Every slot was in use for longer than the caller may wait."""
 
@@ -57,17 +48,22 @@ class CheckoutBusy(CheckoutFailed):
 class CheckoutPool:
     """Checkouts below `root`, shared by all processes that name the same folder.
 
-    In every checkout the files are the committed bytes whatever `.gitattributes` says, and a submodule is an empty
-    folder.
+    In every checkout the files are the committed bytes whatever `.gitattributes` says. What a `Filling` names has other
+    content: submodules their files, pointers what they point to; without one a submodule is an empty folder.
     """
 
-    def __init__(self, root: Path, store: ArtifactStore, *, slots_max: int = SLOTS_MAX) -> None:
+    def __init__(
+        self, root: Path, store: ArtifactStore, *, slots_max: int = SLOTS_MAX, filler: Filler | None = None
+    ) -> None:
         self._root = root.absolute()
         self._store = store
         self._slots_max = slots_max
+        self._filler = filler
 
     @contextmanager
-    def pristine(self, commit: str, *, timeout_s: float = SLOT_TIMEOUT_S) -> Generator[Path]:
+    def pristine(
+        self, commit: str, filling: Filling = NOTHING, *, timeout_s: float = SLOT_TIMEOUT_S
+    ) -> Generator[Path]:
         """Give a folder with exactly the files of `commit`, for the time of the `with` block; only read in it.
 
         There is no `.git` in it. A slot that was used before is brought from its last commit to this one: only what
@@ -75,9 +71,11 @@ class CheckoutPool:
         all slots are in use for `timeout_s`.
         """
         with self._slot(checked_id(commit), timeout_s) as slot:
-            yield slot.bring_to(commit)
+            yield slot.bring_to(commit, filling, self._sources(slot))
 
-    def private(self, commit: str, into: Path, *, timeout_s: float = SLOT_TIMEOUT_S) -> Path:
+    def private(
+        self, commit: str, into: Path, filling: Filling = NOTHING, *, timeout_s: float = SLOT_TIMEOUT_S
+    ) -> Path:
         """Copy `commit` to the new folder `into`, with a `.git` of its own, and return it; the caller throws it away.
 
         git answers there as in a clone with a detached HEAD: `status` is clean, and the tags that reach the commit are
@@ -87,7 +85,7 @@ class CheckoutPool:
         into.mkdir(parents=True)
         try:
             with self._slot(checked_id(commit), timeout_s) as slot:
-                _copy(slot.bring_to(commit), into)
+                _copy(slot.bring_to(commit, filling, self._sources(slot)), into)
                 self._give_repository(into / ".git", commit, slot.index)
         except BaseException:
             shutil.rmtree(into, ignore_errors=True)
@@ -108,8 +106,14 @@ class CheckoutPool:
 
     def _find_free_slot(self, commit: str) -> "_Slot | None":
         """Lock a free slot: one that has the commit, else the one used last, else a new one."""
-        slots = [_Slot(self._root / str(number), self._store) for number in range(self._slots_max)]
+        slots = [_Slot(self._root / str(number)) for number in range(self._slots_max)]
         return next((slot for slot in sorted(slots, key=lambda slot: slot.rank(commit)) if slot.lock()), None)
+
+    def _sources(self, slot: "_Slot") -> Sources:
+        filler = self._filler
+        submodules, lfs = (None, None) if filler is None else (filler.submodules.store, filler.lfs)
+        # A git that outlives us keeps the slot until it has ended: nobody else writes there at the same time.
+        return Sources(self._store, submodules, lfs, held_open=(slot.descriptor,))
 
     def _give_repository(self, git_dir: Path, commit: str, index: Path) -> None:
         for folder in ("objects/info", "refs", "info"):
@@ -126,15 +130,11 @@ class CheckoutPool:
         shutil.copyfile(index, git_dir / "index")
 
 
-class _Slot:
-    """One warm checkout. `commit` names what `tree` holds and is missing while that changes."""
+class _Slot(WarmTree):
+    """A warm tree that one caller at a time may have."""
 
-    def __init__(self, folder: Path, store: ArtifactStore) -> None:
-        self.folder = folder
-        self.tree = folder / "tree"
-        self.index = folder / "index"
-        self._commit = folder / "commit"
-        self._store = store
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, folder / "tree")
         self._descriptor: int | None = None
 
     def lock(self) -> bool:
@@ -150,57 +150,16 @@ class _Slot:
     def rank(self, commit: str) -> tuple[int, float]:
         """Sort key: what needs the least work comes first."""
         try:
-            used_at = self._commit.stat().st_mtime
+            used_at = self.marker.stat().st_mtime
         except OSError:
             return 2, 0.0
-        return (0 if self._holds() == commit else 1), -used_at
+        return (0 if self.holds() == commit else 1), -used_at
 
-    def bring_to(self, commit: str) -> Path:
-        """Make `tree` hold the files of `commit` and nothing else. The caller holds the slot's lock."""
-        if self._holds() is None:
-            self._wipe()
-        try:
-            self._update(commit)
-        except GitFailed:
-            # Somebody spoilt the folder in a way that git does not mend: start afresh once.
-            self._wipe()
-            try:
-                self._update(commit)
-            except GitFailed as exc:
-                raise CheckoutFailed(f"Commit {commit} could not be written out: {exc.stderr}") from exc
-        return self.tree
-
-    def _update(self, commit: str) -> None:
-        assert self._descriptor is not None
-        git = Git(
-            self._store.path,
-            work_tree=self.tree,
-            index_file=self.index,
-            config=CHECKOUT_CONFIG,
-            # A git that outlives us keeps the slot until it has ended: nobody else writes there at the same time.
-            held_open=(self._descriptor,),
-        )
-        if self._holds() != commit or git.run_status("diff-files", "--quiet", expected=(0, 1))[0] != 0:
-            self._commit.unlink(missing_ok=True)
-            git.run("read-tree", "--reset", "-u", commit, timeout_s=CHECKOUT_TIMEOUT_S)
-        git.run("clean", "-ffdxq", timeout_s=CHECKOUT_TIMEOUT_S)
-        self._commit.write_text(commit)
-
-    def _holds(self) -> str | None:
-        try:
-            is_whole = self.index.is_file() and self.tree.is_dir() and not self.tree.is_symlink()
-            return self._commit.read_text() if is_whole else None
-        except (OSError, ValueError):
-            return None
-
-    def _wipe(self) -> None:
-        for leftover in (self._commit, self.index, self.index.with_suffix(".lock")):
-            leftover.unlink(missing_ok=True)
-        if self.tree.is_symlink():
-            self.tree.unlink()
-        elif self.tree.exists():
-            shutil.rmtree(self.tree)
-        self.tree.mkdir()
+    @property
+    def descriptor(self) -> int:
+        """What holds the lock."""
+        assert self._descriptor is not None, "a slot is used by who has locked it"
+        return self._descriptor
 
 
 def _copy(tree: Path, into: Path) -> None:

@@ -5,7 +5,7 @@ Trees and comparisons come from our own store; nothing is asked of the shared re
 """
 
 import json
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -19,7 +19,9 @@ from .artifacts import ArtifactStore
 from .checkout import CheckoutPool
 from .contract import BaseResult, CannotJudge, Job, Message, Progress
 from .environment import KEY_FILE_BYTES_MAX, PreparedEnvironment, SetupFailed, layer_install, prepare_environment
+from .filling import Filled, Filler
 from .findings import Problem
+from .lfs import ContentMissing, LfsCache
 from .process import Finished, ProcessLimits, allowed_environment, run_process
 from .scratch import remove_tree
 from .walk import Change, TreeBudget, TreeEntry
@@ -55,7 +57,8 @@ class Submission:
         self.job = job
         self.limits = job.limits
         self.store = ArtifactStore(job.store, job.shared)
-        self.pool = CheckoutPool(job.cache / "checkouts", self.store)
+        self._filler = Filler(self.store, LfsCache(job.cache / "lfs", job.shared))
+        self.pool = CheckoutPool(job.cache / "checkouts", self.store, filler=self._filler)
         self._emit = emit
         self._scratch = scratch
         self._numbers = count(1)
@@ -107,10 +110,31 @@ class Submission:
 
         return await self.once("moved", find)
 
+    async def filled(self, commit: str) -> Filled:
+        """What a checkout of the commit has in the place of submodules and LFS pointers, and what of it is missing."""
+
+        async def fill() -> Filled:
+            return await to_thread.run_sync(self._filler.fill, commit, await self.entries(commit), self._budget)
+
+        return await self.once(("filled", commit), fill)
+
+    async def need(self, commit: str, paths: Iterable[str]) -> None:
+        """Raise `CannotJudge` when the content of one of the files is not on this machine."""
+        missing = (await self.filled(commit)).lacks(paths)
+        if missing is not None:
+            raise CannotJudge(missing.sentence)
+
     async def read(self, commit: str, path: str, bytes_max: int) -> bytes | None:
-        """One file of a commit, None when there is none."""
+        """One file of a commit, None when there is none; of a file in LFS its content. Raises `CannotJudge`."""
         if path not in await self.entries(commit):
             return None
+        await self.need(commit, (path,))
+        pointer = (await self.filled(commit)).pointer(path)
+        try:
+            if pointer is not None:
+                return await to_thread.run_sync(self._filler.lfs.read, pointer, bytes_max)
+        except ContentMissing as exc:
+            raise CannotJudge(f"{path} {exc}.") from exc
         return await to_thread.run_sync(self.store.read, commit, path, bytes_max)
 
     async def diff(self, old: str, new: str, path: str | None, bytes_max: int) -> str:
@@ -121,12 +145,14 @@ class Submission:
     async def pristine(self, commit: str) -> AsyncGenerator[Path]:
         """A checkout shared by whoever reads this commit now: to be read, and nothing of the artifact runs in it.
 
-        Whoever holds one asks for no second, so that evaluations never wait for each other in a circle.
+        What a submodule or a file in LFS lacks is not there: name to `need` what must be. Whoever holds one asks for no
+        second, so that evaluations never wait for each other in a circle.
         """
+        filling = (await self.filled(commit)).filling
         async with self._locks.setdefault(("pristine", commit), Lock()):
             held = self._held.get(commit)
             if held is None:
-                opened = self.pool.pristine(commit)
+                opened = self.pool.pristine(commit, filling)
                 held = self._held[commit] = _Held(opened, await to_thread.run_sync(opened.__enter__))
             held.readers += 1
         try:
@@ -140,10 +166,13 @@ class Submission:
 
     @asynccontextmanager
     async def private(self, commit: str) -> AsyncGenerator[Path]:
-        """A writable copy with a `.git` of its own, thrown away at the end."""
+        """A writable copy with a `.git` of its own, thrown away at the end; `CannotJudge` when it would lack files."""
+        filled = await self.filled(commit)
+        if filled.missing:
+            raise CannotJudge(filled.missing[0].sentence)
         folder = self.make_folder("tree")
         try:
-            yield await to_thread.run_sync(self.pool.private, commit, folder / "tree")
+            yield await to_thread.run_sync(self.pool.private, commit, folder / "tree", filled.filling)
         finally:
             with anyio.move_on_after(CLEAN_UP_TIMEOUT_S, shield=True):
                 await to_thread.run_sync(remove_tree, folder)

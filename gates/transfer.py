@@ -143,10 +143,13 @@ def tags_reaching(shared: Path, commit: str) -> tuple[str, ...]:
     )
 
 
-def fetch(store: Git, shared: Path, refspecs: Sequence[str], *, strict: bool, tip: str | None) -> None:
+def fetch(
+    store: Git, shared: Path, refspecs: Sequence[str], *, strict: bool, tip: str | None, depth: int | None = None
+) -> None:
     """Bring what the refspecs name into `store`; refs are set only when every object below them has arrived.
 
     `strict`: every new object must pass git's own check. `tip`: the commit that both sides are known to have.
+    `depth`: so many commits of the history, all of it when None.
     Raises `BadArtifact` with git's reason when the other side does not serve it whole and sound.
     """
     checked = Git(store.git_dir, config={**store.config, "fetch.fsckObjects": str(strict).lower()})
@@ -160,6 +163,7 @@ def fetch(store: Git, shared: Path, refspecs: Sequence[str], *, strict: bool, ti
             "--no-auto-maintenance",
             "--no-show-forced-updates",
             *([f"--negotiation-tip={tip}"] if tip else []),
+            *([f"--depth={depth}"] if depth else []),
             f"--upload-pack={_upload_pack()}",
             "--stdin",
             str(shared),

@@ -105,13 +105,15 @@ async def compile_tree(
 
 
 async def python_files(submission: Submission, commit: str, globs: Sequence[str]) -> list[str]:
-    """Every regular Python file of the commit that a glob matches, sorted."""
+    """Every regular Python file of the commit that a glob matches, sorted. Raises `CannotJudge` when one is missing."""
     entries = await submission.entries(commit)
-    return sorted(
+    found = sorted(
         path
         for path, entry in entries.items()
         if entry.mode in (FILE, EXECUTABLE) and path.endswith(SUFFIXES) and matches(path, globs)
     )
+    await submission.need(commit, found)
+    return found
 
 
 def _problem(item: dict[str, str | int | None]) -> Problem:
