@@ -28,7 +28,7 @@ Running programs
                  capture, endings)
     environment  what `setup` and `install` make (environment_cache, layer, stand_ins,
                  server_settings, locks)
-    reports      what programs report (junit, report_file, text)
+    reports/     what programs report, one reader a format (report_file: the file; text)
 
 Judging
     contract     the job, the messages, what a kind is

@@ -4,14 +4,17 @@ It is removed before the run and read after it, never through a link, so that wh
 """
 
 import os
+import posixpath
 import stat
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from .contract import CannotJudge
 from .process import Finished
 from .reports import ReportUnreadable, TestCase, parse_junit
+from .scratch import remove_tree
 
 REPORT_BYTES_MAX = 50_000_000
 
@@ -22,15 +25,26 @@ def remove_report(tree: Path, path: str) -> None:
         place = tree / path
         if not place.parent.resolve().is_relative_to(tree.resolve()):
             raise CannotJudge(f"The report {path} would lie outside the tree.")
-        place.unlink()
+        if place.is_dir() and not place.is_symlink():
+            remove_tree(place)
+        else:
+            place.unlink()
 
 
 def read_cases(tree: Path, path: str, finished: Finished) -> Sequence[TestCase]:
     """The test cases of a JUnit report. Raises `CannotJudge` when there is no report that can be read."""
     try:
-        return parse_junit(read_report(tree, path), REPORT_BYTES_MAX)
+        cases = parse_junit(read_report(tree, path), REPORT_BYTES_MAX)
     except ReportUnreadable as exc:
         raise CannotJudge(f"The report {path} cannot be read: {exc}", output=finished.output) from exc
+    return [case if case.path is None else replace(case, path=place_in(tree, case.path)) for case in cases]
+
+
+def place_in(tree: Path, path: str) -> str:
+    """A path that a tool reports, relative to the tree where it lies in it."""
+    for root in dict.fromkeys((str(tree), str(tree.resolve()))):
+        path = path.removeprefix(f"{root}/")
+    return path if path.startswith("/") else posixpath.normpath(path)
 
 
 def read_report(tree: Path, path: str) -> bytes:

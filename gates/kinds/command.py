@@ -1,66 +1,36 @@
 """The `command` kind: a program of the policy's runs in a clean private copy of the artifact.
 
-By its exit code alone it must succeed. With a report (`lines` of path:line:message, or JUnit XML) its findings are
-judged against the base, where the same command runs when there is something to compare.
+By its exit code alone it must succeed. With a report its findings are judged against the base, where the same command
+runs when there is something to compare. What a comment or a list in the tree newly hides from the tool, as far as the
+report tells, is for a person to decide.
 """
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from hashlib import sha256
-from pathlib import Path
-from typing import Literal, Self
 
-from pydantic import model_validator
-
-from ...schemas.pipeline import Duration, GateSpec, Glob, Model, Name, Shell
+from ...schemas.pipeline import GateSpec
 from ...schemas.records import Evidence
 from ..contract import CannotJudge, Specimen, Spoiled
-from ..findings import Judged, Problem, conclude, split_by_base
+from ..findings import Judged, Problem, Question, conclude, split_by_base
 from ..planting import spoiled_by_patch
-from ..process import Finished, judge_exit
+from ..process import judge_exit
 from ..regime import judged_tree, what_was_restored
-from ..report_file import read_cases, remove_report
-from ..reports import TestCase, parse_lines
+from ..report_file import remove_report
 from ..submission import Submission
+from .command_report import Options, Ran, read_answer
 
 SHELL = "/bin/sh"
-SOURCE_BYTES_MAX = 5_000_000
-# Findings are read from the output, so nothing may be left out of its middle.
-LINES_BYTES_MAX = 20_000_000
 TAIL_LINES = 20
-FAILING = ("failed", "errored")
-
-
-class Options(Model):
-    """`run` is given to `sh -c`; `path` is where it writes a JUnit report, relative to the tree.
-
-    `canary` is a patch of the policy commit with which the command must fail; `doctor` applies it.
-    """
-
-    run: Shell
-    name: Name | None = None
-    report: Literal["exit", "lines", "junit"] = "exit"
-    path: Glob | None = None
-    timeout: Duration | None = None
-    absolute: bool = False
-    canary: Glob | None = None
-
-    @model_validator(mode="after")
-    def _has_a_path_exactly_for_a_file(self) -> Self:
-        if (self.report == "junit") != (self.path is not None):
-            raise ValueError("`path` goes with `report: junit`, which needs it")
-        return self
-
-
-@dataclass(frozen=True, slots=True)
-class Ran:
-    """What one run of the command said; `finished` is None for the base's run when it was known already."""
-
-    returncode: int
-    problems: tuple[Problem, ...]
-    counted: int
-    finished: Finished | None = None
+COUNTED = {
+    "lines": "findings, or the run when there are none",
+    "junit": "test cases of its report",
+    "sarif": "files that its report names, or the run when it names none",
+    "ruff": "findings, or the run when there are none",
+    "eslint": "files of its report",
+    "gatewright": "what its report says",
+}
 
 
 class Command:
@@ -76,10 +46,7 @@ class Command:
         if options.report == "exit":
             return f"`{options.run}` ends with exit code 0. Counted: the run."
         extent = "no findings" if options.absolute else "no finding that the base does not have"
-        counted = (
-            "test cases of its report" if options.report == "junit" else "findings, or the run when there are none"
-        )
-        return f"`{options.run}` reports {extent}. Counted: {counted}."
+        return f"`{options.run}` reports {extent}. Counted: {COUNTED[options.report]}."
 
     def references(self, options: Options) -> tuple[str, ...]:
         """The canary; the policy itself protects the files that a command names."""
@@ -90,16 +57,24 @@ class Command:
         job = submission.job
         ran = await run_command(submission, options, job.commit)
         assert ran.finished is not None, "the artifact's own run is never served from a cache"
-        problems = ran.problems
-        is_clean = ran.returncode == 0 and not problems
-        base = None if is_clean else await _base_run(submission, options)
-        moved = await submission.moved() if problems else {}
+        is_clean = ran.returncode == 0 and not ran.problems
+        base = None if is_clean and not ran.hidden else await _base_run(submission, options)
+        moved = await submission.moved() if ran.problems or ran.hidden else {}
         held = () if base is None or options.absolute else base.problems
-        new, tolerated = split_by_base(problems, held, moved)
+        new, tolerated = split_by_base(ran.problems, held, moved)
         if not is_clean and not new:
             new += _unexplained(ran, base, options)
-        summary = await what_was_restored(submission)
-        judged = Judged(ran.counted, self.unit, new, tolerated, summary=summary, runs=(ran.finished,), moved=moved)
+        hidden, _ = split_by_base(ran.hidden, () if base is None else base.hidden, moved)
+        judged = Judged(
+            ran.counted,
+            ran.unit or self.unit,
+            new,
+            tolerated,
+            _questions(hidden),
+            summary=await what_was_restored(submission),
+            runs=(ran.finished,),
+            moved=moved,
+        )
         return conclude(gate, judged)
 
     def specimen(self, options: Options, tree: Specimen) -> Mapping[str, bytes]:
@@ -125,46 +100,14 @@ async def run_command(submission: Submission, options: Options, commit: str) -> 
             cwd=tree,
             environment=environment,
             timeout_s=options.timeout or submission.limits.gate,
-            output_bytes_max=LINES_BYTES_MAX if options.report == "lines" else None,
+            stdout_bytes_max=options.stdout_bytes_max,
+            output_bytes_max=options.output_bytes_max,
+            network=options.network,
         )
         said = judge_exit(finished)
         if said is not None:
             raise CannotJudge(said, output=finished.output)
-        return await _read(submission, options, finished, tree, commit)
-
-
-async def _read(submission: Submission, options: Options, finished: Finished, tree: Path, commit: str) -> Ran:
-    code = finished.returncode
-    assert code is not None, "judge_exit answers for a program without an exit code"
-    if options.path is not None:
-        cases = read_cases(tree, options.path, finished)
-        failing = tuple(_case_problem(case) for case in cases if case.outcome in FAILING)
-        if bool(failing) != (code != 0):
-            raise CannotJudge(f"The report does not agree with the exit code {code}.", output=finished.output)
-        return Ran(code, failing, sum(case.outcome != "skipped" for case in cases), finished)
-    if options.report == "exit":
-        return Ran(code, (), 1, finished)
-    if finished.output_bytes > LINES_BYTES_MAX:
-        raise CannotJudge(f"The output has more than {LINES_BYTES_MAX} bytes.", output=finished.output)
-    problems = [
-        Problem(
-            line.rule or "message",
-            line.message,
-            path := _relative(line.path, tree),
-            line.line,
-            await _source_line(submission, commit, path, line.line),
-            satisfy=f"Make `{options.run}` content with it.",
-        )
-        for line in parse_lines(finished.output)
-        if line.severity == "error"
-    ]
-    return Ran(code, tuple(problems), max(1, len(problems)), finished)
-
-
-def _case_problem(case: TestCase) -> Problem:
-    satisfy = f"Make {case.id} pass."
-    message = case.message or f"{case.id} failed."
-    return Problem("test", message, case.path, case.line, mark=case.id, satisfy=satisfy)
+        return await read_answer(submission, options, finished, tree, commit)
 
 
 async def _base_run(submission: Submission, options: Options) -> Ran | None:
@@ -176,13 +119,25 @@ async def _base_run(submission: Submission, options: Options) -> Ran | None:
             ran = await run_command(submission, options, job.base)
         except CannotJudge:
             return json.dumps(None)
-        return json.dumps({"code": ran.returncode, "problems": [asdict(p) for p in ran.problems]})
+        lists = (("problems", ran.problems), ("hidden", ran.hidden))
+        return json.dumps({"code": ran.returncode, **{name: [asdict(p) for p in found] for name, found in lists}})
 
     environment = await submission.environment(job.base)
     tree = submission.store.tree_of(await judged_tree(submission, job.base))
     key = sha256(f"{tree} {environment.key} {options.model_dump_json()}".encode()).hexdigest()
     known = json.loads(await submission.base_result(f"command:{key}", run))
-    return known and Ran(known["code"], tuple(Problem(**problem) for problem in known["problems"]), 0)
+    if known is None:
+        return None
+    problems, hidden = (tuple(Problem(**problem) for problem in known[name]) for name in ("problems", "hidden"))
+    return Ran(known["code"], problems, hidden)
+
+
+def _questions(hidden: tuple[Problem, ...]) -> tuple[Question, ...]:
+    if not hidden:
+        return ()
+    about = tuple(replace(p, message=f"Suppressed: {p.message}", severity="question") for p in hidden)
+    lines = "\n".join(f"{p.path}:{p.line}: {p.text or p.message}" for p in hidden)
+    return (Question("May the artifact suppress these findings?", about, lines),)
 
 
 def _unexplained(ran: Ran, base: Ran | None, options: Options) -> tuple[Problem, ...]:
@@ -201,15 +156,3 @@ def _unexplained(ran: Ran, base: Ran | None, options: Options) -> tuple[Problem,
     message = f"`{options.run}` ended with exit code {ran.returncode}.{known}\n{tail}"
     satisfy = f"Make `{options.run}` end with exit code 0."
     return (Problem("exit-code", message, text=f"{options.run} {ran.returncode}", satisfy=satisfy),)
-
-
-def _relative(path: str, tree: Path) -> str:
-    place = Path(path)
-    return str(place.relative_to(tree)) if place.is_relative_to(tree) else path.removeprefix("./")
-
-
-async def _source_line(submission: Submission, commit: str, path: str, line: int | None) -> str:
-    if line is None or path not in await submission.entries(commit):
-        return ""
-    lines = (await submission.read(commit, path, SOURCE_BYTES_MAX) or b"").decode("utf-8", "replace").split("\n")
-    return lines[line - 1] if 0 < line <= len(lines) else ""

@@ -1,4 +1,4 @@
-"""Promises of gates/reports.py, gates/junit.py and gates/text.py."""
+"""Promises of gates/reports (JUnit and lines; the JSON formats have a file of their own) and gates/text.py."""
 
 import subprocess
 import sys
@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatewright.gates.reports import ReportedLine, ReportUnreadable, parse_junit, parse_lines
+from gatewright.gates.reports import Reported, ReportUnreadable, parse_junit
+from gatewright.gates.reports.lines import parse_lines
 from gatewright.gates.text import clean_text, head_and_tail, shorten
 
 BYTES_MAX = 10_000_000
@@ -274,52 +275,52 @@ def test_no_text_takes_more_than_linear_time(text: str) -> None:
     [
         (
             "src/a.c:3:5: error: 'x' undeclared [-Wfoo]",
-            ReportedLine("src/a.c", 3, 5, "-Wfoo", "'x' undeclared", "error"),
+            Reported("src/a.c", 3, 5, "-Wfoo", "'x' undeclared", "error"),
         ),
-        ("a.c:3: warning: unused", ReportedLine("a.c", 3, None, None, "unused", "warning")),
-        ("a.c:3:1: fatal error: no.h: none", ReportedLine("a.c", 3, 1, None, "no.h: none", "error")),
+        ("a.c:3: warning: unused", Reported("a.c", 3, None, None, "unused", "warning")),
+        ("a.c:3:1: fatal error: no.h: none", Reported("a.c", 3, 1, None, "no.h: none", "error")),
         (
             'src/a.py:7: error: Name "x" is not defined  [name-defined]',
-            ReportedLine("src/a.py", 7, None, "name-defined", 'Name "x" is not defined', "error"),
+            Reported("src/a.py", 7, None, "name-defined", 'Name "x" is not defined', "error"),
         ),
-        ("src/a.py:7: note: See docs", ReportedLine("src/a.py", 7, None, None, "See docs", "note")),
-        ("./a.py:1:1: F401 'os' imported", ReportedLine("a.py", 1, 1, "F401", "'os' imported", "error")),
+        ("src/a.py:7: note: See docs", Reported("src/a.py", 7, None, None, "See docs", "note")),
+        ("./a.py:1:1: F401 'os' imported", Reported("a.py", 1, 1, "F401", "'os' imported", "error")),
         (
             "a.py:1:0: C0114: Missing docstring (missing-module-docstring)",
-            ReportedLine("a.py", 1, 0, "C0114", "Missing docstring (missing-module-docstring)", "error"),
+            Reported("a.py", 1, 0, "C0114", "Missing docstring (missing-module-docstring)", "error"),
         ),
         (
             "src/a.ts(3,5): error TS2304: Cannot find name 'x'.",
-            ReportedLine("src/a.ts", 3, 5, "TS2304", "Cannot find name 'x'.", "error"),
+            Reported("src/a.ts", 3, 5, "TS2304", "Cannot find name 'x'.", "error"),
         ),
         (
             "\x1b[96msrc/a.ts\x1b[0m:3:5 - \x1b[91merror\x1b[0m TS2304: Cannot find it.",
-            ReportedLine("src/a.ts", 3, 5, "TS2304", "Cannot find it.", "error"),
+            Reported("src/a.ts", 3, 5, "TS2304", "Cannot find it.", "error"),
         ),
         (
             "/t/a.js:2:9: 'x' is not defined. [Error/no-undef]",
-            ReportedLine("/t/a.js", 2, 9, "no-undef", "'x' is not defined.", "error"),
+            Reported("/t/a.js", 2, 9, "no-undef", "'x' is not defined.", "error"),
         ),
         (
             "/t/a.js:2:9: Unexpected var. [Warning/no-var]",
-            ReportedLine("/t/a.js", 2, 9, "no-var", "Unexpected var.", "warning"),
+            Reported("/t/a.js", 2, 9, "no-var", "Unexpected var.", "warning"),
         ),
-        ("vet: ./x.go:3:2: undefined: y", ReportedLine("x.go", 3, 2, None, "undefined: y", "error")),
-        ("src/m.rs:1:5: error[E0425]: no value", ReportedLine("src/m.rs", 1, 5, "E0425", "no value", "error")),
+        ("vet: ./x.go:3:2: undefined: y", Reported("x.go", 3, 2, None, "undefined: y", "error")),
+        ("src/m.rs:1:5: error[E0425]: no value", Reported("src/m.rs", 1, 5, "E0425", "no value", "error")),
         (
             "  /p/a.py:4:12 - error: Bad type (reportArgumentType)",
-            ReportedLine("/p/a.py", 4, 12, "reportArgumentType", "Bad type", "error"),
+            Reported("/p/a.py", 4, 12, "reportArgumentType", "Bad type", "error"),
         ),
-        ("s.sh:2:6: warning: Quote it [SC2086]", ReportedLine("s.sh", 2, 6, "SC2086", "Quote it", "warning")),
+        ("s.sh:2:6: warning: Quote it [SC2086]", Reported("s.sh", 2, 6, "SC2086", "Quote it", "warning")),
         (
             "Makefile:3: *** missing separator",
-            ReportedLine("Makefile", 3, None, None, "*** missing separator", "error"),
+            Reported("Makefile", 3, None, None, "*** missing separator", "error"),
         ),
-        ("src/ä b.py:3: error handling", ReportedLine("src/ä b.py", 3, None, None, "error handling", "error")),
+        ("src/ä b.py:3: error handling", Reported("src/ä b.py", 3, None, None, "error handling", "error")),
     ],
 )
-def test_a_line_that_names_a_place_is_read(line: str, expected: ReportedLine) -> None:
-    assert parse_lines(f"before\n{line}\nafter") == (expected,)
+def test_a_line_that_names_a_place_is_read(line: str, expected: Reported) -> None:
+    assert parse_lines(f"before\n{line}\nafter").items == (expected,)
 
 
 @pytest.mark.parametrize(
@@ -338,7 +339,7 @@ def test_a_line_that_names_a_place_is_read(line: str, expected: ReportedLine) ->
     ],
 )
 def test_other_lines_are_ignored(line: str) -> None:
-    assert parse_lines(line) == ()
+    assert parse_lines(line).items == ()
 
 
 def test_text_is_cleaned_of_what_deceives_a_terminal_a_person_or_a_model() -> None:

@@ -5,17 +5,14 @@ from collections import Counter
 from dataclasses import dataclass, field
 from xml.parsers import expat
 
-from .text import clean_text, shorten
+from ..text import clean_text, shorten
+from .reported import ReportUnreadable
 
 DEPTH_MAX = 64
 TEXT_CHARS_MAX = 20_000
 
 # pytest counts subtests that passed, which have no case of their own.
 PYTEST = "pytest"
-
-
-class ReportUnreadable(Exception):
-    """The report cannot be relied on; `str()` is one sentence."""
 
 
 @dataclass
