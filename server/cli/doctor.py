@@ -1,8 +1,8 @@
-"""`gatewright doctor`: look at the surroundings, then run every gate on the trusted branch as it is."""
+"""`gatewright doctor`: look at the surroundings, then prove every gate both ways on the trusted branch."""
 
 import os
+import time
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from .command import Exit
@@ -12,26 +12,29 @@ from .surroundings import Item, look_around, look_at_store
 from .terminal import Terminal
 
 if TYPE_CHECKING:
-    from ...gates.contract import Job, Message
+    from ...gates.environment import PreparedEnvironment
     from ...gates.policy import Policy
-    from ...schemas.pipeline import GateSpec
     from ...schemas.records import Evidence
+    from ..proofs import Gate, Proof
     from ..services import Services
+    from .proving import Proved, Prover
 
-# These judge what a change brings along, and on the branch itself there is none.
-ABOUT_CHANGES = {"scope": "judges what a change touches", "document": "judges what a change writes down"}
-SPECIMEN_CHANGE = "c1"
 OUTPUT_LINES_SHOWN = 15
 FINDINGS_SHOWN = 5
+# A repository this young may well have nothing yet that a gate could count.
+COMMITS_OF_THE_YOUNG_MAX = 5
+NEVER_SEEN_RED = "never seen red"
+CANARY_HINT = "give it a `canary:`, a patch with which it must fail"
 
 
 def configure(_command: str, parser: ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("--no-gates", action="store_true", help="only the surroundings and the pipeline")
+    parser.add_argument("--again", action="store_true", help="prove gates anew that were proved before")
 
 
 def run(_command: str, options: Namespace, terminal: Terminal) -> int:
-    """0 when everything is green, 1 when anything is red."""
+    """0 when nothing is red, 1 when anything is."""
     repository = open_git(options)
     items = [_say(item, terminal) for item in look_around(repository)]
     try:
@@ -43,15 +46,13 @@ def run(_command: str, options: Namespace, terminal: Terminal) -> int:
             policy = services.policies.at(tip)
             items.append(_say(Item("pipeline", True, f"loads from {tip[:10]}, digest {policy.digest[:12]}"), terminal))
             if not options.no_gates:
-                items += _try_gates(services, policy, terminal)
+                items += _Examination(services, policy, terminal, is_anew=options.again).examine()
     except Exception as exc:  # told in a line when it is an expected problem, else it surfaces
         failure = failure_of(exc)
         if failure is None:
             raise
         items.append(_say(Item(failure.code.replace("_", " "), False, f"{failure.message} {failure.next}"), terminal))
-    red = sum(item.is_good is False for item in items)
-    terminal.say(f"\n{red} red." if red else "\nAll green.", "red" if red else "green")
-    return Exit.FAILED if red else Exit.OK
+    return _conclude(items, terminal)
 
 
 def _say(item: Item, terminal: Terminal) -> Item:
@@ -60,96 +61,177 @@ def _say(item: Item, terminal: Terminal) -> Item:
     return item
 
 
-def _try_gates(services: "Services", policy: "Policy", terminal: Terminal) -> list[Item]:
-    """Run every gate once, stage by stage; a line each as it is known."""
-    import anyio
-
-    from ...gates.runner import judge
-
-    items: list[Item] = []
-    for stage, gates, skipped in _stages(policy):
-        found = [Item(f"{stage}/{gate.name}", None, f"{ABOUT_CHANGES[gate.kind]}; not tried here") for gate in skipped]
-        items += [_say(item, terminal) for item in found]
-        if gates:
-            listener = _Listener(stage, terminal)
-            anyio.run(judge, _job(services, policy, stage, gates), listener.hear)
-            items += listener.items
-    return items
+def _conclude(items: list[Item], terminal: Terminal) -> int:
+    red = sum(item.is_good is False for item in items)
+    doubtful = sum(NEVER_SEEN_RED in item.text for item in items)
+    doubt = f" {_gates(doubtful)} never seen red." if doubtful else ""
+    terminal.say(f"\n{red} red.{doubt}" if red else f"\nAll green.{doubt}", "red" if red else "green")
+    return Exit.FAILED if red else Exit.OK
 
 
-def _stages(policy: "Policy") -> "Iterator[tuple[str, tuple[GateSpec, ...], tuple[GateSpec, ...]]]":
-    """Each stage and the landing, with the gates to try, each kind and options once, and those not to."""
-    from ...gates.policy import land_gates_of
+class _Examination:
+    """Every gate of the policy, each told as soon as it is known, and what was proved put down in the store."""
 
-    seen: list[tuple[str, object]] = []
-    stages = [
-        *((name, stage.gates) for name, stage in policy.pipeline.stages.items()),
-        ("land", land_gates_of(policy.pipeline)),
-    ]
-    for name, gates in stages:
-        new = [gate for gate in gates if (gate.kind, gate.options) not in seen]
-        seen += [(gate.kind, gate.options) for gate in new]
-        tried = tuple(gate for gate in new if gate.kind not in ABOUT_CHANGES)
-        yield name, tried, tuple(gate for gate in new if gate.kind in ABOUT_CHANGES and name != "land")
-
-
-def _job(services: "Services", policy: "Policy", stage: str, gates: "tuple[GateSpec, ...]") -> "Job":
-    """The branch judged against itself."""
-    from ...gates.contract import Job
-
-    return Job(
-        evaluation=f"{SPECIMEN_CHANGE}.d1",
-        change=SPECIMEN_CHANGE,
-        stage=stage,
-        commit=policy.commit,
-        base=policy.commit,
-        scope_base=policy.commit,
-        policy=policy,
-        gates=gates,
-        writes=("**",),
-        store=services.artifacts.path,
-        shared=services.repository.common_dir,
-        cache=services.cache,
-        slots=os.cpu_count() or 1,
-    )
-
-
-class _Listener:
-    """Shows what a judging says, and keeps a line for each gate."""
-
-    def __init__(self, stage: str, terminal: Terminal) -> None:
-        self.items: list[Item] = []
-        self._stage = stage
+    def __init__(self, services: "Services", policy: "Policy", terminal: Terminal, *, is_anew: bool) -> None:
+        self._services = services
+        self._policy = policy
         self._terminal = terminal
+        self._is_anew = is_anew
+        self._items: list[Item] = []
 
-    def hear(self, message: "Message") -> None:
-        from ...gates.contract import Found, Progress, Started
+    def examine(self) -> list[Item]:
+        """An item for the environment and one or two for each gate."""
+        from ..proofs import gates_of, read_proofs
+        from .proving import Prover
 
-        match message:
-            case Started(gate):
-                self._terminal.progress(f"{self._stage}/{gate} ...")
-            case Progress(text):
-                self._terminal.progress(f"{self._stage}: {text}")
-            case Found(evidence) if evidence.kind not in ABOUT_CHANGES:
-                self.items.append(_say(_item_of(self._stage, evidence), self._terminal))
-                if not self.items[-1].is_good:
-                    self._show_why(evidence)
-            case _:
-                pass
+        prover = Prover(self._services, self._policy, self._tell, slots=os.cpu_count() or 1)
+        environment = self._prepare(prover)
+        if environment is None:
+            return self._items
+        gates = list(gates_of(self._policy))
+        known = {} if self._is_anew else self._services.store.read(read_proofs)
+        for gate in gates:
+            proof = known.get(gate.key)
+            if proof is not None and proof.holds(self._policy, environment=environment.key, isolation=_isolation()):
+                self._say_known(gate, proof)
+            else:
+                self._prove(gate, prover, environment)
+        return self._items
 
-    def _show_why(self, evidence: "Evidence") -> None:
+    def _prepare(self, prover: "Prover") -> "PreparedEnvironment | None":
+        from ...gates.contract import CannotJudge
+
+        if self._policy.pipeline.setup is None:
+            return prover.prepare()
+        self._tell("environment: made by `setup`, which may take minutes the first time")
+        started = time.monotonic()
+        try:
+            environment = prover.prepare()
+        except CannotJudge as exc:
+            self._add(
+                Item("environment", is_good=False, text=f"{exc} Mend `setup`, or what it reads; no gate was tried.")
+            )
+            self._show_output(exc.output)
+            return None
+        self._add(
+            Item(
+                "environment",
+                is_good=True,
+                text=f"ready after {time.monotonic() - started:.1f} s, which no gate is charged",
+            )
+        )
+        return environment
+
+    def _prove(self, gate: "Gate", prover: "Prover", environment: "PreparedEnvironment") -> None:
+        from ..proofs import Proof, keep_proofs
+
+        proved = prover.prove(gate)
+        proof = None
+        if proved.wrong is None and proved.green is not None:
+            proof = Proof(
+                policy=self._policy.digest,
+                environment=environment.key,
+                isolation=_isolation(),
+                commit=self._policy.commit,
+                at=self._services.clock().isoformat(),
+                counted=proved.green.counted,
+                unit=proved.green.unit,
+                green_s=proved.green.duration_s,
+                red=proved.spoiled.what if proved.spoiled is not None else None,
+            )
+        self._services.store.run(lambda tx: keep_proofs(tx, self._policy, {gate.key: proof}))
+        self._say_proved(proved)
+
+    def _say_proved(self, proved: "Proved") -> None:
+        name, green = proved.gate.label, proved.green
+        assert green is not None, "every gate is tried"
+        if proved.wrong is not None:
+            if self._is_excused(proved):
+                self._add(
+                    Item(name, is_good=None, text=f"{_stopped(proved.wrong)} That is usual in a young repository.")
+                )
+                return
+            self._add(Item(name, is_good=False, text=_stopped(proved.wrong)))
+            self._show_why(proved.about)
+            return
+        already = f", {len(green.tolerated)} red already" if green.tolerated else ""
+        red = f"; red with {proved.spoiled.what}" if proved.spoiled is not None else ""
+        counted = _counted(green.counted, green.unit)
+        self._add(Item(name, is_good=True, text=f"passed on {counted}{already} in {green.duration_s:.1f} s{red}."))
+        if proved.lacks is not None:
+            self._add(Item(name, is_good=None, text=f"{proved.lacks} It was tried on what doctor made up."))
+        self._say_whether_seen_red(name, proved.gate.spec.kind, is_seen=proved.is_seen_red)
+
+    def _say_known(self, gate: "Gate", proof: "Proof") -> None:
+        red = f"; red with {proof.red}" if proof.red is not None else ""
+        ago = _ago(proof.age_s(self._services.clock()))
+        counted = _counted(proof.counted, proof.unit)
+        self._add(
+            Item(gate.label, is_good=True, text=f"proved {ago} at {proof.commit[:10]}: passed on {counted}{red}.")
+        )
+        self._say_whether_seen_red(gate.label, gate.spec.kind, is_seen=proof.red is not None)
+
+    def _say_whether_seen_red(self, name: str, kind: str, *, is_seen: bool) -> None:
+        if not is_seen:
+            hint = f": {CANARY_HINT}" if kind in ("command", "test") else ""
+            self._add(Item(name, is_good=None, text=f"{NEVER_SEEN_RED}{hint}."))
+
+    def _is_excused(self, proved: "Proved") -> bool:
+        """A gate that counted nothing on a branch that has hardly begun."""
+        from ...schemas.records import Outcome
+
+        evidence = proved.about
+        has_nothing = evidence is not None and evidence.outcome is Outcome.ERRORED and evidence.counted == 0
+        git = self._services.artifacts.git
+        commits = git.text("rev-list", "--count", f"--max-count={COMMITS_OF_THE_YOUNG_MAX + 1}", self._policy.commit)
+        return has_nothing and evidence.kind == "test" and int(commits) <= COMMITS_OF_THE_YOUNG_MAX
+
+    def _add(self, item: Item) -> None:
+        self._items.append(_say(item, self._terminal))
+
+    def _tell(self, text: str) -> None:
+        """What is going on: a line that the next one replaces, and on a pipe a line of its own."""
+        if self._terminal.is_terminal:
+            self._terminal.progress(f"{text} ...")
+        else:
+            self._terminal.warn(f"{text} ...")
+
+    def _show_why(self, evidence: "Evidence | None") -> None:
+        if evidence is None:
+            return
         for finding in evidence.findings[:FINDINGS_SHOWN]:
             self._terminal.say(f"       {finding.where or ''}  {finding.rule}: {finding.message}")
-        for line in evidence.output.splitlines()[-OUTPUT_LINES_SHOWN:]:
+        self._show_output(evidence.output)
+
+    def _show_output(self, output: str) -> None:
+        for line in output.splitlines()[-OUTPUT_LINES_SHOWN:]:
             self._terminal.say(f"       | {line}", "dim")
 
 
-def _item_of(stage: str, evidence: "Evidence") -> Item:
-    from ...schemas.records import Outcome
+def _isolation() -> str:
+    """The level that programs reach here."""
+    from ...gates.descendants import can_adopt
 
-    # A gate that asks a person about the branch as it is would ask about every change.
-    is_good = evidence.outcome is Outcome.PASSED and evidence.counted > 0
-    counted = f"{evidence.counted} {evidence.unit}"
-    red_already = f", {len(evidence.tolerated)} red already" if evidence.tolerated else ""
-    text = f"{evidence.outcome}, {counted}{red_already}, {evidence.duration_s:.1f} s"
-    return Item(f"{stage}/{evidence.gate}", is_good, text if is_good else f"{text}: {evidence.summary}")
+    return "process" if can_adopt() else "none"
+
+
+def _stopped(text: str) -> str:
+    return text if text.endswith(".") else f"{text}."
+
+
+def _counted(number: int, unit: str) -> str:
+    return (
+        f"{number} {unit}" if number != 1 else f"1 {unit.removesuffix('s') if unit != 'tree entries' else 'tree entry'}"
+    )
+
+
+def _gates(number: int) -> str:
+    return f"{number} gate was" if number == 1 else f"{number} gates were"
+
+
+def _ago(seconds: float) -> str:
+    for size, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+        if seconds >= size:
+            number = int(seconds // size)
+            return f"{number} {unit}{'' if number == 1 else 's'} ago"
+    return "just now"

@@ -1,0 +1,190 @@
+"""Prove a gate both ways: green on something that it counts, red on something that was planted.
+
+Green is the trusted branch as it is, or with what the gate's kind adds so that there is something to judge. Red is the
+same with a change that the kind, or the policy by a canary, knows the gate must object to.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import count
+from typing import TYPE_CHECKING
+
+import anyio
+
+from ...gates.contract import AnyGateKind, BaseResult, Found, Job, Message, PatchRefused, Progress, Spoiled
+from ...gates.kinds import KINDS
+from ...gates.paths import substitute
+from ...gates.policy import LAND_KINDS, Policy
+from ...gates.runner import SCRATCH, judge
+from ...gates.scratch import scratch_folder
+from ...gates.specimens import SpecimenMaker
+from ...gates.submission import Submission
+from ...schemas.pipeline import GateSpec
+from ...schemas.records import Evidence, Outcome
+from ..proofs import SCOPE, Gate
+
+if TYPE_CHECKING:
+    from ...gates.environment import PreparedEnvironment
+    from ..services import Services
+
+# No change has this id.
+SPECIMEN_CHANGE = "c0"
+# Runs where protected files are put back as the policy has them, all of them.
+COMMAND = "command"
+
+
+@dataclass(frozen=True)
+class Proved:
+    """What came out for one gate.
+
+    `wrong` is the sentence that makes it red for `doctor`; `about` the evidence that shows why. `lacks` says what the
+    trusted branch has nothing of yet, so that the gate was tried on what it would have. `spoiled` is what was planted,
+    None where nothing that the gate must object to is known.
+    """
+
+    gate: Gate
+    green: Evidence | None = None
+    spoiled: Spoiled | None = None
+    wrong: str | None = None
+    about: Evidence | None = None
+    lacks: str | None = None
+
+    @property
+    def is_seen_red(self) -> bool:
+        """Whether the gate has objected to what it must object to."""
+        return self.wrong is None and self.spoiled is not None
+
+
+class Prover:
+    """Judges specimens of one policy, one gate at a time; `say` is told what is going on."""
+
+    def __init__(self, services: "Services", policy: Policy, say: Callable[[str], None], *, slots: int) -> None:
+        self._services = services
+        self._policy = policy
+        self._say = say
+        self._slots = slots
+        self._numbers = count(1)
+        # What is known of the trusted branch is asked once for all gates and both ways.
+        self._baselines: dict[str, str] = {}
+
+    def prepare(self) -> "PreparedEnvironment":
+        """Run the policy's `setup`, unless that was done before. Raises `CannotJudge`."""
+
+        async def build() -> "PreparedEnvironment":
+            job = self._job(Gate("setup", _SCOPE, ("**",)), self._policy.commit, ())
+            with scratch_folder(job.cache / SCRATCH, job.evaluation) as scratch:
+                return await Submission(job, self._hear, scratch).environment(job.commit)
+
+        return anyio.run(build)
+
+    def prove(self, gate: Gate) -> Proved:
+        """Both ways; whatever goes wrong is told in the result."""
+        kind, options = _kind_of(gate.spec)
+        maker = self._maker(gate)
+        base = self._policy.commit
+        added = kind.specimen(options, maker.specimen(base))
+        good = maker.commit(base, added) if added else base
+        self._say(f"{gate.label}: trying it on {'a specimen' if added else 'the trusted branch'}")
+        green = self.judge(gate, good)
+        lacks = f"The branch has no {kind.unit} for it yet." if added and gate.spec.kind in LAND_KINDS else None
+        if green.outcome is not Outcome.PASSED:
+            return Proved(gate, green, wrong=f"{green.outcome}: {green.summary}", about=green, lacks=lacks)
+        try:
+            spoiled = kind.spoil(options, maker.specimen(good))
+        except PatchRefused as exc:
+            return Proved(gate, green, wrong=f"passes, but its canary cannot be planted. {exc}", lacks=lacks)
+        if spoiled is None:
+            return Proved(gate, green, lacks=lacks)
+        return replace(self._prove_red(gate, maker, good, spoiled), green=green, lacks=lacks)
+
+    def is_noticed(self, gate: Gate, spoiled: Spoiled) -> bool:
+        """Whether the gate objects when this is planted in the trusted branch."""
+        return self._prove_red(gate, self._maker(gate), self._policy.commit, spoiled).wrong is None
+
+    def judge(self, gate: Gate, commit: str) -> Evidence:
+        """What the gate says of the commit against the trusted branch."""
+        gates = () if gate.spec.kind == SCOPE else (gate.spec,)
+        found: list[Evidence] = []
+
+        def hear(message: Message) -> None:
+            if isinstance(message, Found) and message.evidence.gate == gate.spec.name:
+                found.append(message.evidence)
+            self._hear(message)
+
+        anyio.run(partial(judge, self._job(gate, commit, gates), hear))
+        [evidence] = found
+        return evidence
+
+    def _prove_red(self, gate: Gate, maker: SpecimenMaker, good: str, spoiled: Spoiled) -> Proved:
+        bad = maker.commit(good, spoiled.files)
+        store = self._services.artifacts
+        if store.tree_of(bad) == store.tree_of(good):
+            return Proved(gate, spoiled=spoiled, wrong=f"passes, and {spoiled.what} changes nothing")
+        if gate.spec.kind == COMMAND and all(map(self._policy.is_protected, spoiled.files)):
+            wrong = f"passes, and {spoiled.what} is only in protected files, which are put back before it runs"
+            return Proved(gate, spoiled=spoiled, wrong=wrong)
+        self._say(f"{gate.label}: planting {spoiled.what}")
+        red = self.judge(gate, bad)
+        return Proved(gate, spoiled=spoiled, wrong=_why_not_red(red, spoiled), about=red)
+
+    def _maker(self, gate: Gate) -> SpecimenMaker:
+        writes = tuple(substitute(glob, change=SPECIMEN_CHANGE, stage=gate.stage) for glob in gate.writes)
+        return SpecimenMaker(self._services.artifacts, self._policy, SPECIMEN_CHANGE, gate.stage, writes)
+
+    def _job(self, gate: Gate, commit: str, gates: tuple[GateSpec, ...]) -> Job:
+        base = self._policy.commit
+        return Job(
+            evaluation=f"{SPECIMEN_CHANGE}.d{next(self._numbers)}",
+            change=SPECIMEN_CHANGE,
+            stage=gate.stage,
+            commit=commit,
+            base=base,
+            scope_base=base,
+            policy=self._policy,
+            gates=gates,
+            writes=self._maker(gate).writes,
+            store=self._services.artifacts.path,
+            shared=self._services.repository.common_dir,
+            cache=self._services.cache,
+            slots=self._slots,
+            baselines=self._baselines,
+        )
+
+    def _hear(self, message: Message) -> None:
+        match message:
+            case BaseResult(key, value):
+                self._baselines[key] = value
+            case Progress(text):
+                self._say(text)
+            case _:
+                pass
+
+
+_SCOPE = GateSpec(kind=SCOPE, name=SCOPE)
+
+
+def _kind_of(spec: GateSpec) -> "tuple[AnyGateKind, object]":
+    kind = KINDS[spec.kind]
+    return kind, kind.options.model_validate(spec.options)
+
+
+def _why_not_red(evidence: Evidence, spoiled: Spoiled) -> str | None:
+    """Why the gate cannot be believed to have objected to what was planted; None when it did."""
+    match evidence.outcome:
+        case Outcome.PASSED:
+            return f"passes, also with {spoiled.what}: it checks nothing that was planted"
+        case Outcome.FAILED if _names(evidence, spoiled):
+            return None
+        case Outcome.FAILED:
+            return f"with {spoiled.what} it failed, but because of something else"
+        case _:
+            return f"with {spoiled.what} it {evidence.outcome}: {evidence.summary}"
+
+
+def _names(evidence: Evidence, spoiled: Spoiled) -> bool:
+    """Whether a finding is about what was planted."""
+    about = [finding for finding in evidence.findings if not finding.on_base]
+    if spoiled.mark is None:
+        return any(finding.path in spoiled.files for finding in about)
+    return any(spoiled.mark in f"{finding.path} {finding.rule} {finding.message}" for finding in about)
