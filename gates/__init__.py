@@ -21,7 +21,8 @@ The user's repository
 
 Artifacts: commits in a store of our own
     artifacts    fetch, read, compare, merge (objects, transfer, history, walk, trees, writing, git)
-    checkout     pristine and private copies of a commit
+    checkout     pristine and private copies of a commit (slot, index_file)
+    filling      what stands there for submodules and files in LFS (placeholders, submodules, lfs)
 
 Running programs
     process      one program, bounded, with nothing left behind (launcher, launching, supervisor, descendants,
