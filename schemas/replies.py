@@ -184,6 +184,7 @@ class Status(Reply):
     waiting_for_people: tuple[str, ...]
     changes: tuple[ChangeStatus, ...]
     more: int | None = None
+    warning: str | None = None
     next: str
 
     def headline(self) -> str:

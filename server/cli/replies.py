@@ -65,6 +65,8 @@ def show_status(content: Mapping[str, object], terminal: Terminal) -> None:
     more = content.get("more")
     if isinstance(more, int) and more > 0:
         terminal.say(f"and {more} more: gatewright status CHANGE", "dim")
+    if content.get("warning"):
+        terminal.say(str(content["warning"]), "yellow")
 
 
 def _rows_of(change: Mapping[str, object]) -> list[tuple[str, ...]]:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ...gates import landing as landing_rules
+from ...gates.policy import Policy
 from ...gates.precedence import is_expired, refuse_change, refuse_claim
 from ...gates.questions import open_questions
 from ...schemas import refusals
@@ -14,6 +15,7 @@ from ...schemas.arguments import GetStatus
 from ...schemas.records import ChangeRecord, ChangeState, LandingStep, StageRecord, StageState
 from ...schemas.refusals import Refused
 from ...schemas.replies import ChangeStatus, StageStatus, Status
+from ..proofs import never_seen_red
 from ..services import Services
 from .deciding import get_change
 
@@ -22,11 +24,20 @@ if TYPE_CHECKING:
 
 CHANGES_TOLD_MAX = 8
 BECAUSE_CHARS_MAX = 240
+GATES_TOLD_MAX = 6
 
 
 async def get_status(services: Services, arguments: GetStatus) -> Status:
     """The changes under way, newest first, or the named one; what waits for people comes first."""
-    return await services.read(lambda tx: status(tx, arguments, services.clock()))
+    found = await services.read(lambda tx: status(tx, arguments, services.clock()))
+    if arguments.change is not None:
+        return found
+    try:
+        policy = await services.act(lambda: services.policies.at(services.policies.tip()))
+    except Refused as exc:
+        # Without a policy nothing can begin, whatever is open.
+        return found if found.changes else found.model_copy(update={"next": exc.refusal.next})
+    return found.model_copy(update={"warning": await services.read(lambda tx: _warning(tx, policy))})
 
 
 def status(tx: "Tx", arguments: GetStatus, now: datetime) -> Status:
@@ -102,6 +113,16 @@ def waiting_for_people(record: ChangeRecord) -> tuple[str, ...]:
     if found is not None and found.step is LandingStep.BLOCKED:
         told.append(f"landing of {record.id} waits: {found.because}")
     return tuple(told)
+
+
+def _warning(tx: "Tx", policy: Policy) -> str | None:
+    """Which gates of the policy nobody has seen fail: they may be such as cannot."""
+    labels = never_seen_red(tx, policy)
+    if not labels:
+        return None
+    more = f" and {len(labels) - GATES_TOLD_MAX} more" if len(labels) > GATES_TOLD_MAX else ""
+    named = ", ".join(labels[:GATES_TOLD_MAX]) + more
+    return f"Never seen red under the present policy: {named}. A person runs `gatewright doctor`, which tries them."
 
 
 def _claimable(stage: StageRecord, now: datetime) -> str:
