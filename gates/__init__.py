@@ -37,6 +37,7 @@ Judging
     submission   what the gates of one job share (scratch: its folders)
     regime       the rules that a commit is judged by, put back
     findings     problems -> findings -> evidence (suppressions)
+    schema_child documents against a JSON Schema, in a process of its own (data_documents: reads them)
     kinds/       one file a kind
     testing/     the `test` kind: runs, comparison with the base, judgement
 """

@@ -23,11 +23,20 @@ from yaml.events import (
     StreamEndEvent,
 )
 
-YAML_BYTES_MAX = 256_000
-YAML_DEPTH_MAX = 20
-YAML_NODES_MAX = 5_000
-
 KeyPath = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much of a file is read. With `keys_are_words`, `on` as a key is a word and no doubtful boolean."""
+
+    bytes_max: int
+    depth_max: int
+    nodes_max: int
+    keys_are_words: bool = False
+
+
+POLICY_BOUNDS = Bounds(bytes_max=256_000, depth_max=20, nodes_max=5_000)
 
 _CONSTANTS: Mapping[str, bool | None] = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
@@ -37,7 +46,7 @@ _CONSTANTS: Mapping[str, bool | None] = {
 _DOUBTFUL = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 # Eighteen digits are more than any number of a policy needs, and fewer than Python refuses to convert.
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17})")
-_DECIMAL = re.compile(r"[-+]?[0-9]{1,18}\.[0-9]{0,18}")
+_DECIMAL = re.compile(r"[-+]?[0-9]{1,18}(?:\.[0-9]{0,18}(?:[eE][-+]?[0-9]{1,2})?|[eE][-+]?[0-9]{1,2})")
 
 # What PyYAML says, and what the person at the keyboard can do about it.
 _HINTS: Mapping[str, str] = {
@@ -95,16 +104,16 @@ class Source:
         return PolicyProblem(self.file, self.line(path), format_key(path), message, hint)
 
 
-def read_yaml(data: bytes, *, file: str) -> Source:
+def read_yaml(data: bytes, *, file: str, bounds: Bounds = POLICY_BOUNDS) -> Source:
     """Read one document; raises `PolicyInvalid` when it cannot be read at all. `file` is its name in problems."""
-    if len(data) > YAML_BYTES_MAX:
-        raise _unreadable(file, 1, f"the file has {len(data)} bytes; at most {YAML_BYTES_MAX} are read")
+    if len(data) > bounds.bytes_max:
+        raise _unreadable(file, 1, f"the file has {len(data)} bytes; at most {bounds.bytes_max} are read")
     try:
         text = data.decode()
     except UnicodeDecodeError as exc:
         line = data.count(b"\n", 0, exc.start) + 1
         raise _unreadable(file, line, "the file is not UTF-8", "save it as UTF-8") from exc
-    builder = _Builder(file, yaml.parse(text, Loader=yaml.SafeLoader))
+    builder = _Builder(file, bounds, yaml.parse(text, Loader=yaml.SafeLoader))
     try:
         return builder.read_document()
     except yaml.MarkedYAMLError as exc:
@@ -132,6 +141,7 @@ class _Anchored:
 @dataclass
 class _Builder:
     file: str
+    bounds: Bounds
     events: Iterator[Event]
     nodes: int = 0
     lines: dict[KeyPath, int] = field(default_factory=dict)
@@ -150,14 +160,14 @@ class _Builder:
         next(self.events)  # The end of the document.
         following = next(self.events)
         if not isinstance(following, StreamEndEvent):
-            raise _unreadable(self.file, _line(following), "a second document begins here; a policy is one document")
+            raise _unreadable(self.file, _line(following), "a second document begins here; only one is read")
         return Source(self.file, value, self.lines, tuple(self.problems))
 
     def read_node(self, event: Event, path: KeyPath) -> object:
         before = self.nodes
         self.count(event, 1)
-        if len(path) > YAML_DEPTH_MAX:
-            raise _unreadable(self.file, _line(event), f"values are nested deeper than {YAML_DEPTH_MAX} levels")
+        if len(path) > self.bounds.depth_max:
+            raise _unreadable(self.file, _line(event), f"values are nested deeper than {self.bounds.depth_max} levels")
         if isinstance(event, AliasEvent):
             return self.read_alias(event)
         if isinstance(event, ScalarEvent | CollectionStartEvent) and event.tag is not None:
@@ -190,7 +200,7 @@ class _Builder:
                 # Read all the same, so that what is wrong inside is told too, and what follows is not misread.
                 self.read_node(next(self.events), here)
                 continue
-            if event.implicit[0] and key.lower() in _DOUBTFUL:
+            if event.implicit[0] and key.lower() in _DOUBTFUL and not self.bounds.keys_are_words:
                 self.problem(event, here, f"some readers of YAML take the key {key!r} for a boolean", f'write "{key}"')
             if event.implicit[0] and key == "<<":
                 self.problem(event, here, "merge keys are not read", "write the keys out")
@@ -228,8 +238,8 @@ class _Builder:
 
     def count(self, event: Event, nodes: int) -> None:
         self.nodes += nodes
-        if self.nodes > YAML_NODES_MAX:
-            raise _unreadable(self.file, _line(event), f"the file holds more than {YAML_NODES_MAX} values")
+        if self.nodes > self.bounds.nodes_max:
+            raise _unreadable(self.file, _line(event), f"the file holds more than {self.bounds.nodes_max} values")
 
     def problem(self, event: Event, path: KeyPath, message: str, hint: str) -> None:
         self.problems.append(PolicyProblem(self.file, _line(event), format_key(path), message, hint))

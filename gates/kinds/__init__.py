@@ -17,6 +17,7 @@ _MODULES: Mapping[str, str] = {
     "command": "command",
     "test": "test",
     "document": "document",
+    "schema": "schema",
 }
 
 

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from gatewright.gates.yaml_source import YAML_BYTES_MAX, PolicyInvalid, format_key, read_yaml
+from gatewright.gates.yaml_source import POLICY_BOUNDS, Bounds, PolicyInvalid, format_key, read_yaml
 
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
     f"{chr(98 + level)}: &{chr(98 + level)} [{','.join([f'*{chr(97 + level)}'] * 9)}]\n" for level in range(12)
@@ -38,7 +38,7 @@ def told(text: str) -> list[str]:
             ),
         ),
         ('a: "x\nb: c\n', "f.yaml:3: found unexpected end of stream; a quote or bracket is not closed"),
-        ("a: 1\n---\nb: 2", "f.yaml:2: a second document begins here; a policy is one document"),
+        ("a: 1\n---\nb: 2", "f.yaml:2: a second document begins here; only one is read"),
         ("a: 1\nb: &x [*x]", "f.yaml:2: the alias *x stands for nothing before it"),
         ("? [a]\n: b", "f.yaml:1: a key must be a word; quote a key that starts with * { or ["),
         ("a: \x01", "f.yaml:1: the character U+0001 is not allowed in YAML"),
@@ -79,7 +79,7 @@ def test_a_tag_runs_nothing() -> None:
         ("[" + "a," * 100_000 + "]", "f.yaml:1: the file holds more than 5000 values"),
         ("[" * 100_000, "f.yaml:1: values are nested deeper than 20 levels"),
         ("\n".join(" " * depth + "a:" for depth in range(100)), "f.yaml:22: values are nested deeper than 20 levels"),
-        ("x" * (YAML_BYTES_MAX + 1), f"f.yaml:1: the file has {YAML_BYTES_MAX + 1} bytes; at most 256000 are read"),
+        ("x" * 256_001, "f.yaml:1: the file has 256001 bytes; at most 256000 are read"),
     ],
 )
 def test_a_file_that_would_unfold_without_end_is_refused_at_once(text: str, reason: str) -> None:
@@ -115,3 +115,12 @@ def test_every_key_and_item_knows_its_line_and_what_is_missing_that_of_its_paren
 def test_a_key_path_is_written_as_people_would() -> None:
     assert format_key(("stages", "code", "gates", 1, "run")) == "stages.code.gates[1].run"
     assert format_key(()) == ""
+
+
+def test_other_files_than_policies_are_read_within_bounds_of_their_own() -> None:
+    bounds = Bounds(bytes_max=100, depth_max=2, nodes_max=4, keys_are_words=True)
+
+    assert read_yaml(b"on: 1e3\n", file="f.yaml", bounds=bounds).value == {"on": 1000.0}
+    for text in ("x" * 101, "[[[1]]]", "[1, 2, 3, 4]"):
+        with pytest.raises(PolicyInvalid):
+            read_yaml(text.encode(), file="f.yaml", bounds=bounds)
