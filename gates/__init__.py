@@ -25,8 +25,10 @@ Artifacts: commits in a store of our own
     filling      what stands there for submodules and files in LFS (placeholders, submodules, lfs)
 
 Running programs
-    process      one program, bounded, with nothing left behind (launcher, launching, supervisor, descendants,
-                 capture, endings)
+    process      one program, bounded, with nothing left behind (launcher, launching, request, supervisor,
+                 descendants, disk, capture, endings)
+    sandbox      what a program may touch: the best way that works here (reach: the value; installations: by default;
+                 bubblewrap, landlock with fence, seatbelt: the ways)
     environment  what `setup` and `install` make (environment_cache, layer, stand_ins,
                  server_settings, locks)
     reports/     what programs report, one reader a format (report_file: the file; text)

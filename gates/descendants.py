@@ -13,18 +13,18 @@ KILL_PAUSE_S = 0.002
 
 _PR_SET_CHILD_SUBREAPER = 36
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
-_C: ctypes.CDLL | None = ctypes.CDLL(None) if sys.platform.startswith("linux") else None
+C_LIBRARY: ctypes.CDLL | None = ctypes.CDLL(None, use_errno=True) if sys.platform.startswith("linux") else None
 
 
 def can_adopt() -> bool:
     """Tell whether orphans can be adopted and listed here; if not, only a process group can be killed."""
-    return _C is not None and os.access(f"/proc/self/task/{os.getpid()}/children", os.R_OK)
+    return C_LIBRARY is not None and os.access(f"/proc/self/task/{os.getpid()}/children", os.R_OK)
 
 
 def adopt_orphans() -> None:
     """Make this process the parent of every orphan among its descendants."""
-    if _C is not None and can_adopt():
-        _C.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    if C_LIBRARY is not None and can_adopt():
+        C_LIBRARY.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def children_of(pid: int) -> list[int]:

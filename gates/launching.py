@@ -13,7 +13,7 @@ from pathlib import Path
 import anyio
 
 from .descendants import KILL_TIME_S
-from .supervisor import Ending
+from .request import Ending
 
 START_TIME_S = 10.0
 GRACE_S = 5.0

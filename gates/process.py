@@ -3,7 +3,8 @@
 Gates, set-up and installation run every program of a project through `run_process`: bounded time, output, memory and
 processes; an environment built from an allow-list; every descendant dead before the call returns, be it by the end of
 the program, a time-out or cancellation. How that is done stands in `launcher.py` and `supervisor.py`. This holds on
-Linux; elsewhere only the process group is killed, and `Finished.isolation` says "none".
+Linux; elsewhere only the process group is killed, and `Finished.isolation` says "none". What a program may touch is its
+sandbox's to say (`sandbox.py`); without one it may touch whatever the server may.
 """
 
 import os
@@ -15,7 +16,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import IO, Final, Protocol
+from typing import IO, Final
 
 import anyio
 
@@ -23,7 +24,8 @@ from .capture import Capture, collect, collect_waiting
 from .descendants import can_adopt, tasks_of_user
 from .endings import explain_disk, explain_end, explain_start, has_started, signal_name
 from .launching import LAUNCHER, Conversation
-from .supervisor import NO_LIMIT, Ending, Request
+from .reach import Confined, Sandbox
+from .request import NO_LIMIT, Ending, Request
 
 # RLIMIT_NPROC counts every thread of the user, so it is only the outer wall; the supervisor counts processes exactly.
 TASKS_PER_PROCESS = 16
@@ -53,7 +55,8 @@ FATAL_SIGNALS: Final = frozenset(
 class ProcessLimits:
     """Bounds of one program with all its descendants; None means unbounded.
 
-    Memory and processes are measured five times a second: a program may exceed them for that long.
+    Memory, processes and disk are measured five times a second: a program may exceed them for that long. The disk is
+    what lies below the folders that its sandbox lets it write, from the beginning or by now.
     """
 
     timeout_s: float
@@ -61,6 +64,7 @@ class ProcessLimits:
     processes_max: int | None = None
     memory_bytes_max: int | None = None
     file_bytes_max: int | None = None
+    disk_bytes_max: int | None = None
 
 
 @dataclass(frozen=True)
@@ -86,16 +90,6 @@ class Finished:
     stdout: bytes | None = None
 
 
-class Sandbox(Protocol):
-    """Wraps a command so that it reaches less; `level` is told in every verdict."""
-
-    level: str
-
-    def wrap(self, argv: Sequence[str], *, cwd: Path) -> Sequence[str]:
-        """The command that runs `argv` inside; its first element is an absolute path, like that of `argv`."""
-        ...
-
-
 async def run_process(
     argv: Sequence[str],
     *,
@@ -115,22 +109,22 @@ async def run_process(
     """
     # The launcher has another folder than we have.
     cwd = cwd.absolute()  # noqa: ASYNC240 - asking for our folder does not block
-    isolation = sandbox.level if sandbox else "process" if can_adopt() else "none"
+    isolation = sandbox.level if sandbox else weakest_level()
     program = Path(argv[0]) if "/" in argv[0] else find_tool(argv[0], environment.get("PATH", ""))
     if program is None:
         return _unstarted(f"The program '{argv[0]}' is not on the PATH.", isolation)
     command = [str(cwd / program), *argv[1:]]
-    if sandbox:
-        command = list(sandbox.wrap(command, cwd=cwd))
     output = Capture(limits.output_bytes_max)
     stdout = None if stdout_bytes_max is None else Capture(stdout_bytes_max)
     try:
-        request = _request(command, cwd, environment, limits)
+        confined = sandbox.confine(command, cwd=cwd) if sandbox else Confined(command, cwd)
+        request = _request(confined, environment, limits, sandbox.reach.writable if sandbox else ())
         ending = await _run(request, limits.timeout_s, output, stdout, stdin)
     except (OSError, ValueError) as exc:
         return _unstarted(f"The program could not be started: {exc}.", isolation)
     if ending is not None and not has_started(ending):
-        return _unstarted(explain_start(ending, Path(command[0]), cwd), isolation)
+        said = explain_start(ending, Path(command[0]), cwd, output=output.text(), is_confined=sandbox is not None)
+        return _unstarted(said, isolation)
     code = os.waitstatus_to_exitcode(ending.number) if ending and ending.reason == "exit" else None
     places = (cwd, Path(environment.get("TMPDIR", cwd)))
     return Finished(
@@ -142,7 +136,12 @@ async def run_process(
         output_sha256=output.digest.hexdigest(),
         duration_s=ending.duration_us / 1e6 if ending else 0.0,
         started=True,
-        problem=explain_end(ending, memory_bytes_max=limits.memory_bytes_max, processes_max=limits.processes_max)
+        problem=explain_end(
+            ending,
+            memory_bytes_max=limits.memory_bytes_max,
+            processes_max=limits.processes_max,
+            disk_bytes_max=limits.disk_bytes_max,
+        )
         or (explain_disk(places) if code else None),
         isolation=isolation,
         stdout=stdout.whole() if stdout else None,
@@ -166,6 +165,11 @@ def judge_exit(finished: Finished) -> str | None:
     if code == NOT_FOUND:
         return "The command names a program that was not found (exit code 127)."
     return None
+
+
+def weakest_level() -> str:
+    """How far a program is isolated without any sandbox: whether whatever it leaves behind can be found and ended."""
+    return "process" if can_adopt() else "none"
 
 
 def find_tool(name: str, path: str, *, outside: Sequence[Path] = ()) -> Path | None:
@@ -197,23 +201,28 @@ def allowed_environment(*, path: str, home: Path, tmp: Path, extra: Mapping[str,
     }
 
 
-def _request(command: Sequence[str], cwd: Path, environment: Mapping[str, str], limits: ProcessLimits) -> bytes:
-    arguments = [os.fsencode(argument) for argument in command]
-    variables = [os.fsencode(f"{name}={value}") for name, value in environment.items()]
-    folder = os.fsencode(cwd)
-    if any(b"\0" in text for text in (*arguments, *variables, folder)):
-        raise ValueError("an argument or a variable holds a NUL character")
-    return Request(
+def _request(
+    confined: Confined, environment: Mapping[str, str], limits: ProcessLimits, places: Sequence[Path]
+) -> bytes:
+    request = Request(
         timeout_s=limits.timeout_s,
         processes_max=_or_no_limit(limits.processes_max),
         tasks_of_user_max=_tasks_of_user_max(limits.processes_max),
         memory_bytes_max=_or_no_limit(limits.memory_bytes_max),
         file_bytes_max=_or_no_limit(limits.file_bytes_max),
-        program=arguments[0],
-        cwd=folder,
-        arguments=arguments,
-        environment=variables,
-    ).encode()
+        disk_bytes_max=_or_no_limit(limits.disk_bytes_max),
+        tells_status=confined.tells_status,
+        program=os.fsencode(confined.argv[0]),
+        cwd=os.fsencode(confined.cwd),
+        arguments=[os.fsencode(argument) for argument in confined.argv],
+        environment=[os.fsencode(f"{name}={value}") for name, value in environment.items()],
+        fence=[(b"w" if may_write else b"r") + os.fsencode(path) for path, may_write in confined.fence or ()],
+        places=[os.fsencode(place) for place in places],
+    )
+    texts = (*request.arguments, *request.environment, *request.fence, *request.places, request.cwd)
+    if any(b"\0" in text for text in texts):
+        raise ValueError("an argument or a variable holds a NUL character")
+    return request.encode()
 
 
 def _or_no_limit(value: int | None) -> int:

@@ -22,6 +22,7 @@ from gatewright.gates.process import (
     judge_exit,
     run_process,
 )
+from gatewright.gates.reach import Confined, Reach
 
 PATH = os.pathsep.join([str(Path(sys.executable).parent), "/usr/local/bin", "/usr/bin", "/bin"])
 LIMITS = ProcessLimits(timeout_s=30, output_bytes_max=10_000)
@@ -368,12 +369,13 @@ def test_a_failure_on_a_full_disk_is_not_an_answer(tmp_path: Path, monkeypatch: 
     assert judge_exit(shell("exit 0", tmp_path)) is None
 
 
-def test_a_sandbox_wraps_the_resolved_command_and_is_told(tmp_path: Path) -> None:
+def test_a_sandbox_gets_the_resolved_command_and_its_level_is_told(tmp_path: Path) -> None:
     class Echo:
         level = "full"
+        reach = Reach((), (), (), tmp_path)
 
-        def wrap(self, argv: Sequence[str], *, cwd: Path) -> Sequence[str]:
-            return ["/bin/echo", str(cwd), *argv]
+        def confine(self, argv: Sequence[str], *, cwd: Path) -> Confined:
+            return Confined(["/bin/echo", str(cwd), *argv], Path("/"))
 
     finished = run(["sh", "-c", "true"], tmp_path, sandbox=Echo())
 
