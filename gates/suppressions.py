@@ -9,6 +9,7 @@ from dataclasses import dataclass
 _MARK = re.compile(
     r"#\s*(?:(?:ruff|flake8):\s*noqa|noqa\b|ruff:\s*(?:disable|ignore|file-ignore)|type:\s*ignore|ty:\s*ignore"
     r"|pyright:\s*(?:ignore|basic|report)|pyrefly:\s*ignore|mypy:\s*[a-z]|pylint:\s*(?:disable|skip)"
+    r"|pyre-(?:ignore|fixme)|pytype:\s*(?:disable|skip)|pragma:\s*no\s*(?:cover|branch)|nosec\b"
     # What ruff's formatter and its sorting of imports look away for.
     r"|fmt:\s*(?:off|skip)|yapf:\s*disable|(?:ruff:\s*)?isort:\s*(?:off|skip))",
     re.IGNORECASE,

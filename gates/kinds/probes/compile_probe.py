@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import sys
 import tokenize
 import warnings
@@ -16,6 +17,9 @@ import warnings
 # Beyond this many the file list is told as it is; a tree with more broken files has one problem, not thousands.
 PROBLEMS_MAX = 2_000
 PLAIN_ENCODINGS = ("utf-8", "utf-8-sig", "iso-8859-1")
+# Embeddings, overrides and isolates of the bidirectional algorithm, as bytes of UTF-8: the rest of their line is shown
+# in another order than it runs in, so that a statement is taken for a comment.
+TURNING = re.compile(b"\xe2\x80[\xaa-\xae]|\xe2\x81[\xa6-\xa9]")
 
 
 def main() -> None:
@@ -25,27 +29,36 @@ def main() -> None:
     compiled = 0
     for path in request["paths"]:
         compiled += 1
-        problem = compile_file(request["tree"], path)
-        if problem is not None and len(problems) < PROBLEMS_MAX:
-            problems.append(problem)
+        problems += compile_file(request["tree"], path)[: PROBLEMS_MAX - len(problems)]
     version = ".".join(map(str, sys.version_info[:3]))
     json.dump({"version": version, "compiled": compiled, "problems": problems}, sys.stdout)
 
 
-def compile_file(tree: str, path: str) -> dict[str, str | int | None] | None:
+def compile_file(tree: str, path: str) -> list[dict[str, str | int | None]]:
     with open(os.path.join(tree, path), "rb") as file:
         source = file.read()
     try:
         compile(source, path, "exec", dont_inherit=True)
     except SyntaxError as exc:
-        return {"path": path, "line": exc.lineno, "message": f"{type(exc).__name__}: {exc.msg}", "text": exc.text or ""}
+        message = f"{type(exc).__name__}: {exc.msg}"
+        return [{"path": path, "line": exc.lineno, "message": message, "text": exc.text or ""}]
     except (ValueError, RecursionError, MemoryError, OverflowError) as exc:
-        return {"path": path, "line": None, "message": f"{type(exc).__name__}: {exc}", "text": ""}
+        return [{"path": path, "line": None, "message": f"{type(exc).__name__}: {exc}", "text": ""}]
     encoding, _ = tokenize.detect_encoding(io.BytesIO(source).readline)
     if hides_text(source, encoding):
         message = f"Its encoding {encoding} makes Python run other text than everybody else reads. Save it as UTF-8."
-        return {"path": path, "line": 1, "message": message, "text": ""}
-    return None
+        return [{"path": path, "line": 1, "message": message, "text": ""}]
+    return turned_lines(path, source) if TURNING.search(source) else []
+
+
+def turned_lines(path: str, source: bytes) -> list[dict[str, str | int | None]]:
+    """The lines that read otherwise than they run."""
+    message = "A bidirectional character makes the line read otherwise than it runs. Write it as an escape (\\u202e)."
+    return [
+        {"path": path, "line": number, "message": message, "text": line.decode("utf-8", "replace")}
+        for number, line in enumerate(source.split(b"\n"), 1)
+        if TURNING.search(line)
+    ]
 
 
 def hides_text(source: bytes, encoding: str) -> bool:
