@@ -176,11 +176,13 @@ class _Used:
         self.entries += entries
         self.size += size
         if self.entries > self.budget.entries_max:
-            message = f"With its submodules the tree has more than {self.budget.entries_max} entries (limits.entries)."
+            message = (
+                f"With its submodules the tree has more than {self.budget.entries_max} entries (`limits.entries`)."
+            )
             raise TooLarge(message)
         if self.size > self.budget.bytes_max:
             message = (
                 f"With its submodules and files in LFS the tree has more than {self.budget.bytes_max} bytes written out"
-                " (limits.tree)."
+                " (`limits.tree`)."
             )
             raise TooLarge(message)

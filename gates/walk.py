@@ -77,7 +77,7 @@ class _Meter:
     def enter(self, path: str, depth: int) -> None:
         self.entries += 1
         if self.entries > self.budget.entries_max:
-            raise TooLarge(f"The tree has more than {self.budget.entries_max} entries to look at.")
+            raise TooLarge(f"The tree has more than {self.budget.entries_max} entries to look at (`limits.entries`).")
         if depth > self.budget.depth_max:
             raise TooLarge(f"The folder {path[:80]!r}... is nested deeper than {self.budget.depth_max} levels.")
         if len(path.encode()) > self.budget.path_bytes_max:
@@ -127,4 +127,4 @@ def _change(path: str, was: TreeItem | None, now: TreeItem | None) -> Change:
 
 def _check_bytes(total: int, budget: TreeBudget) -> None:
     if total > budget.bytes_max:
-        raise TooLarge(f"The files have {total} bytes written out; {budget.bytes_max} are allowed.")
+        raise TooLarge(f"The files have {total} bytes written out; {budget.bytes_max} are allowed (`limits.tree`).")
