@@ -15,7 +15,7 @@ from hashlib import sha256
 from ..schemas.pipeline import GateSpec
 from ..schemas.records import Evidence, Finding, Outcome
 from .process import Finished
-from .text import clean_text, shorten
+from .text import clean_text, number_of, shorten
 
 FINDINGS_MAX = 500
 MESSAGE_CHARS_MAX = 600
@@ -179,9 +179,9 @@ def _finding(gate: str, problem: Problem, moved: Mapping[str, str], *, on_base: 
 def _summary(outcome: Outcome, judged: Judged) -> str:
     if outcome is Outcome.ERRORED:
         return judged.summary or f"Checked nothing: there were no {judged.unit} to judge."
-    parts = [f"{judged.counted} {judged.unit}"]
+    parts = [number_of(judged.counted, judged.unit)]
     if judged.new:
-        parts.append(f"{len(judged.new)} new finding{'s' if len(judged.new) != 1 else ''}")
+        parts.append(number_of(len(judged.new), "new findings"))
     if judged.tolerated:
         parts.append(f"{len(judged.tolerated)} tolerated")
     if judged.questions and outcome is not Outcome.FAILED:

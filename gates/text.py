@@ -19,6 +19,8 @@ _INVISIBLE = re.compile(
     "\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"  # direction, zero width, annotation
     "\U000e0000-\U000e01ef]"  # tags and supplementary variation selectors
 )
+# How plurals end, and what takes that place for one; the first that fits.
+_PLURALS = (("ies", "y"), ("sses", "ss"), ("xes", "x"), ("ches", "ch"), ("shes", "sh"), ("ss", "ss"), ("s", ""))
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -46,6 +48,16 @@ def head_and_tail(head: bytes, tail: bytes, bytes_left_out: int) -> str:
 def shorten(text: str, chars_max: int) -> str:
     """Return `text` in at most `chars_max` characters (3 or more), the end replaced by dots when it is longer."""
     return text if len(text) <= chars_max else text[: chars_max - 3] + "..."
+
+
+def number_of(number: int, things: str) -> str:
+    """`3 files`, and `1 file`: `things` is an English plural."""
+    if number != 1:
+        return f"{number} {things}"
+    for plural, singular in _PLURALS:
+        if things.endswith(plural):
+            return f"1 {things.removesuffix(plural)}{singular}"
+    return f"1 {things}"
 
 
 def _cut_start(tail: bytes) -> int:

@@ -10,6 +10,8 @@ from .reported import ReportUnreadable
 
 DEPTH_MAX = 64
 TEXT_CHARS_MAX = 20_000
+# Each costs about a kilobyte.
+CASES_MAX = 250_000
 
 # pytest counts subtests that passed, which have no case of their own.
 PYTEST = "pytest"
@@ -115,6 +117,8 @@ class _JUnitReader:
     def _finish_case(self, case: JUnitCase) -> None:
         suite = self._suites[-1]
         self.cases.append(case)
+        if len(self.cases) > CASES_MAX:
+            raise ReportUnreadable(f"The report has more than {CASES_MAX} cases.")
         suite.own_names.add((case.attributes.get("classname", ""), case.attributes.get("name", "")))
         suite.own["tests"] += 1
         for name, count in case.elements.items():

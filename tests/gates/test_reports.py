@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gatewright.gates.reports import Reported, ReportUnreadable, parse_junit
 from gatewright.gates.reports.lines import parse_lines
-from gatewright.gates.text import clean_text, head_and_tail, shorten
+from gatewright.gates.text import clean_text, head_and_tail, number_of, shorten
 
 BYTES_MAX = 10_000_000
 
@@ -376,3 +376,20 @@ def test_both_ends_of_an_output_are_cut_between_characters() -> None:
 def test_text_is_shortened_to_the_given_length() -> None:
     assert shorten("abcdef", 6) == "abcdef"
     assert shorten("abcdefg", 6) == "abc..."
+
+
+@pytest.mark.parametrize(
+    ("things", "one"),
+    [
+        ("tests", "1 test"),
+        ("tree entries", "1 tree entry"),
+        ("boxes", "1 box"),
+        ("classes", "1 class"),
+        ("branches", "1 branch"),
+        ("progress", "1 progress"),
+        ("sheep", "1 sheep"),
+    ],
+)
+def test_a_number_of_one_is_told_in_the_singular(things: str, one: str) -> None:
+    assert number_of(1, things) == one
+    assert number_of(2, things) == f"2 {things}"

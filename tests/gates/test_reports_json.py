@@ -1,0 +1,408 @@
+"""Promises of the readers of JSON reports: what they find, and that nothing hostile is believed or hurts."""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gatewright.gates.reports import Reported, ReportUnreadable
+from gatewright.gates.reports.eslint_json import parse_eslint
+from gatewright.gates.reports.hostile_json import JSON_BYTES_MAX
+from gatewright.gates.reports.own_json import parse_own
+from gatewright.gates.reports.reported import ITEMS_MAX, MESSAGE_CHARS_MAX, Report
+from gatewright.gates.reports.ruff_json import parse_ruff
+from gatewright.gates.reports.sarif import parse_sarif
+
+PARSERS: Mapping[str, Callable[[bytes], Report]] = {
+    "eslint": parse_eslint,
+    "gatewright": parse_own,
+    "ruff": parse_ruff,
+    "sarif": parse_sarif,
+}
+ENTRY = {"filename": "/t/a.py", "code": "F401", "message": "unused", "location": {"row": 1, "column": 8}}
+RESULT = {"ruleId": "R1", "level": "error", "message": {"text": "bad"}}
+FILE = {"filePath": "/t/a.js", "messages": [], "errorCount": 0}
+MESSAGE = {"ruleId": "no-undef", "severity": 2, "message": "'b' is not defined.", "line": 2, "column": 13}
+PAGE = {"version": 1, "finished": True, "counted": 3, "unit": "files", "findings": []}
+
+
+def dump(value: object) -> bytes:
+    return json.dumps(value).encode()
+
+
+def sarif(*results: object, **run: object) -> bytes:
+    tool = {"driver": {"name": "tool"}}
+    return dump({"version": "2.1.0", "runs": [{"tool": tool, "results": list(results), **run}]})
+
+
+def item(*results: object, **run: object) -> Reported:
+    (found,) = parse_sarif(sarif(*results, **run)).items
+    return found
+
+
+def located(uri: str, line: int | None = None, **location: object) -> dict[str, object]:
+    region = {} if line is None else {"region": {"startLine": line}}
+    return {"physicalLocation": {"artifactLocation": {"uri": uri, **location}, **region}}
+
+
+class TestSarif:
+    def test_a_result_has_its_rule_place_and_message(self) -> None:
+        found = item({**RESULT, "locations": [located("src/a%20b.py", 7)]})
+
+        assert found == Reported("src/a b.py", 7, None, "R1", "bad", "error")
+
+    @pytest.mark.parametrize(
+        ("uri", "path"),
+        [
+            ("file:///t/src/%C3%A4.py", "/t/src/ä.py"),
+            ("./src/a.py", "src/a.py"),
+            ("https://example.com/a.py", "https://example.com/a.py"),
+            ("a.py#L3", "a.py"),
+            ("%FF", "\ufffd"),
+        ],
+    )
+    def test_a_uri_becomes_the_path_that_it_names(self, uri: str, path: str) -> None:
+        assert item({**RESULT, "locations": [located(uri)]}).path == path
+
+    def test_bases_are_put_before_a_relative_uri(self) -> None:
+        bases = {
+            "ROOT": {"uri": "file:///t/"},
+            "SRC": {"uri": "src/", "uriBaseId": "ROOT"},
+            "LOOP": {"uriBaseId": "LOOP"},
+        }
+
+        def path(name: str) -> str | None:
+            return item({**RESULT, "locations": [located("a.py", uriBaseId=name)]}, originalUriBaseIds=bases).path
+
+        assert [path(name) for name in ("SRC", "%SRCROOT%", "LOOP")] == ["/t/src/a.py", "a.py", "a.py"]
+
+    def test_an_artifact_may_be_named_by_its_place_in_the_list(self) -> None:
+        files = [{"location": {"uri": "a.py"}}, {"location": {"uri": "b.py"}}]
+        place = {"physicalLocation": {"artifactLocation": {"index": 1}}}
+
+        assert item({**RESULT, "locations": [place]}, artifacts=files).path == "b.py"
+
+    def test_level_name_and_text_may_come_from_the_rule(self) -> None:
+        rule = {
+            "id": "R9",
+            "defaultConfiguration": {"level": "error"},
+            "messageStrings": {"default": {"text": "{0} is {{not}} {1}, {7}"}},
+        }
+        driver = {"tool": {"driver": {"name": "tool", "rules": [{"id": "R1"}, rule]}}}
+
+        found = item({"ruleIndex": 1, "message": {"id": "default", "arguments": ["{1}", "good"]}}, **driver)
+
+        assert (found.rule, found.severity, found.message) == ("R9", "error", "{1} is {not} good, {7}")
+
+    def test_a_rule_of_an_extension_is_found_there(self) -> None:
+        tool = {
+            "driver": {"name": "tool"},
+            "extensions": [{"rules": [{"id": "X", "defaultConfiguration": {"level": "note"}}]}],
+        }
+        result = {"rule": {"index": 0, "toolComponent": {"index": 0}}, "message": {"text": "bad"}}
+
+        assert (item(result, tool=tool).rule, item(result, tool=tool).severity) == ("X", "note")
+
+    def test_without_a_level_a_result_is_a_warning(self) -> None:
+        assert item({"message": {"text": "bad"}}).severity == "warning"
+
+    @pytest.mark.parametrize(
+        "other", [{"kind": "pass"}, {"level": "none"}, {"baselineState": "absent"}, {"kind": "open"}]
+    )
+    def test_what_is_no_objection_is_none(self, other: dict[str, object]) -> None:
+        assert parse_sarif(sarif({**RESULT, **other})).items == ()
+
+    @pytest.mark.parametrize(
+        ("suppressions", "is_hidden"),
+        [([], False), ([{"kind": "inSource"}], True), ([{"kind": "external", "status": "rejected"}], False)],
+    )
+    def test_a_suppressed_result_is_told_as_hidden(self, suppressions: list[object], is_hidden: bool) -> None:
+        assert item({**RESULT, "suppressions": suppressions}).is_hidden is is_hidden
+
+    @pytest.mark.parametrize(
+        ("report", "counted"),
+        [
+            (sarif(), 1),
+            (sarif(artifacts=[]), 0),
+            (sarif(artifacts=[{"location": {"uri": "a"}}, {"location": {"uri": "b"}}]), 2),
+            (sarif({**RESULT, "locations": [located("a")]}, {**RESULT, "locations": [located("a")]}), 1),
+            (dump({"version": "2.1.0", "runs": []}), 0),
+            (dump({"version": "2.1.0", "runs": json.loads(sarif())["runs"] * 2}), 2),
+        ],
+    )
+    def test_files_are_counted_or_runs_that_name_none(self, report: bytes, counted: int) -> None:
+        assert parse_sarif(report).counted == counted
+
+    @pytest.mark.parametrize(
+        ("run", "sentence"),
+        [
+            ({"invocations": [{"executionSuccessful": False}]}, "not successful"),
+            ({"invocations": [{}]}, "not successful"),
+            (
+                {
+                    "invocations": [
+                        {
+                            "executionSuccessful": True,
+                            "toolExecutionNotifications": [{"level": "error", "message": {"text": "no memory"}}],
+                        }
+                    ]
+                },
+                "no memory",
+            ),
+            ({"results": None}, "no results"),
+            ({"externalPropertyFileReferences": {"results": [{}]}}, "elsewhere"),
+            ({"tool": {}}, "does not name its tool"),
+        ],
+    )
+    def test_a_run_that_is_not_whole_judges_nothing(self, run: dict[str, object], sentence: str) -> None:
+        with pytest.raises(ReportUnreadable, match=sentence):
+            parse_sarif(sarif(**run))
+
+    @pytest.mark.parametrize(
+        "result",
+        [
+            {"message": {}},
+            {**RESULT, "level": "fatal"},
+            {**RESULT, "level": 3},
+            {**RESULT, "message": "bad"},
+            {**RESULT, "locations": [located("a", 0)]},
+            {**RESULT, "locations": [located("a", 10**12)]},
+            {**RESULT, "locations": {}},
+            {"message": {"text": "{0}", "arguments": [[[]]]}},
+            "bad",
+        ],
+    )
+    def test_a_result_of_a_wrong_shape_is_refused(self, result: object) -> None:
+        with pytest.raises(ReportUnreadable):
+            parse_sarif(sarif(result))
+
+    def test_another_version_is_refused(self) -> None:
+        with pytest.raises(ReportUnreadable, match=r"no SARIF 2\.1\.0"):
+            parse_sarif(dump({"version": "2.0.0", "runs": []}))
+
+    def test_arguments_do_not_multiply(self) -> None:
+        message = {"text": "{0}" * 100_000, "arguments": ["x" * 1_000_000]}
+
+        assert len(item({"message": message}).message) == MESSAGE_CHARS_MAX
+
+
+class TestRuff:
+    def test_a_finding_has_its_rule_and_place(self) -> None:
+        assert parse_ruff(dump([ENTRY])).items == (Reported("/t/a.py", 1, 8, "F401", "unused"),)
+
+    @pytest.mark.parametrize("code", [None, "invalid-syntax"])
+    def test_a_file_that_does_not_parse_is_told_so_by_old_and_new_versions(self, code: str | None) -> None:
+        assert parse_ruff(dump([{**ENTRY, "code": code}])).items[0].rule == "syntax"
+
+    def test_the_run_is_counted_where_there_is_no_finding(self) -> None:
+        assert (parse_ruff(b"[]").counted, parse_ruff(dump([ENTRY] * 3)).counted) == (1, 3)
+
+    @pytest.mark.parametrize(
+        "other", [{"filename": ""}, {"message": None}, {"location": []}, {"location": {"row": "1"}}]
+    )
+    def test_another_shape_is_refused(self, other: dict[str, object]) -> None:
+        with pytest.raises(ReportUnreadable):
+            parse_ruff(dump([{**ENTRY, **other}]))
+
+
+class TestEslint:
+    def test_files_are_counted_and_messages_have_their_place(self) -> None:
+        report = parse_eslint(dump([FILE, {**FILE, "messages": [MESSAGE], "errorCount": 1}]))
+
+        assert report == Report((Reported("/t/a.js", 2, 13, "no-undef", "'b' is not defined.", "error"),), 2)
+
+    def test_what_a_comment_hides_is_told_as_hidden(self) -> None:
+        (found,) = parse_eslint(dump([{**FILE, "suppressedMessages": [MESSAGE]}])).items
+
+        assert found.is_hidden
+
+    def test_no_file_counts_nothing(self) -> None:
+        assert parse_eslint(b"[]").counted == 0
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            {"errorCount": 1},
+            {"messages": [{**MESSAGE, "severity": 3}]},
+            {"messages": [{**MESSAGE, "message": None}]},
+            {"messages": None, "filePath": 3},
+        ],
+    )
+    def test_another_shape_or_a_wrong_count_is_refused(self, other: dict[str, object]) -> None:
+        with pytest.raises(ReportUnreadable):
+            parse_eslint(dump([{**FILE, **other}]))
+
+
+class TestOurOwn:
+    def test_findings_and_counts_are_as_the_page_says(self) -> None:
+        finding = {"path": "a.py", "line": 3, "rule": "todo", "message": "no issue", "satisfy": "Name one."}
+
+        report = parse_own(dump({**PAGE, "findings": [finding, {"message": "as a whole", "severity": "note"}]}))
+
+        assert (report.counted, report.unit) == (3, "files")
+        assert report.items == (
+            Reported("a.py", 3, None, "todo", "no issue", "error", "Name one."),
+            Reported(None, None, None, None, "as a whole", "note"),
+        )
+
+    @pytest.mark.parametrize(
+        ("other", "sentence"),
+        [
+            ({"version": 2}, "version is not 1"),
+            ({"version": True}, "version is not 1"),
+            ({"finished": False}, "finished"),
+            ({"finished": "yes"}, "finished"),
+            ({"counted": None}, "counted"),
+            ({"counted": -1}, "counted"),
+            ({"counted": 10**30}, "counted"),
+            ({"counted": 1.0}, "counted"),
+            ({"counted": True}, "counted"),
+            ({"findings": None}, "findings"),
+            ({"findings": {}}, "findings"),
+            ({"finding": []}, "unknown key 'finding'"),
+            ({"findings": [{}]}, "no message"),
+            ({"findings": [{"message": "\u202e"}]}, "no message"),
+            ({"findings": [{"message": "a", "lines": 3}]}, "unknown key 'lines'"),
+            ({"findings": [{"message": "a", "line": 0}]}, "line"),
+            ({"findings": [{"message": "a", "path": " "}]}, "path"),
+            ({"findings": [{"message": "a", "severity": "fatal"}]}, "severity"),
+            ({"findings": [{"message": "a", "severity": []}]}, "severity"),
+        ],
+    )
+    def test_another_shape_is_refused_with_what_is_wrong(self, other: dict[str, object], sentence: str) -> None:
+        with pytest.raises(ReportUnreadable, match=sentence):
+            parse_own(dump({**PAGE, **other}))
+
+
+HOSTILE = [
+    b"",
+    b" \n",
+    b"{",
+    b"null",
+    b"3",
+    b'"text"',
+    b'{"a": 1, "a": 2}',
+    b"[NaN]",
+    b"[Infinity]",
+    b"[-Infinity]",
+    b"[1e999]",
+    b"[" * 100_000,
+    b'{"a":' * 100_000,
+    b"[" * 100_000 + b"]" * 100_000,
+    b"[" + b"9" * 100_000 + b"]",
+    b"\xff\xfe[]",
+    b'["\xff"]',
+    b"[[]]",
+    b"[{}]",
+    b'{"version": "2.1.0", "runs": [{}]} trailing',
+    b'{"version": "2.1.0"} {"version": "2.1.0"}',
+    b'{"version": "2.1.0", "runs": {}}',
+    b"[" + b"[]," * 1_500_000 + b"[]]",
+    b"[" + b" " * JSON_BYTES_MAX + b"]",
+]
+
+
+@pytest.mark.parametrize("name", PARSERS)
+@pytest.mark.parametrize("data", HOSTILE, ids=[f"{data[:20]!r}x{len(data)}" for data in HOSTILE])
+def test_what_is_no_report_is_refused_in_one_clean_sentence_and_soon(name: str, data: bytes) -> None:
+    began = time.process_time()
+
+    with pytest.raises(ReportUnreadable) as refused:
+        PARSERS[name](data)
+
+    assert str(refused.value).isprintable()
+    assert len(str(refused.value)) < 300
+    assert time.process_time() - began < 3
+
+
+BAD_TEXT = "a\x1b[31m\u202eb\ud800\x00\u200bc"
+
+
+@pytest.mark.parametrize(
+    ("name", "report"),
+    [
+        ("ruff", [{**ENTRY, "filename": BAD_TEXT, "code": BAD_TEXT, "message": BAD_TEXT}]),
+        (
+            "eslint",
+            [{"filePath": BAD_TEXT, "messages": [{"ruleId": BAD_TEXT, "severity": 2, "message": BAD_TEXT}]}],
+        ),
+        ("gatewright", {**PAGE, "findings": [dict.fromkeys(("path", "rule", "message", "satisfy"), BAD_TEXT)]}),
+        (
+            "sarif",
+            {
+                "version": "2.1.0",
+                "runs": [
+                    {
+                        "tool": {"driver": {"name": "t"}},
+                        "results": [
+                            {"ruleId": BAD_TEXT, "message": {"text": BAD_TEXT}, "locations": [located(BAD_TEXT)]}
+                        ],
+                    }
+                ],
+            },
+        ),
+    ],
+)
+def test_what_a_report_says_is_clean(name: str, report: object) -> None:
+    (found,) = PARSERS[name](dump(report)).items
+
+    for text in (found.path, found.rule, found.message, found.satisfy or "abc"):
+        assert text is not None
+        assert text.replace("\ufffd", "") == "abc"
+
+
+@pytest.mark.parametrize(
+    ("name", "report"),
+    [
+        ("ruff", b"[" + b",".join([dump(ENTRY)] * (ITEMS_MAX + 1)) + b"]"),
+        ("gatewright", dump({**PAGE, "findings": [{"message": "m"}] * (ITEMS_MAX + 1)})),
+        ("sarif", sarif(*[RESULT] * (ITEMS_MAX + 1))),
+    ],
+)
+def test_more_than_anybody_compares_is_refused_and_not_cut(name: str, report: bytes) -> None:
+    with pytest.raises(ReportUnreadable, match="more than"):
+        PARSERS[name](report)
+
+
+KEYS = (
+    "version runs results tool driver name message text level locations physicalLocation artifactLocation uri uriBaseId"
+    " originalUriBaseIds region startLine rules ruleIndex rule index artifacts invocations filename code location row"
+    " filePath messages severity finished counted findings path line arguments id"
+).split()
+JSON = st.recursive(
+    st.one_of(
+        st.none(), st.booleans(), st.integers(), st.text(max_size=5), st.sampled_from(["2.1.0", "error", "a.py"])
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(
+            st.sampled_from(KEYS),
+            inner,
+            max_size=6,
+        ),
+    ),
+    max_leaves=30,
+)
+
+
+@pytest.mark.parametrize("name", PARSERS)
+@settings(max_examples=40)
+@given(JSON)
+def test_any_document_is_a_report_or_refused(name: str, document: object) -> None:
+    for report in (document, {"version": "2.1.0", "runs": [document]}, [document], {**PAGE, "findings": [document]}):
+        with suppress(ReportUnreadable):
+            assert isinstance(PARSERS[name](dump(report)), Report)
+
+
+@settings(max_examples=40)
+@given(JSON)
+def test_any_run_and_any_result_of_sarif_is_read_or_refused(document: object) -> None:
+    run = document if isinstance(document, dict) else {}
+    with suppress(ReportUnreadable):
+        assert isinstance(parse_sarif(sarif(document, {**RESULT, **run})), Report)
+    with suppress(ReportUnreadable):
+        assert isinstance(parse_sarif(sarif(**{"results": [RESULT], **run})), Report)
