@@ -43,11 +43,7 @@ class Options(Model):
     @field_validator("ids")
     @classmethod
     def _is_a_safe_pattern(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        if read_pattern(value, option="ids").fullmatch(""):
-            raise ValueError("ids matches the empty text; write for example R\\d+")
-        return value
+        return None if value is None else checked_ids(value)
 
 
 @dataclass(slots=True)
@@ -58,6 +54,8 @@ class Section:
     line: int
     level: int
     text: list[str] = field(default_factory=list)
+    # Where requirements may stand, with the number of each line: the text, and the headings below this one.
+    lines: list[tuple[int, str]] = field(default_factory=list)
     has_more: bool = False
 
     @property
@@ -118,6 +116,30 @@ class Document:
 KIND = Document()
 
 
+def checked_ids(pattern: str) -> str:
+    """A pattern for ids. Raises ValueError for one that could run for ever or say nothing."""
+    if read_pattern(pattern, option="ids").fullmatch(""):
+        raise ValueError("ids matches the empty text; write for example R\\d+")
+    try:
+        declaration(pattern)
+    except re.error as exc:
+        raise ValueError(f"ids cannot stand in a larger pattern: {exc}") from exc
+    return pattern
+
+
+def declaration(pattern: str) -> re.Pattern[str]:
+    """What a line begins with that declares a requirement; group 1 is its id."""
+    return re.compile(rf"[\s>*+\-#|(\[`_]*(?:\d+[.)]\s+)?[*_`\[(]*({pattern})(?![\w])")
+
+
+def requirement_lines(text: str) -> list[tuple[int, str]]:
+    """The lines of a Markdown text that may declare requirements: of its sections Requirements, else all of them."""
+    required = _requirements(read_sections(text))
+    if required:
+        return [line for section in required for line in section.lines]
+    return list(enumerate(text.splitlines(), 1))
+
+
 def judge_document(text: str, path: str, options: Options) -> Judged:
     """Look for each wanted section; titles are compared without case, numbering and surrounding signs."""
     sections = read_sections(text)
@@ -144,7 +166,10 @@ def read_sections(text: str) -> list[Section]:
         if token.type == "heading_open" and token.level == 0:
             level = int(token.tag[1:])
             section = Section(tokens[index + 1].content, _line(token), level)
-            open_sections = [above for above in open_sections if above.level < level] + [section]
+            open_sections = [above for above in open_sections if above.level < level]
+            for above in open_sections:
+                above.lines.append((section.line, section.title))
+            open_sections.append(section)
             sections.append(section)
         elif token.type in ("inline", "fence", "code_block") and not _is_heading_text(tokens, index):
             _add_text(open_sections, token)
@@ -181,8 +206,11 @@ def _example(pattern: str) -> str | None:
 def _add_text(sections: list[Section], token: Token) -> None:
     # A picture says something too, though it has no text of its own.
     is_picture = any(child.type == "image" for child in token.children or ())
+    first = _line(token) + (token.type == "fence")
+    lines = [(number, line) for number, line in enumerate(token.content.splitlines(), first) if line.strip()]
     for section in sections:
-        section.text.extend(line for line in token.content.splitlines() if line.strip())
+        section.text.extend(line for _, line in lines)
+        section.lines.extend(lines)
         section.has_more = section.has_more or is_picture
 
 
@@ -198,12 +226,15 @@ def _plain(title: str) -> str:
     return re.sub(r"^[\d.)\s*_`]+|[\s:*_`#.]+$", "", title).casefold()
 
 
+def _requirements(sections: list[Section]) -> list[Section]:
+    return [section for section in sections if _plain(section.title) == REQUIREMENTS]
+
+
 def _judge_ids(sections: list[Section], text: str, path: str, pattern: str) -> list[Problem]:
-    required = [section for section in sections if _plain(section.title) == REQUIREMENTS]
-    lines = [line for section in required for line in section.text] if required else text.splitlines()
+    required = _requirements(sections)
     # An id is declared where a line begins with it; elsewhere it may be named as often as one likes.
-    declared = re.compile(rf"[\s>*+\-#|(\[`_]*(?:\d+[.)]\s+)?[*_`\[(]*({pattern})(?![\w])")
-    found = Counter(match[1] for line in lines if (match := declared.match(line[:1000])))
+    declared = declaration(pattern)
+    found = Counter(match[1] for _, line in requirement_lines(text) if (match := declared.match(line[:1000])))
     if not found:
         satisfy = f"Begin each requirement with an id that matches {pattern}."
         line = required[0].line if required else None

@@ -34,6 +34,7 @@ def judge(text: str, sections: tuple[str, ...] = ("Goal", "Requirements"), ids: 
         (GOOD.replace("## Goal", "> ## Goal"), ["section-missing"]),
         (GOOD.replace("## Goal", "<div>\n## Goal\n</div>\n"), ["section-missing"]),
         (GOOD.replace("R2:", "R1:"), ["id-repeated"]),
+        (GOOD.replace("- R1: it works\n- R2: it is fast, unlike R1", "### R1: it works\n\nNow."), []),
         (GOOD.replace("- R1: it works\n- R2: it is fast, unlike R1", "It works."), ["ids-missing 7"]),
         ("", ["section-missing", "section-missing", "ids-missing"]),
     ],
