@@ -8,6 +8,7 @@ import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import count
 from pathlib import Path
 from typing import TypeVar, cast
@@ -15,14 +16,18 @@ from typing import TypeVar, cast
 import anyio
 from anyio import CapacityLimiter, Lock, to_thread
 
+from ..schemas.pipeline import PIPELINE_FILE
 from .artifacts import ArtifactStore
 from .checkout import CheckoutPool
 from .contract import BaseResult, CannotJudge, Job, Message, Progress
 from .environment import KEY_FILE_BYTES_MAX, PreparedEnvironment, SetupFailed, layer_install, prepare_environment
 from .filling import Filled, Filler
 from .findings import Problem
+from .installations import hidden_places
 from .lfs import ContentMissing, LfsCache
+from .objects import TooLarge
 from .process import Finished, ProcessLimits, allowed_environment, run_process
+from .sandbox import Choice, choose
 from .scratch import remove_tree
 from .walk import Change, TreeBudget, TreeEntry
 
@@ -66,6 +71,7 @@ class Submission:
         self._known: dict[object, object] = {}
         self._locks: dict[object, Lock] = {}
         self._held: dict[str, _Held] = {}
+        self._writable: set[Path] = set()
         self._budget = TreeBudget(entries_max=self.limits.entries, bytes_max=self.limits.tree)
 
     async def once(self, key: object, compute: Callable[[], Awaitable[T]]) -> T:
@@ -88,7 +94,11 @@ class Submission:
         """The files, links and submodules of a commit by path."""
 
         async def walk() -> Mapping[str, TreeEntry]:
-            entries = await to_thread.run_sync(lambda: self.store.entries(commit, self._budget))
+            try:
+                entries = await to_thread.run_sync(lambda: self.store.entries(commit, self._budget))
+            except TooLarge as exc:
+                await self._excuse(commit, exc, self.entries)
+                raise
             return {entry.path: entry for entry in entries}
 
         return await self.once(("entries", commit), walk)
@@ -114,7 +124,12 @@ class Submission:
         """What a checkout of the commit has in the place of submodules and LFS pointers, and what of it is missing."""
 
         async def fill() -> Filled:
-            return await to_thread.run_sync(self._filler.fill, commit, await self.entries(commit), self._budget)
+            entries = await self.entries(commit)
+            try:
+                return await to_thread.run_sync(self._filler.fill, commit, entries, self._budget)
+            except TooLarge as exc:
+                await self._excuse(commit, exc, self.filled)
+                raise
 
         return await self.once(("filled", commit), fill)
 
@@ -185,12 +200,18 @@ class Submission:
 
     async def environment(self, commit: str) -> PreparedEnvironment:
         """What `setup` makes of the commit's key files. Raises `CannotJudge`, or `Blamed` when the artifact did it."""
+        await self._require_isolation()
         setup = self.job.policy.pipeline.setup
         files = await self._key_files(commit)
 
         async def prepare() -> PreparedEnvironment:
             made = await prepare_environment(
-                setup, files=files, cache=self.job.cache / "environments", limits=self.limits, report=self.report
+                setup,
+                files=files,
+                cache=self.job.cache / "environments",
+                limits=self.limits,
+                report=self.report,
+                hidden=self._hidden,
             )
             if isinstance(made, PreparedEnvironment):
                 return made
@@ -214,7 +235,9 @@ class Submission:
             into = self.make_folder("layer")
             try:
                 async with self._slots:
-                    made = await layer_install(prepared, install, tree=tree, into=into, limits=self.limits)
+                    made = await layer_install(
+                        prepared, install, tree=tree, into=into, limits=self.limits, reads=self._objects
+                    )
                 if isinstance(made, SetupFailed):
                     raise await self._install_failed(made, of)
                 await self._refuse_stand_ins(made, of)
@@ -240,13 +263,24 @@ class Submission:
     ) -> Finished:
         """Run a program in a slot, under the policy's limits, with a home and a temporary folder of its own.
 
-        `reads` and `writes` are what it reaches besides the usual places, its private tree and its environment;
-        `network` lets it out of its own loopback.
+        `reads` and `writes` are what it reaches besides the usual places, its private tree and its environment; a path
+        in a tree is no grant, for an artifact could have made it a link. `network` lets it out of its own loopback.
+        Raises `CannotJudge` when the machine does not isolate programs as the policy requires.
         """
+        choice = await self._require_isolation()
         places = self.make_folder("run")
         home, temporary = places / "home", places / "tmp"
-        home.mkdir()
-        temporary.mkdir()
+        for folder in (home, temporary, places / "shared"):
+            folder.mkdir()
+        tree = next((tree for tree in self._writable if cwd.is_relative_to(tree)), None)
+        reach = environment.reach(
+            *(() if tree else (cwd,)),
+            *self._objects,
+            *reads,
+            writes=[home, temporary, *writes, *((tree,) if tree else ())],
+            temporary=places / "shared",
+            network=network,
+        )
         variables = allowed_environment(
             path=environment.path, home=home, tmp=temporary, extra={**environment.variables, **(extra or {})}
         )
@@ -259,6 +293,7 @@ class Submission:
                     limits=self._process_limits(timeout_s, output_bytes_max or self.limits.output),
                     stdin=stdin,
                     stdout_bytes_max=stdout_bytes_max,
+                    sandbox=choice.enclose(reach),
                 )
         finally:
             with anyio.move_on_after(CLEAN_UP_TIMEOUT_S, shield=True):
@@ -280,6 +315,33 @@ class Submission:
     def report(self, text: str) -> None:
         """A line of progress for those who wait."""
         self._emit(Progress(text))
+
+    async def _excuse(self, commit: str, exc: TooLarge, look: Callable[[str], Awaitable[object]]) -> None:
+        """Raise `CannotJudge` when the base exceeds the limit as well: then no artifact can keep within it."""
+        base = self.job.base
+        try:
+            if commit != base:
+                await look(base)
+                return
+        except (TooLarge, CannotJudge):
+            pass
+        raise CannotJudge(f"{exc} So does the base: raise that limit in {PIPELINE_FILE}.") from exc
+
+    @property
+    def _objects(self) -> tuple[Path, ...]:
+        """What the `.git` of a private tree reads through its alternates."""
+        return (self.store.path / "objects",)
+
+    @cached_property
+    def _hidden(self) -> tuple[Path, ...]:
+        return hidden_places(Path.home(), shared=self.job.shared, own=(self.job.cache, self.store.path))
+
+    async def _require_isolation(self) -> Choice:
+        choice = await choose()
+        shortfall = choice.explain_shortfall(self.job.policy.pipeline.require_isolation)
+        if shortfall is not None:
+            raise CannotJudge(shortfall)
+        return choice
 
     async def _key_files(self, commit: str) -> Mapping[str, bytes]:
         """The key files of a commit; those that the policy protects are the policy's, as in every run."""
@@ -339,4 +401,5 @@ class Submission:
             processes_max=self.limits.processes,
             memory_bytes_max=self.limits.memory,
             file_bytes_max=FILE_BYTES_MAX,
+            disk_bytes_max=self.limits.disk,
         )

@@ -133,7 +133,7 @@ def check_size(shared: Path, commit: str, *, base: str, budget: FetchBudget) -> 
         check_is_commit(git, commit)
     total = sum(int(size) for size in sizes.split()[1::2] if size.isdigit())
     if total > budget.bytes_max:
-        raise TooLarge(f"The commit adds {total} bytes to its base; {budget.bytes_max} are allowed.")
+        raise TooLarge(f"The commit adds {total} bytes to its base; {budget.bytes_max} are allowed (`limits.tree`).")
 
 
 def tags_reaching(shared: Path, commit: str) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...gates import commands as c
+from ...gates.artifacts import FetchBudget, TreeBudget
 from ...gates.objects import BadArtifact, TooLarge
 from ...gates.precedence import refuse_change, refuse_lease
 from ...gates.problems import WorkspaceProblem
@@ -193,7 +194,13 @@ def _taken(services: Services, record: ChangeRecord, lease: LeaseName, make: Cal
     try:
         base = bases.stage_base(services, record, lease.stage).commit
         commit = make(base)
-        services.artifacts.fetch(commit, base=base)
+        limits = services.policies.at(record.policy.commit).pipeline.limits
+        services.artifacts.fetch(
+            commit,
+            base=base,
+            fetch_budget=FetchBudget(bytes_max=limits.tree),
+            tree_budget=TreeBudget(entries_max=limits.entries, bytes_max=limits.tree),
+        )
         services.artifacts.keep(commit, f"attempts/{lease.change}/{lease.stage}/{commit}")
         return Artifact(commit, services.artifacts.tree_of(commit), base)
     except TooLarge as exc:
