@@ -11,6 +11,8 @@ from .project import PRE_COMMIT, Project
 TEMPLATES = ("staged", "solo")
 LATER_TEMPLATES = ("reviewed", "team")
 WIDTH_MAX = 100
+# What does not parse, and what pyflakes finds: undefined names, unused imports, comparisons that are always true.
+MISTAKES = ("E9", "F")
 
 _PLAIN = re.compile(r"[A-Za-z_][\w./-]*")
 _NOT_PLAIN = frozenset({"yes", "no", "on", "off", "true", "false", "null", "y", "n"})
@@ -120,9 +122,12 @@ def _code(project: Project, *, needs_plan: bool) -> Iterator[str]:
         return
     yield "    # Each is judged against the commit that the change started from: no worse than it was.\n"
     yield "    gates:\n      - compile\n"
-    if not project.has_ruff_configuration:
-        yield "      # No configuration of ruff was found: its default rules hold.\n"
-    yield "      - ruff\n"
+    if project.has_ruff_configuration:
+        yield "      - ruff\n"
+    else:
+        # Its defaults are a style; who never chose it would be failed for writing as everything around is written.
+        yield "      # No configuration of ruff was found, so only mistakes count; `- ruff` alone has its default rules.\n"
+        yield f"      - ruff: {{select: {flow(MISTAKES)}}}\n"
     yield from _test_gate(project) if project.test_files else [NO_TESTS]
     others = project.languages[1:]
     if others:

@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -53,6 +53,19 @@ def test_a_library_gets_two_stages_and_gates_that_judge_it(desk: Desk, call: Cal
     assert "gatewright requirements --extra tests > .venv/requirements.txt" in pipeline.setup.run
     assert pipeline.install is not None
     assert "Python, 1 test file, requirements from extra 'tests'" in told.out
+
+
+@pytest.mark.parametrize(("more", "options"), [({}, {"select": ["E9", "F"]}), ({"ruff.toml": ""}, {})])
+def test_a_style_that_nobody_chose_is_not_asked_for(
+    desk: Desk, call: Call, more: Mapping[str, str], options: object
+) -> None:
+    """Found by the honest suite: ruff's defaults fail code that is written as everything around it is."""
+    desk.commit({"tool.py": "x = 1\n", **more})
+
+    call("init")
+
+    _, ruff = _pipeline(desk.top).stages["code"].gates
+    assert ruff.options == options
 
 
 def test_it_writes_one_file_and_commits_nothing_unasked(desk: Desk, call: Call) -> None:
