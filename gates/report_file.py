@@ -37,13 +37,13 @@ def read_cases(tree: Path, path: str, finished: Finished) -> Sequence[TestCase]:
         cases = parse_junit(read_report(tree, path), REPORT_BYTES_MAX)
     except ReportUnreadable as exc:
         raise CannotJudge(f"The report {path} cannot be read: {exc}", output=finished.output) from exc
-    return [case if case.path is None else replace(case, path=place_in(tree, case.path)) for case in cases]
+    return [_placed(tree, case) for case in cases]
 
 
 def place_in(tree: Path, path: str) -> str:
     """A path that a tool reports, relative to the tree where it lies in it."""
-    for root in dict.fromkeys((str(tree), str(tree.resolve()))):
-        path = path.removeprefix(f"{root}/")
+    for root in _roots(tree):
+        path = path.removeprefix(root)
     return path if path.startswith("/") else posixpath.normpath(path)
 
 
@@ -63,3 +63,15 @@ def read_report(tree: Path, path: str) -> bytes:
     if len(data) > REPORT_BYTES_MAX:
         raise CannotJudge(f"The report {path} has more than {REPORT_BYTES_MAX} bytes.")
     return data
+
+
+def _placed(tree: Path, case: TestCase) -> TestCase:
+    """The case as it would be in any other copy of the tree: some runners call a test by the place of its file."""
+    name = case.id
+    for root in _roots(tree):
+        name = name.replace(root, "")
+    return replace(case, id=name, path=None if case.path is None else place_in(tree, case.path))
+
+
+def _roots(tree: Path) -> Sequence[str]:
+    return [f"{root}/" for root in dict.fromkeys((str(tree), str(tree.resolve())))]

@@ -321,6 +321,19 @@ class TestAnotherRunner:
         assert [(f.path, f.message) for f in bad.findings] == [("tests/cases.txt", "cases::add(2, 3): wrong")]
         assert (changed.outcome, gone.outcome) == (Outcome.PENDING, Outcome.PENDING)
 
+    def test_a_test_named_by_the_place_of_its_file_has_one_name_in_every_copy(self, tmp_path: Path) -> None:
+        """Found by the honest suite: node calls a file without a test in it by its absolute path."""
+        tool = """import os
+case = f"<testcase name='{os.getcwd()}/tests/a.js'/>"
+open("report.xml", "w").write(f"<testsuite tests='1'>{case}</testsuite>")
+"""
+        gate = {"test": {"run": "python -S tools/check.py", "report": "report.xml"}}
+        project = Project(tmp_path, [gate], {"calc.py": CALC, "tools/check.py": tool})
+
+        evidence = judge(project, {"calc.py": CALC + "# more\n"})
+
+        assert (evidence.outcome, evidence.counted) == (Outcome.PASSED, 1)
+
     def test_a_report_that_lay_in_the_tree_is_not_believed(self, tmp_path: Path) -> None:
         project = Project(tmp_path, [{"test": {"run": "test -f calc.py", "report": "report.xml"}}])
         forged = '<testsuite tests="1"><testcase classname="a" name="b"/></testsuite>'
