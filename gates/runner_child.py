@@ -16,7 +16,7 @@ import sys
 import threading
 from collections.abc import Callable
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from .contract import Message
@@ -31,14 +31,19 @@ PR_SET_PDEATHSIG = 1
 def main() -> int:
     """Read one job, judge it, and return the exit status."""
     parent = os.getppid()
-    _die_with_parent()
-    if os.getppid() != parent:
-        return ENDED
     # What the imports print, and programs that inherit it, must not reach the channel of messages.
     channel = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8", buffering=1)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
-    _import_everything()
+    log_to_stderr()
+    import_everything()
+    return serve(channel, parent=parent)
+
+
+def serve(channel: TextIO, *, parent: int) -> int:
+    """Read one job from standard input and judge it; the exit status. `parent` is whose death ends this process."""
+    die_with_parent()
+    if os.getppid() != parent:
+        return ENDED
     line = sys.stdin.buffer.readline(JOB_BYTES_MAX)
     if not line.endswith(b"\n"):
         return 1
@@ -54,7 +59,12 @@ def main() -> int:
     return anyio.run(_judge_until_ended, line, emit)
 
 
-def _import_everything() -> None:
+def log_to_stderr() -> None:
+    """Let diagnostics reach the server's own log."""
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
+
+
+def import_everything() -> None:
     """Be ready for a job, without collecting garbage: imports make none, and looking for it costs a tenth of them."""
     gc.disable()
     import anyio
@@ -69,6 +79,12 @@ def _import_everything() -> None:
     anyio.run(anyio.sleep, 0)
     gc.freeze()
     gc.enable()
+
+
+def die_with_parent() -> None:
+    """Have this process told to end when its parent does, where the system can do that."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
 async def _judge_until_ended(line: bytes, emit: "Callable[[Message], None]") -> int:
@@ -103,11 +119,6 @@ def _end_with_input() -> None:
     while os.read(sys.stdin.fileno(), 4096):
         pass
     os.kill(os.getpid(), signal.SIGTERM)
-
-
-def _die_with_parent() -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
 def _leave(_: int, __: FrameType | None) -> None:

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 EVALUATIONS_AT_ONCE = max(2, os.cpu_count() or 1)
 LOOK_AT_LEAST_EVERY_S = 2.0
 WARM_UP_AFTER_S = 0.5
-# Starting a process takes the processor from whoever tells the verdict.
-VERDICT_FIRST_S = 0.05
 STORE_DOWN_PAUSE_S = 1.0
 
 log = logging.getLogger(__name__)
@@ -123,8 +121,6 @@ class EmbeddedEngine:
         finally:
             self._running.discard(row.id)
             self._services.changed.fire()
-            await anyio.sleep(VERDICT_FIRST_S)
-            await runners.warm_up()
 
 
 async def _warm_up_soon(runners: Runners) -> None:

@@ -197,7 +197,7 @@ def lines(path: str) -> list[str]:
 def runner_of(pid: int) -> int:
     """The runner above a gate's program: the nearest ancestor whose command line says so."""
     while pid > 1:
-        if b"runner_child" in Path(f"/proc/{pid}/cmdline").read_bytes():
+        if b"gates.runner" in Path(f"/proc/{pid}/cmdline").read_bytes():
             return pid
         pid = int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
     raise AssertionError("the gate does not run below a runner")
