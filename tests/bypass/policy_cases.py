@@ -1,0 +1,334 @@
+"""The policy: what judges a commit comes from the pinned policy commit, in every place where a tool looks for it.
+
+Each case brings bad code along with rules that would allow it. The gate still objects to the code, and `scope` asks a
+person about the rules.
+"""
+
+import json
+
+from .sample import BROKEN, CALC, CONFTEST, POLICY, PYPROJECT, SAMPLE, Files, Link
+from .suite import Layer, asked, bad, failed
+from .workshop import Workshop
+
+POLICY_LAYER = Layer.POLICY
+UNUSED = {"calc/extra.py": '"""More."""\n\nimport os\n'}
+BARE = {"calc/extra.py": '"""More."""\n\n\ndef more():\n    """More."""\n'}
+BAD_SUMS = {"calc/__init__.py": BROKEN}
+ALWAYS = "import sys\n\nsys.exit(0)\n"
+
+TEST_FAILS = failed("test", "test", "test_add")
+RUFF_FAILS = failed("ruff", "F401", "calc/extra.py")
+TYPES_FAIL = failed("types", "no-untyped-def", "calc/extra.py")
+BLACKBOX_FAILS = failed("blackbox", "exit-code", "add 2 3")
+MAKE_FAILS = failed("make", "exit-code", "make -s check")
+
+
+def ask_about(path: str) -> object:
+    """A person is asked about the change of this file."""
+    return asked("scope", "protected", path)
+
+
+@bad(POLICY_LAYER, asked("scope", "protected", "gatewright.yaml"), BLACKBOX_FAILS, quick=True)
+def pipeline_without_gates_that_object(_: Workshop) -> Files:
+    """Take the gates out of the pipeline in the very commit that they would fail."""
+    stages = {"code": {"goal": "Do it.", "gates": ["compile"]}}
+    return {**BAD_SUMS, "gatewright.yaml": json.dumps({**POLICY, "stages": stages})}
+
+
+@bad(POLICY_LAYER, failed("scope", "outside", "vendor/other.py"), quick=True)
+def pipeline_that_allows_more_paths(_: Workshop) -> Files:
+    """Allow oneself the paths that the stage may not write."""
+    text = json.dumps(POLICY).replace('"calc/**"', '"calc/**", "vendor/**"')
+    return {"gatewright.yaml": text, "vendor/other.py": "x = 2\n"}
+
+
+@bad(POLICY_LAYER, asked("scope", "protected", "gatewright.yaml"), BLACKBOX_FAILS)
+def pipeline_of_the_same_name_in_other_case(_: Workshop) -> Files:
+    """Bring the pipeline along under a name that is the same where case does not count."""
+    return {**BAD_SUMS, "gatewright.yaml": None, "Gatewright.yaml": json.dumps({**POLICY, "version": 1})}
+
+
+@bad(POLICY_LAYER, asked("scope", "protected", "ci/blackbox.py"), BLACKBOX_FAILS, quick=True)
+def script_of_a_gate_edited(_: Workshop) -> Files:
+    """Have the program that a gate runs always be content."""
+    return {**BAD_SUMS, "ci/blackbox.py": ALWAYS}
+
+
+@bad(POLICY_LAYER, asked("scope", "protected", "ci/blackbox.py"), BLACKBOX_FAILS)
+def script_of_a_gate_replaced_by_a_link(_: Workshop) -> Files:
+    """Have the name of the program lead to another one."""
+    return {**BAD_SUMS, "ci/blackbox.py": Link("content.py"), "ci/content.py": ALWAYS}
+
+
+@bad(POLICY_LAYER, asked("scope", "protected", "ci/blackbox.py"), BLACKBOX_FAILS)
+def script_of_a_gate_replaced_by_a_folder(_: Workshop) -> Files:
+    """Have Python start the `__main__.py` of a folder that has the program's name."""
+    return {**BAD_SUMS, "ci/blackbox.py": None, "ci/blackbox.py/__main__.py": ALWAYS}
+
+
+@bad(POLICY_LAYER, asked("scope", "protected", "ci/subprocess.py"), BLACKBOX_FAILS, quick=True)
+def module_beside_the_script_of_a_gate(_: Workshop) -> Files:
+    """Put a module beside the gate's program that stands in for one of Python's own."""
+    forged = "class done: returncode, stdout, stderr = 0, '', ''\n\n\ndef run(*a, **k):\n    raise SystemExit(0)\n"
+    return {**BAD_SUMS, "ci/subprocess.py": forged}
+
+
+@bad(POLICY_LAYER, asked("scope", "protected", "Makefile"), MAKE_FAILS)
+def recipe_edited(_: Workshop) -> Files:
+    """Have the target that a gate makes do nothing."""
+    return {**BAD_SUMS, "Makefile": "check:\n\t@true\n"}
+
+
+@bad(POLICY_LAYER, asked("scope", "protected", "GNUmakefile"), MAKE_FAILS, quick=True)
+def recipe_that_is_read_first(_: Workshop) -> Files:
+    """Leave the Makefile alone and bring the one that make prefers."""
+    return {**BAD_SUMS, "GNUmakefile": "check:\n\t@true\n"}
+
+
+@bad(POLICY_LAYER, asked("scope", "protected", "package.json"))
+def script_of_package_json(_: Workshop) -> Files:
+    """Have `npm test` do nothing."""
+    return {"package.json": json.dumps({"name": "calc", "scripts": {"test": "true"}})}
+
+
+@bad(POLICY_LAYER, asked("scope", "protected", ".npmrc"))
+def settings_of_npm(_: Workshop) -> Files:
+    """Have npm run scripts in a shell of one's own."""
+    return {".npmrc": "script-shell=/bin/true\n"}
+
+
+@bad(POLICY_LAYER, asked("scope", "protected", "node_modules/.bin/node"))
+def program_where_npm_looks_first(_: Workshop) -> Files:
+    """Put a program into the folder that npm puts in front of the PATH."""
+    return {"web/node_modules/.bin/node": "#!/bin/sh\nexit 0\n"}
+
+
+@bad(POLICY_LAYER, asked("scope", "protected", "pyproject.toml"), RUFF_FAILS, quick=True)
+def ruff_rules_in_pyproject(_: Workshop) -> Files:
+    """Select no rules in the table that the policy has."""
+    return {**UNUSED, "pyproject.toml": PYPROJECT.replace('["E", "F", "S307"]', "[]")}
+
+
+@bad(POLICY_LAYER, asked("scope", "protected", "pyproject.toml"), RUFF_FAILS)
+def ruff_rules_by_file(_: Workshop) -> Files:
+    """Ignore every rule for one's own files, in a table of its own."""
+    return {**UNUSED, "pyproject.toml": f'{PYPROJECT}\n[tool.ruff.lint.per-file-ignores]\n"calc/extra.py" = ["ALL"]\n'}
+
+
+@bad(POLICY_LAYER, asked("scope", "protected", "pyproject.toml"), RUFF_FAILS)
+def ruff_rules_written_inline(_: Workshop) -> Files:
+    """Write the table so that whoever looks for its heading does not find it."""
+    rest = PYPROJECT.partition("[tool.ruff]")[0] + "[tool.pytest.ini_options]\ntestpaths = ['tests']\n"
+    return {**UNUSED, "pyproject.toml": "tool.ruff = {exclude = ['calc'], lint = {select = []}}\n" + rest}
+
+
+@bad(POLICY_LAYER, asked("scope", "protected", "ruff.toml"), RUFF_FAILS)
+def ruff_toml(_: Workshop) -> Files:
+    """Bring a file that ruff prefers to the policy's."""
+    return {**UNUSED, "ruff.toml": "exclude = ['*']\n"}
+
+
+@bad(POLICY_LAYER, asked("scope", "protected", "calc/.ruff.toml"), RUFF_FAILS, quick=True)
+def ruff_toml_in_a_folder(_: Workshop) -> Files:
+    """Bring a file that counts for the files beside it."""
+    return {**UNUSED, "calc/.ruff.toml": "lint.select = []\n"}
+
+
+@bad(POLICY_LAYER, asked("scope", "protected", "calc/pyproject.toml"), RUFF_FAILS)
+def pyproject_in_a_folder(_: Workshop) -> Files:
+    """Bring a mixed file that counts for the files beside it."""
+    return {**UNUSED, "calc/pyproject.toml": "[tool.ruff]\nexclude = ['*']\n"}
+
+
+@bad(POLICY_LAYER, RUFF_FAILS)
+def files_that_git_ignores(_: Workshop) -> Files:
+    """Have ruff skip the file because git would ignore it."""
+    return {**UNUSED, ".gitignore": "calc/extra.py\n", ".ignore": "calc\n"}
+
+
+@bad(POLICY_LAYER, failed("ruff", "F401", "build/extra.py"))
+def folder_that_ruff_skips_by_habit(_: Workshop) -> Files:
+    """Put the file where ruff does not look unless it is told to."""
+    return {"calc/build/extra.py": '"""More."""\n\nimport os\n'}
+
+
+@bad(POLICY_LAYER, asked("scope", "protected", "mypy.ini"), TYPES_FAIL, quick=True)
+def mypy_ini(_: Workshop) -> Files:
+    """Bring a file that mypy prefers to the policy's."""
+    return {**BARE, "mypy.ini": "[mypy]\nignore_errors = True\n"}
+
+
+@bad(POLICY_LAYER, asked("scope", "protected", ".mypy.ini"), TYPES_FAIL)
+def hidden_mypy_ini(_: Workshop) -> Files:
+    """Bring the same file under its hidden name."""
+    return {**BARE, ".mypy.ini": "[mypy]\nignore_errors = True\n"}
+
+
+@bad(POLICY_LAYER, asked("scope", "protected", "setup.cfg"), TYPES_FAIL)
+def mypy_section_of_setup_cfg(_: Workshop) -> Files:
+    """Bring the section in a file that has others."""
+    return {**BARE, "setup.cfg": "[metadata]\nname = calc\n\n[mypy]\nignore_errors = True\n"}
+
+
+@bad(POLICY_LAYER, asked("scope", "protected", "pyproject.toml"), TYPES_FAIL)
+def mypy_table_of_pyproject(_: Workshop) -> Files:
+    """Change one word of the policy's table."""
+    return {**BARE, "pyproject.toml": PYPROJECT.replace("strict = true", "ignore_errors = true")}
+
+
+@bad(POLICY_LAYER, asked("scope", "protected", "pytest.ini"), TEST_FAILS)
+def pytest_ini(_: Workshop) -> Files:
+    """Bring a file that pytest prefers to the policy's, and that collects nothing."""
+    return {**BAD_SUMS, "pytest.ini": "[pytest]\npython_files = none.py\n"}
+
+
+@bad(POLICY_LAYER, asked("scope", "protected", "tests/.pytest.ini"), TEST_FAILS)
+def hidden_pytest_ini_in_a_folder(_: Workshop) -> Files:
+    """Bring one that would make the folder the root of the run."""
+    return {**BAD_SUMS, "tests/.pytest.ini": "[pytest]\naddopts = --collect-only\n"}
+
+
+@bad(POLICY_LAYER, asked("scope", "protected", "tox.ini"), TEST_FAILS)
+def pytest_section_of_tox_ini(_: Workshop) -> Files:
+    """Bring the section in tox's file."""
+    return {**BAD_SUMS, "tox.ini": "[pytest]\naddopts = -k nothing\n"}
+
+
+@bad(POLICY_LAYER, asked("scope", "protected", "pyproject.toml"), TEST_FAILS, quick=True)
+def pytest_table_of_pyproject(_: Workshop) -> Files:
+    """Have every test be expected to fail, by one option in the policy's table."""
+    options = 'testpaths = ["tests"]\naddopts = "--collect-only"'
+    return {**BAD_SUMS, "pyproject.toml": PYPROJECT.replace('testpaths = ["tests"]', options)}
+
+
+@bad(POLICY_LAYER, asked("scope", "protected", ".coveragerc"))
+def coverage_settings(_: Workshop) -> Files:
+    """Leave one's own files out of what coverage counts."""
+    return {".coveragerc": "[run]\nomit = calc/extra.py\n", **BARE}
+
+
+@bad(POLICY_LAYER, asked("scope", "protected", "pyproject.toml"), BLACKBOX_FAILS)
+def pyproject_that_is_a_link(_: Workshop) -> Files:
+    """Have the mixed file be a link: read as text it has no tables at all."""
+    return {**BAD_SUMS, "pyproject.toml": Link("calc/rules.toml"), "calc/rules.toml": "[tool.ruff]\nexclude = ['*']\n"}
+
+
+@bad(POLICY_LAYER, asked("scope", "protected", "pyproject.toml"), RUFF_FAILS)
+def pyproject_that_cannot_be_read(_: Workshop) -> Files:
+    """Break the mixed file, so that nobody can say which tables changed."""
+    return {**UNUSED, "pyproject.toml": "[tool.ruff\n"}
+
+
+@bad(POLICY_LAYER, asked("scope", "protected", "made/installed"), BLACKBOX_FAILS)
+def what_setup_makes(_: Workshop) -> Files:
+    """Bring the folder along that setup makes, with other contents."""
+    return {**BAD_SUMS, "made/installed": "evil\n"}
+
+
+@bad(POLICY_LAYER, asked("scope", "protected", ".gitmodules"))
+def submodule_moved_to_another_address(_: Workshop) -> Files:
+    """Have a submodule come from somebody else."""
+    return {".gitmodules": '[submodule "lib"]\n\tpath = lib/other\n\turl = https://example.org/evil.git\n'}
+
+
+@bad(POLICY_LAYER, asked("scope", "attributes", ".gitattributes"), BLACKBOX_FAILS, quick=True)
+def attributes_that_filter(_: Workshop) -> Files:
+    """Have other bytes be checked out than were judged."""
+    return {**BAD_SUMS, ".gitattributes": "*.py filter=mend\n"}
+
+
+@bad(POLICY_LAYER, asked("scope", "attributes", "calc/.gitattributes"))
+def attributes_that_decode(_: Workshop) -> Files:
+    """Have another encoding be written to everybody's disk, by attributes in a folder and through a macro."""
+    return {"calc/.gitattributes": "[attr]plain working-tree-encoding=UTF-7\n*.py plain\n"}
+
+
+@bad(POLICY_LAYER, BLACKBOX_FAILS)
+def attributes_that_hide(_: Workshop) -> Files:
+    """Leave the bad file out of archives, and have its lines end otherwise."""
+    return {
+        **BAD_SUMS,
+        ".gitattributes": "calc/** export-ignore eol=crlf\n",
+        ".editorconfig": "root = true\n[*]\nindent_size = 8\n",
+    }
+
+
+@bad(POLICY_LAYER, failed("document", "section-missing", "docs/guide.md"))
+def document_with_headings_in_a_code_block(_: Workshop) -> Files:
+    """Have the wanted headings where only a program that looks for `##` sees them."""
+    return {"docs/guide.md": "# Guide\n\n```\n## Use\n\ntext\n```\n\n## Requirements\n\nR1: sums.\n"}
+
+
+@bad(POLICY_LAYER, failed("document", "section-empty", "docs/guide.md"))
+def document_with_nothing_said(_: Workshop) -> Files:
+    """Fill a section with what nobody sees."""
+    return {"docs/guide.md": "## Use\n\n<!-- nothing -->\n\n## Requirements\n\nR1: sums.\n"}
+
+
+@bad(POLICY_LAYER, failed("document", "id-repeated", "R1"))
+def document_with_two_requirements_of_one_id(_: Workshop) -> Files:
+    """Number two requirements alike, so that one trace satisfies both."""
+    return {"docs/guide.md": "## Use\n\nSo.\n\n## Requirements\n\nR1: sums.\nR1: halves.\n"}
+
+
+@bad(POLICY_LAYER, failed("scope", "outside", "vendor/other.py"))
+def outside_on_the_way(workshop: Workshop) -> str:
+    """Change what the stage may not write, and take it back: the history that lands still has it."""
+    first = workshop.commit({"vendor/other.py": "token = 'stolen'\n"})
+    return workshop.commit({"vendor/other.py": SAMPLE["vendor/other.py"], "docs/more.md": "x\n"}, on=first)
+
+
+@bad(POLICY_LAYER, failed("scope", "outside", "vendor/other.py"))
+def outside_by_a_rename(_: Workshop) -> Files:
+    """Move a file that the stage may not write to where it may write."""
+    return {"vendor/other.py": None, "calc/other.py": SAMPLE["vendor/other.py"]}
+
+
+@bad(POLICY_LAYER, failed("scope", "outside", "vendor/other.py"))
+def outside_by_its_mode(workshop: Workshop) -> str:
+    """Change only whether a file may be executed."""
+    oid = workshop.git("rev-parse", "main:vendor/other.py")
+    tree = workshop.tree(("100755", b"other.py", oid))
+    items = [tuple(line.split(None, 3)) for line in workshop.git("ls-tree", "main").splitlines()]
+    made = [(mode.lstrip("0"), name.encode(), tree if name == "vendor" else oid) for mode, _, oid, name in items]
+    return workshop.commit_of(workshop.tree(*made), workshop.base)
+
+
+@bad(POLICY_LAYER, failed("scope", "outside", "vendor/other.py"))
+def outside_by_a_merge(workshop: Workshop) -> str:
+    """Bring the change in as the other side of a merge, where the first parents show nothing of it."""
+    side = workshop.commit({"vendor/other.py": "x = 3\n"})
+    tree = workshop.git("rev-parse", f"{side}^{{tree}}")
+    return workshop.commit_of(tree, workshop.base, side)
+
+
+@bad(POLICY_LAYER, failed("scope", "nothing", ""), quick=True)
+def nothing_changed(workshop: Workshop) -> str:
+    """Hand in a commit that changes nothing, for which no gate could object to anything."""
+    return workshop.commit_of(workshop.git("rev-parse", "main^{tree}"), workshop.base)
+
+
+@bad(POLICY_LAYER, failed("scope", "reserved", ".Gatewright"))
+def file_among_workspaces(_: Workshop) -> Files:
+    """Have a file land in the workspace of another agent."""
+    return {".Gatewright": "x\n"}
+
+
+CONFTEST_HOOK = f"""{CONFTEST}
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    done = yield
+    done.get_result().outcome = "passed"
+"""
+
+
+@bad(
+    POLICY_LAYER,
+    asked("scope", "protected", "tests/conftest.py"),
+    asked("test", "changed-expectation", "test_add"),
+    quick=True,
+)
+def conftest_that_reports_a_pass(_: Workshop) -> Files:
+    """Have a hook turn every failure into a pass."""
+    return {"calc/__init__.py": CALC.replace("a + b", "a * b"), "tests/conftest.py": CONFTEST_HOOK}

@@ -1,0 +1,445 @@
+"""The sandbox: what a program reaches, what it uses up, and what is left of it when the verdict is there.
+
+The program of these commits does its sum properly once its attack has succeeded, and says why when it has not: a green
+gate means that somebody got out. `level` is the weakest level of isolation that promises to stop it.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from .sample import BROKEN, CALC, Files
+from .suite import Layer, bad, errored, failed
+from .workshop import Workshop
+
+SANDBOX = Layer.SANDBOX
+KEPT_OUT = failed("once", "exit-code", "kept out")
+SUM_IS_WRONG = failed("once", "exit-code", "'-1' is not 5")
+SECRET = "hunter2-of-somebody-else"
+
+# What an attack opened or started outside, to be closed when it is judged.
+_opened: list[socket.socket] = []
+_started: list[subprocess.Popen[bytes]] = []
+
+
+def attacking(lines: str) -> str:
+    """The program with an attack before its first sum."""
+    body = "\n".join(f"        {line}" for line in lines.strip().splitlines())
+    return f"""{CALC}
+
+import glob
+import os
+import sys
+
+if sys.argv[1:2] == ["add"]:
+    try:
+{body}
+    except Exception as exc:
+        print(f"kept out: {{type(exc).__name__}}: {{exc}}")
+        raise SystemExit(1) from None
+"""
+
+
+def close_what_was_opened(_: Workshop) -> None:
+    """The attack's counterpart outside goes away."""
+    while _opened:
+        _opened.pop().close()
+
+
+# -- what it may not see ----------------------------------------------------------------------------------------------
+
+
+@bad(SANDBOX, KEPT_OUT, level="files", quick=True)
+def reads_somebody_elses_file(workshop: Workshop) -> Files:
+    """Read a secret in a folder that no gate was given."""
+    place = workshop.root / "home" / ".ssh" / "id"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(SECRET)
+    return {"calc/__init__.py": attacking(f"assert '{SECRET}' in open({str(place)!r}).read()")}
+
+
+@bad(SANDBOX, KEPT_OUT, level="files")
+def reads_the_shared_repository(workshop: Workshop) -> Files:
+    """Read the user's own repository, where other agents' work and people's settings lie."""
+    return {"calc/__init__.py": attacking(f"assert open({str(workshop.common_dir / 'config')!r}).read()")}
+
+
+@bad(SANDBOX, KEPT_OUT, level="files")
+def reads_the_servers_state(workshop: Workshop) -> Files:
+    """Read the database with everybody's lease tokens."""
+    place = workshop.common_dir / "gatewright" / "state.db"
+    place.parent.mkdir(exist_ok=True)
+    place.write_text(SECRET)
+    return {"calc/__init__.py": attacking(f"assert open({str(place)!r}).read()")}
+
+
+@bad(SANDBOX, KEPT_OUT, level="files")
+def reads_another_judgement(workshop: Workshop) -> Files:
+    """Look into the folders of evaluations that run at the same time."""
+    place = workshop.scratch / "c9.e9-0000" / "tree-1" / "tree" / "calc.py"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(SECRET)
+    return {"calc/__init__.py": attacking(f"assert open({str(place)!r}).read()")}
+
+
+@bad(SANDBOX, KEPT_OUT, level="files", quick=True)
+def reads_the_environment_of_others(_: Workshop) -> Files:
+    """Read the secrets of the server where the system shows them."""
+    return {
+        "calc/__init__.py": attacking(
+            "found = ''\n"
+            "for place in glob.glob('/proc/[0-9]*/environ'):\n"
+            "    try:\n"
+            "        found += open(place, errors='replace').read()\n"
+            "    except OSError:\n"
+            "        pass\n"
+            "assert 'GATEWRIGHT_TEST_RUN' in found, 'no secret in sight'"
+        )
+    }
+
+
+# -- what it may not write --------------------------------------------------------------------------------------------
+
+
+def environment_is_honest(workshop: Workshop) -> None:
+    """What setup made is as setup made it."""
+    made = (workshop.root / "cache" / "environments").glob("*/made/installed")
+    assert [place.read_text() for place in made] == ["honest\n"]
+
+
+@bad(SANDBOX, KEPT_OUT, level="files", afterwards=environment_is_honest, quick=True)
+def writes_into_the_shared_environment(_: Workshop) -> Files:
+    """Change what setup made, which every later gate runs with."""
+    return {"calc/__init__.py": attacking("open('made/installed', 'a').write('evil')")}
+
+
+@bad(SANDBOX, KEPT_OUT, level="files", afterwards=environment_is_honest)
+def writes_beside_the_shared_environment(workshop: Workshop) -> Files:
+    """Make an environment for a key that nobody asked for yet, with the mark that it is finished."""
+    folder = workshop.root / "cache" / "environments" / ("0" * 24)
+    return {"calc/__init__.py": attacking(f"os.makedirs({str(folder)!r})")}
+
+
+@bad(SANDBOX, KEPT_OUT, level="files")
+def writes_into_the_checkouts(workshop: Workshop) -> Files:
+    """Change a checkout that others are judged in."""
+    folder = workshop.root / "cache" / "checkouts"
+    return {"calc/__init__.py": attacking(f"open({str(folder / 'evil')!r}, 'w').write('x')")}
+
+
+@bad(SANDBOX, KEPT_OUT, level="files")
+def writes_into_the_store(_: Workshop) -> Files:
+    """Put an object into the store whose bytes are not those of its id, by the way that the own `.git` names."""
+    return {
+        "calc/__init__.py": attacking(
+            "objects = open('.git/objects/info/alternates').read().strip()\n"
+            "os.makedirs(objects + '/ff', exist_ok=True)\n"
+            "open(objects + '/ff/' + 'f' * 38, 'w').write('x')"
+        )
+    }
+
+
+@bad(SANDBOX, KEPT_OUT, level="files")
+def moves_a_branch_of_the_shared_repository(workshop: Workshop) -> Files:
+    """Land by oneself: write the target's new commit into the shared repository."""
+    place = str(workshop.common_dir / "refs" / "heads" / "evil")
+    return {"calc/__init__.py": attacking(f"open({place!r}, 'w').write('{workshop.base}')")}
+
+
+def nothing_in_the_common_folder(_: Workshop) -> None:
+    """No file of the attack lies where every program looks for its temporary files."""
+    found = [
+        place
+        for place in (Path(tempfile.gettempdir()) / "gw-bypass-left", Path("/dev/shm/gw-bypass-left"))
+        if place.exists()
+    ]
+    for place in found:
+        place.unlink()
+    assert not found
+
+
+@bad(SANDBOX, SUM_IS_WRONG, level="files", afterwards=nothing_in_the_common_folder)
+def leaves_files_for_others(_: Workshop) -> Files:
+    """Leave files in the folders that all programs share, for a later run to find."""
+    leave = "for folder in ('/tmp', '/dev/shm'):\n    try:\n        open(folder + '/gw-bypass-left', 'w').write('x')\n"
+    return {"calc/__init__.py": f"{BROKEN}\n\n{leave}    except OSError:\n        pass\n"}
+
+
+@bad(SANDBOX, KEPT_OUT, level="files")
+def mounts_over_a_folder(_: Workshop) -> Files:
+    """Lay another file system over a folder: it would outlive the verdict."""
+    return {
+        "calc/__init__.py": attacking(
+            "import ctypes\n"
+            "os.makedirs('over', exist_ok=True)\n"
+            "system = ctypes.CDLL(None, use_errno=True)\n"
+            "failed = system.mount(b'none', os.path.abspath('over').encode(), b'tmpfs', 0, None)\n"
+            "assert not failed, os.strerror(ctypes.get_errno())"
+        )
+    }
+
+
+# -- whom it may not reach --------------------------------------------------------------------------------------------
+
+
+@bad(SANDBOX, KEPT_OUT, level="full", afterwards=close_what_was_opened, quick=True)
+def connects_out(_: Workshop) -> Files:
+    """Connect to a server on this machine, as it would to one in the network."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    _opened.append(listening)
+    port = listening.getsockname()[1]
+    return {
+        "calc/__init__.py": attacking(
+            f"import socket\nsocket.create_connection(('127.0.0.1', {port}), timeout=2).close()"
+        )
+    }
+
+
+@bad(SANDBOX, KEPT_OUT, level="full", afterwards=close_what_was_opened)
+def connects_to_a_socket_file(workshop: Workshop) -> Files:
+    """Talk to a server through its socket, as `gatewright` itself does."""
+    folder = Path(tempfile.mkdtemp(prefix="gw-s-", dir=workshop.root.anchor + "tmp"))
+    listening = socket.socket(socket.AF_UNIX)
+    listening.bind(str(folder / "s"))
+    listening.listen()
+    _opened.append(listening)
+    return {
+        "calc/__init__.py": attacking(
+            f"import socket\nother = socket.socket(socket.AF_UNIX)\nother.settimeout(2)\nother.connect({str(folder / 's')!r})"
+        )
+    }
+
+
+@bad(SANDBOX, KEPT_OUT, level="full", afterwards=close_what_was_opened)
+def connects_to_a_socket_without_a_file(_: Workshop) -> Files:
+    """Talk to a server through a socket that no file system holds."""
+    listening = socket.socket(socket.AF_UNIX)
+    name = f"\0gw-bypass-{os.getpid()}"
+    listening.bind(name)
+    listening.listen()
+    _opened.append(listening)
+    return {
+        "calc/__init__.py": attacking(
+            f"import socket\nother = socket.socket(socket.AF_UNIX)\nother.settimeout(2)\nother.connect({name!r})"
+        )
+    }
+
+
+def victim_lives(_: Workshop) -> None:
+    """A process outside was not ended."""
+    while _started:
+        with _started.pop() as victim:
+            ended = victim.poll()
+            victim.kill()
+            assert ended is None
+
+
+@bad(SANDBOX, KEPT_OUT, level="files", afterwards=victim_lives)
+def ends_somebody_elses_process(_: Workshop) -> Files:
+    """End a process of the same user that has nothing to do with the gate."""
+    _started.append(subprocess.Popen([sys.executable, "-I", "-c", "import time; time.sleep(60)"]))
+    return {"calc/__init__.py": attacking(f"os.kill({_started[-1].pid}, {int(signal.SIGTERM)})")}
+
+
+END_JUDGES = """
+import os
+import signal
+
+
+def ancestors():
+    process = os.getppid()
+    while process > 1:
+        try:
+            line = open(f"/proc/{process}/cmdline").read()
+            yield process, line.replace(chr(0), " ")
+            process = int(open(f"/proc/{process}/stat").read().rpartition(")")[2].split()[1])
+        except OSError:
+            return
+
+
+judges = [process for process, line in ancestors() if NAMED in line]
+for judge in judges:
+    os.kill(judge, signal.SIGKILL)
+if judges:
+    signal.pause()
+"""
+
+
+def _ending(named: str) -> Files:
+    return {"calc/__init__.py": BROKEN + END_JUDGES.replace("NAMED", repr(named))}
+
+
+# What a program sees of its judges depends on the level; in no case does anything pass.
+@bad(SANDBOX, failed("once", "exit-code", "'-1' is not 5"), level="full", in_child=True)
+def ends_the_runner(_: Workshop) -> Files:
+    """Kill the process that writes the verdict."""
+    return _ending("gatewright.gates.runner_child")
+
+
+@bad(SANDBOX, failed("once", "exit-code", "'-1' is not 5"), level="full", in_child=True)
+def ends_the_launcher(_: Workshop) -> Files:
+    """Kill the process that starts and watches all programs."""
+    return _ending("launch")
+
+
+# -- what it may not use up, and what is left -------------------------------------------------------------------------
+
+
+def nothing_runs_on(_: Workshop) -> None:
+    """No process of an attack is left."""
+    left = []
+    for place in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            if b"gw-bypass-daemon" in place.read_bytes():
+                left.append(int(place.parent.name))
+    for process in left:
+        with suppress(OSError):
+            os.kill(process, signal.SIGKILL)
+    assert not left
+
+
+DAEMON = """
+import os
+import sys
+
+
+def _stay():
+    if os.fork():
+        return
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+    import signal
+
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    os.execv(sys.executable, [sys.executable, "-I", "-c", "import time; time.sleep(120)", "gw-bypass-daemon"])
+
+
+if sys.argv[1:2] == ["add"]:
+    _stay()
+"""
+
+
+@bad(SANDBOX, failed("once", "exit-code", "'-1' is not 5"), afterwards=nothing_runs_on, quick=True)
+def leaves_a_daemon(_: Workshop) -> Files:
+    """Fork twice, leave session and group, ignore signals, keep the pipes open, and stay."""
+    return {"calc/__init__.py": BROKEN + DAEMON}
+
+
+@bad(SANDBOX, failed("blackbox", "exit-code", "add 2 3"), afterwards=nothing_runs_on)
+def leaves_many_daemons(_: Workshop) -> Files:
+    """Start them faster than one by one could be ended."""
+    return {"calc/__init__.py": BROKEN + DAEMON.replace("    _stay()", "    for _ in range(12):\n        _stay()")}
+
+
+@bad(SANDBOX, errored("once", "did not end within"), afterwards=nothing_runs_on, quick=True)
+def never_ends(_: Workshop) -> Files:
+    """Sleep for ever, deaf to every polite signal."""
+    stays = "\n\nimport signal\nimport time\n\nfor number in range(1, 32):\n    try:\n"
+    stays += "        signal.signal(number, signal.SIG_IGN)\n    except (OSError, ValueError):\n        pass\ntime.sleep(300)\n"
+    return {"calc/__init__.py": CALC + stays}
+
+
+@bad(SANDBOX, errored("once", "processes"), afterwards=nothing_runs_on)
+def multiplies(_: Workshop) -> Files:
+    """Start processes until the machine has no more to give; here at most a hundred."""
+    bomb = "\n\nimport os\nimport time\n\nfor _ in range(100):\n    if not os.fork():\n        time.sleep(60)\n        os._exit(0)\n    time.sleep(0.01)\ntime.sleep(60)\n"
+    return {"calc/__init__.py": CALC + bomb}
+
+
+@bad(SANDBOX, errored("once", "memory"))
+def eats_memory(_: Workshop) -> Files:
+    """Take all memory; here at most twice the limit."""
+    return {
+        "calc/__init__.py": f"{CALC}\n\nimport time\n\neaten = [b'x' * 50_000_000 for _ in range(16)]\ntime.sleep(60)\n"
+    }
+
+
+@bad(SANDBOX, failed("once", "exit-code", "kept out"))
+def makes_a_file_without_end(_: Workshop) -> Files:
+    """Write a file of three gigabytes, of which the disk here sees none."""
+    attack = "import signal\nsignal.signal(signal.SIGXFSZ, signal.SIG_IGN)\nos.truncate(os.open('big', os.O_CREAT | os.O_RDWR), 3_000_000_000)"
+    return {"calc/__init__.py": attacking(attack)}
+
+
+@bad(SANDBOX, failed("once", "exit-code", "is not 5"))
+def floods_the_output(_: Workshop) -> Files:
+    """Print sixty million bytes beside the wrong sum."""
+    flood = "\n\nimport os\n\nfor _ in range(60):\n    os.write(2, b'\\x1b[2Jx' * 250_000)\n"
+    return {"calc/__init__.py": BROKEN + flood}
+
+
+def judged_alike_again(workshop: Workshop) -> None:
+    """The next judgement of the same commit sees the same bytes."""
+    commit = (workshop.root / "marks").read_text().split()[1]
+    assert "'-1' is not 5" in workshop.judge(commit, ("once",))["once"].findings[0].message
+
+
+@bad(SANDBOX, SUM_IS_WRONG, afterwards=judged_alike_again)
+def mends_its_own_files_for_the_next_run(_: Workshop) -> Files:
+    """Write the good program over the bad one, so that whoever looks next finds it."""
+    mend = "\n\nfrom pathlib import Path\n\n_text = Path(__file__).read_text()\n"
+    mend += "Path(__file__).write_text(_text.replace('a - b', 'a + b', 1))\n"
+    return {"calc/__init__.py": BROKEN + mend}
+
+
+@bad(SANDBOX, SUM_IS_WRONG, afterwards=judged_alike_again)
+def mends_the_judge_while_it_runs(_: Workshop) -> Files:
+    """Write over the gate's own script, and over its git folder."""
+    mend = "\n\nfrom pathlib import Path\n\nfor _name in ('ci/once.py', '.git/HEAD', '.git/config'):\n    try:\n"
+    mend += "        Path(_name).write_text('')\n    except OSError:\n        pass\n"
+    return {"calc/__init__.py": BROKEN + mend}
+
+
+@bad(SANDBOX, errored("once", "SIGKILL"), afterwards=nothing_runs_on)
+def ends_its_own_judge(_: Workshop) -> Files:
+    """Kill the script that compares its sums."""
+    return {"calc/__init__.py": f"{CALC}\n\nimport os\n\nos.kill(os.getppid(), 9)\n"}
+
+
+# The judge's memory: what it expects is written over with what it will get.
+OVERWRITE = """
+import os
+import struct
+import sys
+
+
+def _overwrite(process, old, new):
+    with open(f"/proc/{process}/maps") as maps, open(f"/proc/{process}/mem", "r+b", 0) as memory:
+        for line in maps:
+            place, mode = line.split()[:2]
+            if not mode.startswith("rw"):
+                continue
+            start, end = (int(part, 16) for part in place.split("-"))
+            try:
+                memory.seek(start)
+                data = memory.read(end - start)
+            except (OSError, ValueError, OverflowError):
+                continue
+            at = data.find(old + bytes(1))
+            while at >= 0:
+                if struct.pack("<q", len(old)) in data[max(0, at - 40) : at]:
+                    memory.seek(start + at)
+                    memory.write(new)
+                at = data.find(old + bytes(1), at + 1)
+
+
+if sys.argv[1:2] == ["add"] and "40" in sys.argv:
+    try:
+        _overwrite(os.getppid(), b"42", b"38")
+    except OSError as exc:
+        print(f"kept out: {exc}", file=sys.stderr)
+"""
+
+
+@bad(SANDBOX, failed("blackbox", "exit-code", "add 40 2"), level="full", quick=True)
+def writes_into_its_judge(_: Workshop) -> Files:
+    """Find the numbers that the judge expects in its memory, and write the wrong ones over them."""
+    wrong = CALC.replace("return a + b", "return a - b if a == 40 else a + b")
+    return {"calc/__init__.py": wrong + OVERWRITE}
