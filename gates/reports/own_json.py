@@ -3,8 +3,6 @@
 docs/reports.md describes it. It is strict: a misspelt key must not become a finding that nobody sees.
 """
 
-from typing import cast
-
 from .hostile_json import JsonObject, as_object, objects_of, read_json, text_of, whole_of
 from .reported import (
     LINE_MAX,
@@ -14,7 +12,6 @@ from .reported import (
     Report,
     Reported,
     ReportUnreadable,
-    Severity,
     check_number,
     plain_line,
     plain_message,
@@ -60,7 +57,7 @@ def _item(finding: JsonObject) -> Reported:
         column=whole_of(finding, "column", least=1, most=LINE_MAX),
         rule=plain_line(text_of(finding, "rule", ""), RULE_CHARS_MAX) or None,
         message=plain_message(message),
-        severity=cast(Severity, severity),
+        severity=severity,
         satisfy=None if satisfy is None else plain_line(satisfy, MESSAGE_CHARS_MAX),
     )
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import cast
+from dataclasses import replace
 
 from .hostile_json import JsonObject, object_of, objects_of, text_of, texts_of, whole_of
 from .reported import (
@@ -13,7 +13,6 @@ from .reported import (
     RULE_CHARS_MAX,
     Reported,
     ReportUnreadable,
-    Severity,
     plain_line,
     plain_message,
     plain_path,
@@ -58,18 +57,14 @@ class SarifRun:
             return None
         if level not in RANKS:
             raise ReportUnreadable("A result's level is none of error, warning, note and none.")
-        place = next((object_of(location, "physicalLocation") for location in objects_of(result, "locations")), {})
-        region = object_of(place, "region")
         name = text_of(result, "ruleId", None) or text_of(object_of(result, "rule"), "id", None)
-        return Reported(
-            path=self._path(object_of(place, "artifactLocation")),
-            line=whole_of(region, "startLine", least=1, most=LINE_MAX),
-            column=whole_of(region, "startColumn", least=1, most=LINE_MAX),
-            rule=plain_line(name or text_of(rule, "id", ""), RULE_CHARS_MAX) or None,
-            message=plain_message(self.message(result, rule)),
-            severity=cast(Severity, level),
-            is_hidden=_is_suppressed(result),
-        )
+        found = self._placed(result, name or text_of(rule, "id", "") or "", self.message(result, rule))
+        return replace(found, severity=level, is_hidden=_is_suppressed(result))
+
+    def notification(self, notification: JsonObject) -> Reported:
+        """What the tool says about itself, as an error."""
+        name = text_of(object_of(notification, "descriptor"), "id", "")
+        return self._placed(notification, name, self.message(notification, {}))
 
     def message(self, owner: JsonObject, rule: JsonObject) -> str:
         """What the owner's message says, its arguments put in; a text of the rule's where it refers to one."""
@@ -85,6 +80,17 @@ class SarifRun:
         arguments = [argument[:MESSAGE_CHARS_MAX] for argument in texts_of(message, "arguments")]
         # Arguments are put in once: a text that they bring is not read again.
         return _put_in(text[:MESSAGE_CHARS_MAX], arguments)
+
+    def _placed(self, owner: JsonObject, rule: str, message: str) -> Reported:
+        place = next((object_of(location, "physicalLocation") for location in objects_of(owner, "locations")), {})
+        region = object_of(place, "region")
+        return Reported(
+            path=self._path(object_of(place, "artifactLocation")),
+            line=whole_of(region, "startLine", least=1, most=LINE_MAX),
+            column=whole_of(region, "startColumn", least=1, most=LINE_MAX),
+            rule=plain_line(rule, RULE_CHARS_MAX) or None,
+            message=plain_message(message),
+        )
 
     def _rule(self, result: JsonObject) -> JsonObject:
         """The rule of a result, found by its place among the rules, or else by its id; empty when there is none."""

@@ -162,6 +162,18 @@ class TestSarif:
         with pytest.raises(ReportUnreadable, match=sentence):
             parse_sarif(sarif(**run))
 
+    def test_a_file_that_the_tool_stumbled_over_is_a_finding(self) -> None:
+        """eslint tells so of a file that does not parse, and that its run was not successful."""
+        error = {
+            "level": "error",
+            "message": {"text": "Parsing"},
+            "locations": [located("a.js", 3)],
+            "descriptor": {"id": "P"},
+        }
+        invocation = {"executionSuccessful": False, "toolConfigurationNotifications": [error]}
+
+        assert parse_sarif(sarif(invocations=[invocation])).items == (Reported("a.js", 3, None, "P", "Parsing"),)
+
     @pytest.mark.parametrize(
         "result",
         [
