@@ -126,7 +126,7 @@ def _code(project: Project, *, needs_plan: bool) -> Iterator[str]:
         yield "      - ruff\n"
     else:
         # Its defaults are a style; who never chose it would be failed for writing as everything around is written.
-        yield "      # No configuration of ruff was found, so only mistakes count; `- ruff` alone has its default rules.\n"
+        yield "      # No configuration of ruff: only mistakes count. `- ruff` alone would have its default rules.\n"
         yield f"      - ruff: {{select: {flow(MISTAKES)}}}\n"
     yield from _test_gate(project) if project.test_files else [NO_TESTS]
     others = project.languages[1:]
