@@ -314,6 +314,7 @@ def test_unused_environments_beyond_the_bound_are_forgotten(tmp_path: Path, monk
     assert (tmp_path / old[3]).exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("installer", [".venv/bin/pip", "python -m pip"])
 def test_installing_the_artifact_leaves_the_shared_environment_byte_identical(
     shared: PreparedEnvironment, tree: Path, tmp_path: Path, installer: str
@@ -347,6 +348,7 @@ def test_from_the_layer_everything_of_the_shared_environment_works(
     assert own.variables["VIRTUAL_ENV"] == str(layer)
 
 
+@pytest.mark.slow
 def test_a_layer_below_a_path_with_spaces_or_too_long_for_a_first_line_works(
     shared: PreparedEnvironment, tree: Path, tmp_path: Path
 ) -> None:

@@ -156,6 +156,7 @@ def test_a_client_that_starts_servers_elsewhere_is_told_of_the_repository(desk: 
     assert entry["args"][-2:] == ["--repo", str(desk.top)]
 
 
+@pytest.mark.slow
 def test_uninstall_takes_everything_away_and_leaves_what_is_not_ours(
     ready: Desk, call: Call, codex: Path, tmp_path: Path
 ) -> None:
@@ -185,6 +186,7 @@ def test_uninstall_takes_everything_away_and_leaves_what_is_not_ours(
     assert call("log", "c1", "--json").json["code"] == "not_set_up"
 
 
+@pytest.mark.slow
 def test_uninstall_with_the_store_kept_goes_on_where_it_was(ready: Desk, call: Call) -> None:
     call("start", "Something")
     ready.stop_server()

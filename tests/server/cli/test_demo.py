@@ -14,6 +14,9 @@ from pathlib import Path
 
 import pytest
 
+# `make demo` tells the story in every check; how it fails takes a demo each.
+pytestmark = pytest.mark.slow
+
 WITHIN_S = 60.0
 
 # In this order, and each on a line of its own.

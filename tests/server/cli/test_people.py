@@ -114,6 +114,7 @@ def test_anything_but_the_stage_s_name_decides_nothing(desk: Desk, call: Call, a
     assert _stage(call, "code")["state"] == "in_review"
 
 
+@pytest.mark.slow
 def test_an_answer_is_for_the_attempt_that_was_shown(tmp_path: Path) -> None:
     """An agent that swaps the artifact while the person reads does not get the other one allowed."""
     desk = set_up(Desk(tmp_path / "swapped"))

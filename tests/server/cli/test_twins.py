@@ -20,6 +20,7 @@ def test_every_tool_has_exactly_one_command() -> None:
     assert sorted(twin.tool for twin in TWINS.values()) == sorted(TOOLS)
 
 
+@pytest.mark.slow
 def test_a_change_goes_through_its_stages_by_the_command_line_alone(ready: Desk, call: Call) -> None:
     """From intent to the landed commit, with one refusal on the way; the exit status is all that a script looks at."""
     started = call("start", "Answer differently", "--json")
