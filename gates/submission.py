@@ -5,9 +5,10 @@ Trees and comparisons come from our own store; nothing is asked of the shared re
 """
 
 import json
+import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import count
 from pathlib import Path
@@ -218,6 +219,18 @@ class Submission:
             return await self._setup_failed(made, files)
 
         return await self.once(("environment", tuple(sorted(files.items()))), prepare)
+
+    async def own_environment(self) -> PreparedEnvironment:
+        """For programs of gatewright itself: its own Python, and nothing that `setup` makes."""
+
+        async def prepare() -> PreparedEnvironment:
+            made = await prepare_environment(
+                None, files={}, cache=self.job.cache, limits=self.limits, report=self.report, hidden=self._hidden
+            )
+            assert isinstance(made, PreparedEnvironment), "without a set-up nothing fails"
+            return replace(made, python=Path(sys.executable))
+
+        return await self.once("own environment", prepare)
 
     @asynccontextmanager
     async def workplace(self, commit: str, *, of: str) -> AsyncGenerator[tuple[Path, PreparedEnvironment]]:
