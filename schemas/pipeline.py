@@ -54,13 +54,17 @@ class Model(BaseModel):
 
 
 class Setup(Model):
-    """Makes what gates need; runs on the key files alone, is cached by their content, and may use the network."""
+    """Makes what gates need; runs on the key files alone, is cached by their content, and may use the network.
+
+    `changed_keys`: where there are secrets, whether key files that an artifact changed are a person's to allow first.
+    """
 
     run: Shell
     key: tuple[Glob, ...] = Field(min_length=1)
     keep: tuple[Glob, ...] = ()
     network: bool = True
     secrets: tuple[str, ...] = ()
+    changed_keys: Literal["ask", "allow"] = "ask"
     timeout: Duration = 900.0
 
 
