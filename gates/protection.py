@@ -5,7 +5,8 @@ Protected are the policy itself, what its gates and commands refer to, what the 
 there. A mixed file, such as `pyproject.toml`, is protected by table: a new dependency is an ordinary change.
 
 Not protected: `.gitattributes`, which the server's checkouts do not honour; and those key files of `setup` that are
-data, which decide what is installed and not what is checked.
+data, which decide what is installed and not what is checked. Where `setup` has secrets they are: what an artifact adds
+to them would be installed with the secrets at hand before anybody has looked at it.
 """
 
 import configparser
@@ -100,7 +101,7 @@ def protection_of(
     recipes = [glob for runner in runners for glob in runner.files]
     made = (*MADE, *_kept_globs(pipeline))
     files = (PIPELINE_FILE, *TOOL_FILES, *recipes, *made, *map(escape, exact), *_module_globs(pipeline, paths))
-    files = (*files, *pipeline.protect)
+    files = (*files, *pipeline.protect, *_keys_with_secrets(pipeline))
     behind = _behind_links(links, paths, (*files, *tables))
     shadows = shadows_of(_commands(pipeline), scripts=exact, paths=paths, read=read)
     return Protection(tuple(dict.fromkeys((*files, *behind))), tables, shadows)
@@ -134,6 +135,11 @@ def changed_tables(path: str, before: bytes | None, after: bytes | None, names: 
     except TablesUnreadable:
         return names
     return tuple(sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name)))
+
+
+def _keys_with_secrets(pipeline: Pipeline) -> tuple[str, ...]:
+    setup = pipeline.setup
+    return setup.key if setup is not None and setup.secrets and setup.changed_keys == "ask" else ()
 
 
 def _words_of(pipeline: Pipeline) -> frozenset[str]:
