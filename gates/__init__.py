@@ -12,7 +12,8 @@ The machine, pure: no clock, no files, no processes
 
 The policy: `gatewright.yaml` of a trusted commit
     policy           load, digest, plan
-    pipeline_file    from text to models (yaml_source, pipeline_shapes, pipeline_gates, pipeline_rules, shell_text)
+    pipeline_file    from text to models (yaml_source, pipeline_shapes, pipeline_gates, pipeline_rules, pipeline_traces,
+                     shell_text)
     protection       what a commit must not change unasked (tables; found by judged_words, recipes, links, shadows)
 
 The user's repository

@@ -12,6 +12,7 @@ from . import graph
 from .paths import PLACEHOLDERS, check_glob, check_placeholders, overlap, substitute
 from .pipeline_gates import run_problems
 from .pipeline_shapes import nearest
+from .pipeline_traces import trace_problems
 from .yaml_source import KeyPath, PolicyProblem, Source
 
 STAGES_MAX = 50
@@ -154,6 +155,10 @@ def _reopened_stages_are_upstream(view: _View) -> Iterator[PolicyProblem]:
             yield view.source.problem(path, f"{reopened!r} does not come before {name!r}", hint)
 
 
+def _traces_lead_back(view: _View) -> Iterator[PolicyProblem]:
+    yield from trace_problems(view.source, view.stages, view.needs, _mapping(view.source.value, "land"))
+
+
 def _all_work_lands(view: _View) -> Iterator[PolicyProblem]:
     landing = {*view.land_needs, *(above for need in view.land_needs for above in graph.upstream(need, view.needs))}
     for name in view.stages:
@@ -188,7 +193,12 @@ _RULES: tuple[Rule, ...] = (
     _secrets_are_variables,
     _is_in_this_version,
 )
-_RULES_OF_ORDER: tuple[Rule, ...] = (_reopened_stages_are_upstream, _all_work_lands, _unordered_stages_write_apart)
+_RULES_OF_ORDER: tuple[Rule, ...] = (
+    _reopened_stages_are_upstream,
+    _traces_lead_back,
+    _all_work_lands,
+    _unordered_stages_write_apart,
+)
 
 
 def _specimens(stage: str, written: Mapping[str, object]) -> dict[str, str]:

@@ -155,7 +155,7 @@ def _keys_at(model: type[BaseModel], loc: KeyPath) -> Iterable[str]:
         elif part in at_hand.model_fields:
             annotation = at_hand.model_fields[str(part)].annotation
             at_hand, is_member = _model_in(annotation) or at_hand, get_origin(annotation) in {dict, tuple, list}
-    return at_hand.model_fields
+    return [field.alias or name for name, field in at_hand.model_fields.items()]
 
 
 def _model_in(annotation: object) -> type[BaseModel] | None:

@@ -18,6 +18,7 @@ _MODULES: Mapping[str, str] = {
     "test": "test",
     "document": "document",
     "schema": "schema",
+    "trace": "trace",
 }
 
 

@@ -21,7 +21,6 @@ from ...schemas.pipeline import Duration, GateSpec, Glob, Model
 from ...schemas.records import Evidence
 from ..contract import CannotJudge, Specimen, Spoiled
 from ..data_documents import DATA_BYTES_MAX, FORMATS, Format, format_of
-from ..environment import PreparedEnvironment
 from ..findings import Judged, Problem, conclude, split_by_base
 from ..objects import EXECUTABLE, FILE, LINK
 from ..paths import matches, substitute
@@ -202,15 +201,15 @@ async def _validate(
         for entry in entries
     ]
     request = {"schema": options.schema_path, "files": dict(schemas), "documents": documents}
-    python = Path(sys.executable)
+    environment = await submission.own_environment()
     finished = await submission.run(
-        [str(python), "-I", "-c", CHILD, *FOLDERS],
+        [str(environment.python), "-I", "-c", CHILD, *FOLDERS],
         cwd=submission.make_folder("schema"),
-        environment=PreparedEnvironment("own", None, (), str(python.parent), python),
+        environment=environment,
         timeout_s=options.timeout,
         stdin=json.dumps(request).encode(),
         stdout_bytes_max=REPORT_BYTES_MAX,
-        reads=(PACKAGE, Path(sys.prefix), Path(sys.base_prefix), *map(Path, FOLDERS)),
+        reads=(PACKAGE / "__init__.py", PACKAGE / "gates", *map(Path, FOLDERS)),
     )
     said = _lines(finished)
     for line in said:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 ALLOWED = "allowed"
 # Kinds that compare with where the stage started, and not only with the change's base.
-COMPARED_WITH_START = frozenset({"ruff"})
+COMPARED_WITH_START = frozenset({"ruff", "trace"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,7 @@ def verdict_key(job: Job, gate: GateSpec, subject: Subject) -> str:
         "surroundings": _surroundings(),
     }
     if gate.kind in COMPARED_WITH_START:
-        inputs |= {"from": subject.scope_base}
+        inputs |= {"from": subject.scope_base, "change": job.change}
     if gate.kind == SCOPE_GATE.kind:
         # The history of the range counts for it, and what the stage may write.
         inputs |= {

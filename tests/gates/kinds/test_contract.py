@@ -14,6 +14,7 @@ from gatewright.schemas.records import Evidence, Outcome
 from .workbench import SAMPLE, Files, Program, Project
 
 PLAN = "# Goal\n\nA thing.\n"
+TRACE = {"trace": {"from": "plan", "ids": "R\\d+", "into": ["tests/**"]}}
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Samples:
     red: tuple[Files, Files] | None = None
     base: Files = field(default_factory=lambda: SAMPLE)
     changed: Mapping[str, object] | None = None
+    pipeline: Mapping[str, object] = field(default_factory=dict)
 
 
 SAMPLES: Mapping[str, Samples] = {
@@ -73,6 +75,18 @@ SAMPLES: Mapping[str, Samples] = {
         red=({"data/old.yaml": "one\n"}, {"data/more.yaml": "2\n"}),
         base={"schemas/number.json": '{"type": "number"}'},
     ),
+    "trace": Samples(
+        TRACE,
+        {"tests/more.py": "# R1\n"},
+        {"tests/more.py": "# R2\n"},
+        base={"plan.md": "- R1: it works\n"},
+        pipeline={
+            "stages": {
+                "plan": {"gates": [{"document": {"path": "plan.md", "sections": ["Goal"]}}]},
+                "code": {"needs": ["plan"], "gates": [TRACE]},
+            }
+        },
+    ),
 }
 
 
@@ -83,7 +97,7 @@ def kind(request: pytest.FixtureRequest) -> AnyGateKind:
 
 def judge(root: Path, kind: AnyGateKind, base: Files, files: Files) -> Evidence:
     samples = SAMPLES[kind.name]
-    project = Project(root, [samples.gate], base)
+    project = Project(root, [samples.gate], base, **samples.pipeline)
     found = project.judge(project.commit(files), **(samples.changed or {}))
     return next(evidence for evidence in found.values() if evidence.kind == kind.name)
 
