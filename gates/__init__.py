@@ -36,7 +36,8 @@ Running programs
 
 Judging
     contract     the job, the messages, what a kind is
-    runner       judge one job: all its gates (runner_child: in a process of its own)
+    runner       judge one job: all its gates (runner_child: in a process of its own, forked by runner_nursery)
+    making       run the command of a `run:` stage and commit what it wrote (written: what that was)
     submission   what the gates of one job share (scratch: its folders)
     regime       the rules that a commit is judged by, put back
     findings     problems -> findings -> evidence (suppressions)

@@ -7,6 +7,7 @@ runner that ends without `Done` is a lost runner: the evaluation is evaluated ag
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, assert_never
@@ -25,6 +26,19 @@ NOBODYS_FAULT = "This is not your fault: do not change the code."
 OptionsT = TypeVar("OptionsT", bound=Model)
 
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The command of a `run:` stage, and the message and date of the commit that its output becomes.
+
+    Both are the evaluation's own, so that running it once more makes the same commit.
+    """
+
+    command: str
+    network: bool
+    message: str
+    when: datetime
+
+
 @dataclass(frozen=True)
 class Job:
     """One evaluation, complete: a runner needs nothing else and asks nobody.
@@ -36,7 +50,8 @@ class Job:
     and scratch. `baselines` are base results already known, by key; new ones come back as `BaseResult`. `allowed` are
     the fingerprints of findings that people have allowed in this change, each as often as it was allowed: a gate that
     asks nothing else passes. `merged` is the newest commit of the target that the artifact has taken in since its
-    change began: what comes from there is not the artifact's.
+    change began: what comes from there is not the artifact's. With `run`, `commit` is the stage's base; what its
+    command makes of it is judged, and told by `Made`.
     """
 
     evaluation: str
@@ -56,6 +71,7 @@ class Job:
     baselines: Mapping[str, str] = field(default_factory=dict)
     allowed: tuple[str, ...] = ()
     merged: str | None = None
+    run: Run | None = None
 
     @property
     def limits(self) -> Limits:
@@ -86,6 +102,17 @@ class BaseResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Made:
+    """The commit that the command of a `run:` stage made, kept in our store; the base when there was nothing to add.
+
+    `paths` counts what it wrote and removed. From here on the gates judge it.
+    """
+
+    commit: str
+    paths: int
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """A line for people and agents who wait."""
 
@@ -97,7 +124,7 @@ class Done:
     """Every gate was told; nothing follows."""
 
 
-Message = Started | Found | BaseResult | Progress | Done
+Message = Started | Found | Made | BaseResult | Progress | Done
 
 
 def _nothing_is_protected(_path: str) -> bool:
@@ -221,6 +248,8 @@ def format_message(message: Message) -> str:
             said: dict[str, object] = {"started": gate}
         case Found(evidence):
             said = {"evidence": _evidences().dump_python(evidence, mode="json")}
+        case Made(commit, paths):
+            said = {"made": {"commit": commit, "paths": paths}}
         case BaseResult(key, value):
             said = {"baseline": {"key": key, "value": value}}
         case Progress(text):
@@ -239,6 +268,8 @@ def parse_message(line: str | bytes) -> Message:
             return Started(gate)
         case {"evidence": dict(evidence)}:
             return Found(_evidences().validate_python(evidence, strict=False))
+        case {"made": {"commit": str(commit), "paths": int(paths)}}:
+            return Made(commit, paths)
         case {"baseline": {"key": str(key), "value": str(value)}}:
             return BaseResult(key, value)
         case {"progress": str(text)}:

@@ -20,6 +20,8 @@ GLOBS_MAX = 100
 # Of all stages together: each is held against each, and a check of the file must not take minutes.
 WRITES_MAX = 300
 LANDING = "land"
+# The gate that tells how the command of a `run:` stage ended.
+RUN = "run"
 
 DEFAULT_WRITES = ("**",)
 # The id of a change is not known yet; two globs are held against each other for this one.
@@ -130,12 +132,29 @@ def _secrets_are_variables(view: _View) -> Iterator[PolicyProblem]:
             yield view.source.problem(("setup", "secrets", index), message)
 
 
+def _run_stages_have_what_concerns_them(view: _View) -> Iterator[PolicyProblem]:
+    for name, stage in view.stages.items():
+        path = ("stages", name)
+        if not _is_run(stage):
+            if stage.get("network"):
+                hint = "give `network` to the gate that needs it"
+                yield view.source.problem((*path, "network"), "only a stage with `run` has a network of its own", hint)
+            continue
+        if "attempts" in stage:
+            message = "the server runs this stage, and running it again would give the same"
+            yield view.source.problem(
+                (*path, "attempts"), message, "remove it; `otherwise` says what a failure leads to"
+            )
+        if "role" in stage:
+            yield view.source.problem((*path, "role"), "the server runs this stage: nobody claims it", "remove it")
+        for index, gate in enumerate(_items(stage, "gates")):
+            if RUN in _names_of_gate(gate):
+                message = f"the name {RUN!r} belongs to the gate that tells how the stage's own command ended"
+                yield view.source.problem((*path, "gates", index), message)
+
+
 def _is_in_this_version(view: _View) -> Iterator[PolicyProblem]:
     """What the vocabulary has and this version cannot do is refused, never passed over in silence."""
-    for name, stage in view.stages.items():
-        if "run" in stage:
-            message = "stages that the server runs itself (`run:`) are not in this version"
-            yield view.source.problem(("stages", name, "run"), message, "leave `run` out: an agent does the stage")
     if _mapping(view.source.value, "land").get("strategy") == "rebase":
         message = "the strategy 'rebase' is not in this version"
         yield view.source.problem(("land", "strategy"), message, "write merge or squash")
@@ -145,10 +164,13 @@ def _reopened_stages_are_upstream(view: _View) -> Iterator[PolicyProblem]:
     for name, stage in view.stages.items():
         reopened = _mapping(stage, "otherwise").get("reopen")
         above = graph.upstream(name, view.needs)
-        if not isinstance(reopened, str) or reopened in above:
-            continue
         path = ("stages", name, "otherwise", "reopen")
-        if reopened not in view.stages:
+        if not isinstance(reopened, str) or (reopened in above and not _is_run(view.stages[reopened])):
+            continue
+        if reopened in above:
+            message = f"the server runs {reopened!r}, and running it again would give the same"
+            yield view.source.problem(path, message, "name a stage that an agent does")
+        elif reopened not in view.stages:
             yield view.source.problem(path, f"unknown stage {reopened!r}", nearest(reopened, above))
         else:
             hint = f"{name!r} needs {', '.join(sorted(above))}" if above else f"{name!r} needs no stage"
@@ -191,6 +213,7 @@ _RULES: tuple[Rule, ...] = (
     _globs_are_well_formed,
     _stages_may_write_something,
     _secrets_are_variables,
+    _run_stages_have_what_concerns_them,
     _is_in_this_version,
 )
 _RULES_OF_ORDER: tuple[Rule, ...] = (
@@ -210,6 +233,17 @@ def _specimens(stage: str, written: Mapping[str, object]) -> dict[str, str]:
 
 def _glob_complaint(glob: str, placeholders: tuple[str, ...]) -> str | None:
     return check_placeholders(glob, placeholders) or check_glob(glob)
+
+
+def _is_run(stage: Mapping[str, object]) -> bool:
+    return stage.get("run") is not None
+
+
+def _names_of_gate(gate: object) -> tuple[object, ...]:
+    """What a gate may be called by, as it was written: its kind, and the name among its options."""
+    if not isinstance(gate, dict):
+        return (gate,)
+    return (*gate, *(options["name"] for options in gate.values() if isinstance(options, dict) and "name" in options))
 
 
 def _mapping(holder: object, key: str) -> Mapping[str, object]:

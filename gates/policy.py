@@ -14,6 +14,7 @@ from . import graph
 from .paths import matches
 from .pipeline_file import all_kinds, parse_pipeline, read_pipeline
 from .pipeline_gates import SCOPE, Kinds
+from .pipeline_rules import RUN
 from .protection import TablesUnreadable, changed_tables, protection_of, tables_of
 from .shadows import stands_in
 from .yaml_source import PolicyInvalid, PolicyProblem
@@ -40,6 +41,8 @@ LAND_KINDS = frozenset({"compile", "ruff", "command", "test"})
 GATE_NAME_CHARS_MAX = 32
 
 SCOPE_GATE = GateSpec(kind=SCOPE, name=SCOPE)
+# What is found about the command of a `run:` stage: always on there, as `scope` is everywhere.
+RUN_GATE = GateSpec(kind=RUN, name=RUN)
 
 
 class PolicySource(Protocol):
@@ -168,12 +171,13 @@ def land_gates_of(pipeline: Pipeline) -> tuple[GateSpec, ...]:
 
 
 def _rule_of(name: str, stage: Stage) -> StageRule:
+    always_on = (SCOPE,) if stage.run is None else (SCOPE, RUN)
     return StageRule(
         name=name,
         needs=stage.needs,
-        gates=(SCOPE, *(gate.name for gate in stage.gates if gate.kind not in SOFT_KINDS)),
+        gates=(*always_on, *(gate.name for gate in stage.gates if gate.kind not in SOFT_KINDS)),
         soft_gates=tuple(gate.name for gate in stage.gates if gate.kind in SOFT_KINDS),
-        attempts=stage.attempts,
+        attempts=stage.attempts if stage.run is None else 1,
         otherwise=None if stage.otherwise == "escalate" else stage.otherwise.reopen,
         reopens=stage.reopens,
         role=stage.role,

@@ -8,21 +8,25 @@ import math
 import os
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
 import anyio
 from anyio import to_thread
 
 from ..schemas.pipeline import GateSpec
 from ..schemas.records import Evidence, Outcome
+from . import making
 from .checkout import CheckoutFailed
-from .contract import NOBODYS_FAULT, AnyGateKind, CannotJudge, Done, Found, Job, Message, Started
+from .contract import NOBODYS_FAULT, AnyGateKind, CannotJudge, Done, Found, Job, Made, Message, Started
 from .findings import FINDINGS_MAX, Judged, Problem, conclude, errored
 from .git import GitFailed
 from .kinds import KINDS
 from .kinds.scope import default_gate
 from .objects import BadArtifact
+from .policy import RUN_GATE
 from .scratch import remove_tree, scratch_folder
 from .submission import Blamed, Submission
 from .text import head_and_tail
@@ -42,22 +46,52 @@ async def judge(job: Job, emit: Callable[[Message], None]) -> None:
     never hides another. Cancelled, it ends every program, removes its files and does not say `Done`.
     """
     with scratch_folder(job.cache / SCRATCH, job.evaluation) as scratch:
-        submission = Submission(job, emit, scratch)
         try:
-            async with anyio.create_task_group() as gates:
-                for gate in (default_gate(), *(gate for gate in job.gates if gate.kind != default_gate().kind)):
-                    gates.start_soon(_judge_gate, submission, gate, emit)
+            made = job if job.run is None else await _make(job, emit, scratch / "making")
+            if made is not None:
+                await _judge_gates(Submission(made, emit, scratch), emit)
         finally:
             with anyio.move_on_after(CLOSE_TIMEOUT_S, shield=True):
                 await to_thread.run_sync(remove_tree, scratch)
     emit(Done())
 
 
-async def _judge_gate(submission: Submission, gate: GateSpec, emit: Callable[[Message], None]) -> None:
+async def _make(job: Job, emit: Callable[[Message], None], scratch: Path) -> Job | None:
+    """The job about what a `run:` stage's command made; None when there is nothing to judge, which its gate tells."""
+    submission = Submission(job, emit, scratch)
+    made: list[Made] = []
+
+    async def make() -> Evidence:
+        found = await making.make(submission)
+        if found.made is not None:
+            made.append(found.made)
+        return found.evidence
+
+    check = partial(_mapped, RUN_GATE, making.UNIT, _bound_s(job, job.limits.gate), make)
+    await _tell(submission, RUN_GATE, check, emit)
+    if not made:
+        return None
+    emit(made[0])
+    return replace(job, commit=made[0].commit)
+
+
+async def _judge_gates(submission: Submission, emit: Callable[[Message], None]) -> None:
+    always_on = {default_gate().kind, RUN_GATE.kind}
+    async with anyio.create_task_group() as gates:
+        for gate in (default_gate(), *(gate for gate in submission.job.gates if gate.kind not in always_on)):
+            gates.start_soon(_tell, submission, gate, partial(_check, submission, gate), emit)
+
+
+async def _tell(
+    submission: Submission,
+    gate: GateSpec,
+    check: Callable[[], Awaitable[Evidence]],
+    emit: Callable[[Message], None],
+) -> None:
     emit(Started(gate.name))
     started = time.monotonic()
     try:
-        evidence = await _check(submission, gate)
+        evidence = await check()
     except Exception as exc:
         log.exception("gate %s of %s failed in our own code", gate.name, submission.job.evaluation)
         sentence = f"gatewright itself failed: {type(exc).__name__}: {exc}. {NOBODYS_FAULT}"
@@ -69,27 +103,35 @@ async def _judge_gate(submission: Submission, gate: GateSpec, emit: Callable[[Me
 
 async def _check(submission: Submission, gate: GateSpec) -> Evidence:
     """The kind's evidence, or what its exceptions stand for."""
+    job = submission.job
+    if gate.kind == default_gate().kind and job.run is not None and job.commit == job.scope_base:
+        return making.nothing_to_write(gate)
     kind: AnyGateKind | None = KINDS.get(gate.kind)
     if kind is None:
         return errored(gate, "things", f"The gate kind '{gate.kind}' is not in this version.")
     options = kind.options.model_validate(gate.options)
     timeout_s = getattr(options, "timeout", None) or submission.limits.gate
-    bound_s = _bound_s(submission.job, timeout_s)
+    bound_s = _bound_s(job, timeout_s)
+    return await _mapped(gate, kind.unit, bound_s, partial(kind.check, submission, gate, options))
+
+
+async def _mapped(gate: GateSpec, unit: str, bound_s: float, check: Callable[[], Awaitable[Evidence]]) -> Evidence:
+    """The evidence, or what exceptions stand for."""
     try:
         with anyio.fail_after(bound_s):
-            return await kind.check(submission, gate, options)
+            return await check()
     except CannotJudge as exc:
-        return errored(gate, kind.unit, f"{exc} {exc.advice}", output=exc.output)
+        return errored(gate, unit, f"{exc} {exc.advice}", output=exc.output)
     except Blamed as exc:
-        return replace(conclude(gate, Judged(0, kind.unit, new=(exc.problem,))), output=exc.output)
+        return replace(conclude(gate, Judged(0, unit, new=(exc.problem,))), output=exc.output)
     except BadArtifact as exc:
         problem = Problem("artifact", str(exc), satisfy="Hand in a commit that keeps within the limits.")
-        return conclude(gate, Judged(0, kind.unit, new=(problem,)))
+        return conclude(gate, Judged(0, unit, new=(problem,)))
     except TimeoutError:
-        return errored(gate, kind.unit, f"The gate did not end within {bound_s:.0f} s. {NOBODYS_FAULT}")
+        return errored(gate, unit, f"The gate did not end within {bound_s:.0f} s. {NOBODYS_FAULT}")
     except (GitFailed, CheckoutFailed, OSError) as exc:
-        log.exception("gate %s of %s could not judge", gate.name, submission.job.evaluation)
-        return errored(gate, kind.unit, f"The machine failed: {exc}. {NOBODYS_FAULT}")
+        log.exception("gate %s could not judge", gate.name)
+        return errored(gate, unit, f"The machine failed: {exc}. {NOBODYS_FAULT}")
 
 
 def _without_allowed(evidence: Evidence, allowed: tuple[str, ...]) -> Evidence:

@@ -114,7 +114,7 @@ def _otherwise(decision: Decision, name: str, cause: Cause, question: str) -> No
 
 def _retry_or_escalate(decision: Decision, stage: StageRecord, attempt: Attempt, command: Settle) -> None:
     broken = ", ".join(g.gate for g in command.gates if g.outcome is Outcome.ERRORED) or "the runner"
-    retries = _error_retries(stage, attempt)
+    retries = _error_retries(decision, stage, attempt)
     if retries < len(ERROR_RETRY_DELAYS_S):
         not_before = decision.now + timedelta(seconds=ERROR_RETRY_DELAYS_S[retries])
         retry = decision.next_evaluation()
@@ -129,9 +129,8 @@ def _retry_or_escalate(decision: Decision, stage: StageRecord, attempt: Attempt,
     decision.escalate(stage.name, Cause.GATE_BROKEN, question, command.gates)
 
 
-def _error_retries(stage: StageRecord, attempt: Attempt) -> int:
+def _error_retries(decision: Decision, stage: StageRecord, attempt: Attempt) -> int:
     """How often it was tried again already. Each run of a `run:` stage is an attempt, under the fence of its start."""
-    runs = [
-        a for a in stage.attempts if a.fence == attempt.fence and a.holder == SERVER and a.outcome is Outcome.ERRORED
-    ]
-    return len(runs) if attempt.holder == SERVER else attempt.error_retries
+    if not decision.record.rule(stage.name).is_transform:
+        return attempt.error_retries
+    return sum(a.fence == attempt.fence and a.outcome is Outcome.ERRORED for a in stage.attempts)

@@ -16,6 +16,9 @@ PIPELINE_FILE = "gatewright.yaml"
 DURATION_UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0}
 SIZE_UNITS_BYTES = {"": 1, "kB": 1_000, "MB": 1_000_000, "GB": 1_000_000_000}
 
+# How far a program that a gate runs is kept in, from the strongest to the weakest.
+ISOLATION_LEVELS = ("full", "files", "process", "none")
+
 DEFAULT_ATTEMPTS = 3
 DEFAULT_REOPENS = 2
 
@@ -81,6 +84,7 @@ class Limits(Model):
     gate: Duration = 600.0
     output: Size = 200_000
     memory: Size = 4_000_000_000
+    disk: Size = 10_000_000_000
     processes: int = Field(default=512, ge=1, strict=True)
     entries: int = Field(default=100_000, ge=1, strict=True)
     tree: Size = 2_000_000_000
@@ -102,7 +106,7 @@ class Otherwise(Model):
 
 
 class Stage(Model):
-    """One stage; `run` makes it a transform that the server executes itself."""
+    """One stage; `run` makes it one that the server does itself, with that command and `network` or none."""
 
     needs: tuple[Name, ...] = ()
     role: str | None = None
@@ -113,6 +117,7 @@ class Stage(Model):
     otherwise: Otherwise | Literal["escalate"] = "escalate"
     reopens: int = Field(default=DEFAULT_REOPENS, ge=0, le=20, strict=True)
     run: Shell | None = None
+    network: bool = False
     gates: tuple[GateSpec, ...] = Field(min_length=1)
 
 
@@ -133,5 +138,6 @@ class Pipeline(Model):
     setup: Setup | None = None
     install: Install | None = None
     limits: Limits = Limits()
+    require_isolation: Literal["full", "files", "process"] | None = None
     stages: dict[Name, Stage] = Field(min_length=1)
     land: Land

@@ -8,7 +8,7 @@ import logging
 import os
 import secrets
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -16,9 +16,10 @@ import anyio
 
 from ...gates import commands as c
 from ...gates import verdict
-from ...gates.contract import BaseResult, Found, Job, Message, Progress, Started
+from ...gates.contract import BaseResult, Found, Job, Made, Message, Progress, Started
 from ...gates.findings import errored
-from ...gates.policy import SCOPE_GATE
+from ...gates.policy import RUN_GATE, SCOPE_GATE
+from ...gates.text import shorten
 from ...schemas.pipeline import GateSpec
 from ...schemas.records import ChangeRecord, Evidence, Outcome
 from ...schemas.refusals import Refused
@@ -35,6 +36,9 @@ HEARTBEAT_EVERY_S = 2.0
 PROGRESS_LOOKS_PER_HEARTBEAT = 8
 LOST_AFTER_S = 10.0
 STARTS_MAX = 4
+BECAUSE_CHARS_MAX = 400
+COMMAND_CHARS_MAX = 120
+SETTLING = frozenset({Purpose.ATTEMPT, Purpose.RUN})
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +50,7 @@ class Judgement:
     evidence: dict[str, Evidence] = field(default_factory=dict)
     baselines: dict[str, str] = field(default_factory=dict)
     progress: str = ""
+    made: Made | None = None
 
     def take(self, message: Message) -> None:
         """Take note of a message."""
@@ -54,6 +59,8 @@ class Judgement:
                 self.evidence[evidence.gate] = evidence
             case BaseResult(key, value):
                 self.baselines[key] = value
+            case Made():
+                self.made = message
             case Started(gate):
                 self.progress = f"gate '{gate}' is running"
             case Progress(text):
@@ -95,14 +102,38 @@ class Execution:
         if missing:
             await self._run(_narrowed(informed, missing))
         found = {**self._judgement.evidence, **known}
+        if job.run is not None and self._judgement.made is None and RUN_GATE.name in found:
+            # Nothing was made that the other gates could judge.
+            return (found[RUN_GATE.name],)
         absent = "The runner said nothing about this gate."
         return tuple(found.get(gate.name) or errored(gate, "things", absent) for gate in job.gates)
+
+    def subject_made(self, subject: jobs.Subject) -> jobs.Subject:
+        """What was judged in the end: for a `run:` stage what its command made, kept by a ref. Blocking."""
+        made = self._judgement.made
+        if made is None:
+            return subject
+        artifacts = self.services.artifacts
+        artifacts.keep(made.commit, f"attempts/{self.row.change}/{self.row.stage}/{made.commit}")
+        return replace(subject, commit=made.commit, tree=artifacts.tree_of(made.commit))
+
+    def made(self, job: Job, subject: jobs.Subject) -> c.Made | None:
+        """What a `run:` stage came to; None for an attempt, which was there before it was judged."""
+        if job.run is None:
+            return None
+        made = self._judgement.made
+        came_to = "came to nothing" if made is None else f"wrote {made.paths} path{'' if made.paths == 1 else 's'}"
+        summary = f"The server ran `{shorten(job.run.command, COMMAND_CHARS_MAX)}`, which {came_to}."
+        return c.Made(subject.commit, subject.tree, subject.scope_base, summary)
 
     def keep(self, tx: "Tx", job: Job, subject: jobs.Subject, evidence: Sequence[Evidence]) -> None:
         """Store the evidence, and what of it may be served again. Within the settling transaction."""
         by_name = {gate.name: gate for gate in job.gates}
+        attempt = self.row.attempt
+        if self.row.purpose is Purpose.RUN:
+            attempt = len(self._record(tx).stage(self.row.stage).attempts) + 1
         for item in evidence:
-            tx.add_evidence(self._stored(job, subject, by_name[item.gate], item))
+            tx.add_evidence(self._stored(job, subject, by_name[item.gate], item, attempt))
         self.keep_knowledge(tx, job, subject, evidence)
 
     def keep_knowledge(self, tx: "Tx", job: Job, subject: jobs.Subject, evidence: Iterable[Evidence]) -> None:
@@ -117,7 +148,7 @@ class Execution:
             key = jobs.verdict_key(job, by_name[item.gate], subject)
             if item.outcome is Outcome.FAILED:
                 tx.cache_put(jobs.doubt_key(key), item.summary, now)
-            elif jobs.may_be_kept(item) and not item.cached and tx.cache_get(jobs.doubt_key(key)) is None:
+            elif jobs.may_be_kept(item, subject) and not item.cached and tx.cache_get(jobs.doubt_key(key)) is None:
                 tx.cache_put(key, evidence_adapter().dump_json(item).decode(), now)
 
     def finish(self, tx: "Tx") -> None:
@@ -180,12 +211,14 @@ class Execution:
         now, progress = self.services.clock(), self._judgement.progress
         return await self.services.run(lambda tx: tx.heartbeat(self.row.id, self.token, now, progress), is_news=False)
 
-    def _stored(self, job: Job, subject: jobs.Subject, gate: GateSpec, evidence: Evidence) -> StoredEvidence:
+    def _stored(
+        self, job: Job, subject: jobs.Subject, gate: GateSpec, evidence: Evidence, attempt: int | None
+    ) -> StoredEvidence:
         return StoredEvidence(
             evaluation=self.row.id,
             change=self.row.change,
             stage=self.row.stage,
-            attempt=self.row.attempt,
+            attempt=attempt,
             commit=subject.commit,
             tree=subject.tree,
             policy_digest=job.policy.digest,
@@ -203,7 +236,8 @@ async def execute(services: Services, runners: Runners, row: EvaluationRow) -> N
         record = await services.read(lambda tx: get_change(tx, row.change))
         subject, job = await services.act(lambda: _job_of(services, record, row))
         evidence = await execution.judge(job, subject)
-        await services.run(lambda tx: _settle(tx, execution, job, subject, evidence))
+        judged = await services.act(lambda: execution.subject_made(subject))
+        await services.run(lambda tx: _settle(tx, execution, job, judged, evidence))
     except Lost:
         log.info("the result of %s is not wanted any more", row.id)
     except RunnerLost as exc:
@@ -230,10 +264,24 @@ def _settle(tx: "Tx", execution: Execution, job: Job, subject: jobs.Subject, evi
         execution.keep_knowledge(tx, job, subject, evidence)
         return
     execution.keep(tx, job, subject, evidence)
-    if row.purpose is Purpose.ATTEMPT:
-        outcomes = verdict.outcomes_of(evidence)
-        command = c.Settle(row.stage, row.id, outcomes, verdict.fingerprints_of(evidence))
+    if row.purpose in SETTLING:
+        command = c.Settle(
+            row.stage,
+            row.id,
+            verdict.outcomes_of(evidence),
+            verdict.fingerprints_of(evidence),
+            execution.made(job, subject),
+            _because(evidence),
+        )
         apply(tx, get_change(tx, row.change), command, now)
+
+
+def _because(evidence: Iterable[Evidence]) -> str:
+    """What failed or could not judge, each with what it says first."""
+    held = [item for item in evidence if item.outcome in {Outcome.FAILED, Outcome.ERRORED}]
+    said = (item.findings[0].message if item.findings else item.summary for item in held)
+    told = (f"{item.gate}: {shorten(text, BECAUSE_CHARS_MAX)}" for item, text in zip(held, said, strict=True))
+    return "; ".join(told)
 
 
 async def _after_loss(services: Services, execution: Execution, because: str) -> None:
@@ -243,11 +291,17 @@ async def _after_loss(services: Services, execution: Execution, because: str) ->
         await execution.give_back()
         return
     log.error("%s was lost %s times: %s", row.id, STARTS_MAX, because)
+    made = None
+    if row.purpose is Purpose.RUN:
+        record = await services.read(lambda tx: get_change(tx, row.change))
+        found = await services.act(lambda: jobs.subject_of(services, record, row))
+        made = c.Made(found.commit, found.tree, found.scope_base, "The server could not run it.")
 
     def settle(tx: "Tx") -> None:
         execution.finish(tx)
-        if row.purpose is Purpose.ATTEMPT:
-            apply(tx, get_change(tx, row.change), c.Settle(row.stage, row.id, ()), services.clock())
+        if row.purpose in SETTLING:
+            command = c.Settle(row.stage, row.id, (), made=made, because=because)
+            apply(tx, get_change(tx, row.change), command, services.clock())
 
     try:
         await services.run(settle)
@@ -256,6 +310,4 @@ async def _after_loss(services: Services, execution: Execution, because: str) ->
 
 
 def _narrowed(job: Job, gates: Sequence[GateSpec]) -> Job:
-    from dataclasses import replace
-
     return replace(job, gates=tuple(gate for gate in gates if gate.kind != SCOPE_GATE.kind))

@@ -15,8 +15,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ... import __version__
-from ...gates.contract import Job
-from ...gates.policy import SCOPE_GATE, Policy, land_gates_of
+from ...gates.contract import Job, Run
+from ...gates.paths import fill
+from ...gates.policy import RUN_GATE, SCOPE_GATE, Policy, land_gates_of
 from ...schemas.ids import LAND
 from ...schemas.pipeline import GateSpec
 from ...schemas.records import ChangeRecord, Evidence, Outcome
@@ -45,7 +46,13 @@ class Subject:
 
 
 def subject_of(services: Services, record: ChangeRecord, row: EvaluationRow) -> Subject:
-    """The subject of an evaluation of a stage or a dry run. Blocking: git may be asked."""
+    """The subject of an evaluation of a stage or a dry run; of a `run:` stage what it starts from, till it is made.
+
+    Blocking: git may be asked.
+    """
+    if row.purpose is Purpose.RUN:
+        base = bases.stage_base(services, record, row.stage).commit
+        return Subject(base, services.artifacts.tree_of(base), record.base, base)
     if row.purpose is Purpose.ATTEMPT:
         attempt = record.stage(row.stage).attempts[(row.attempt or 0) - 1]
         return Subject(attempt.commit, attempt.tree, record.base, attempt.base)
@@ -60,7 +67,8 @@ def gates_of(policy: Policy, record: ChangeRecord, row: EvaluationRow) -> tuple[
         return tuple(filled_options(gate, record, LAND) for gate in land_gates_of(policy.pipeline))
     if row.purpose is Purpose.WARM:
         return tuple(gate for gate in land_gates_of(policy.pipeline) if gate.kind != SCOPE_GATE.kind)
-    declared = (SCOPE_GATE, *policy.pipeline.stages[row.stage].gates)
+    always_on = (SCOPE_GATE, RUN_GATE) if row.purpose is Purpose.RUN else (SCOPE_GATE,)
+    declared = (*always_on, *policy.pipeline.stages[row.stage].gates)
     wanted = [gate for gate in declared if not row.gates or gate.name in row.gates]
     return tuple(filled_options(gate, record, row.stage) for gate in wanted)
 
@@ -70,7 +78,7 @@ def make_job(
 ) -> Job:
     """The job, without what is known about the base or has been allowed. Blocking."""
     policy = services.policies.at(record.policy.commit)
-    is_stage = row.purpose in {Purpose.ATTEMPT, Purpose.DRY}
+    is_stage = row.purpose in {Purpose.ATTEMPT, Purpose.RUN, Purpose.DRY}
     conflicts = bases.stage_base(services, record, row.stage).conflicts if is_stage else ()
     return Job(
         evaluation=row.id,
@@ -88,7 +96,17 @@ def make_job(
         slots=os.cpu_count() or 1,
         conflicts=conflicts,
         merged=_merged(services, record, subject.commit) if is_stage else None,
+        run=_run(record, policy, row) if row.purpose is Purpose.RUN else None,
     )
+
+
+def _run(record: ChangeRecord, policy: Policy, row: EvaluationRow) -> Run:
+    stage = policy.pipeline.stages[row.stage]
+    assert stage.run is not None, "the plan says which stages the server runs"
+    command = fill(stage.run, change=record.id, stage=row.stage)
+    message = f"Run {row.stage} of {record.id}: {record.title}\n\nMade by `{command}`.\n"
+    trailers = f"Gatewright-Change: {record.id}\nGatewright-Stage: {row.stage}\n"
+    return Run(command, stage.network, f"{message}\n{trailers}", row.created_at)
 
 
 def _merged(services: Services, record: ChangeRecord, commit: str) -> str | None:
@@ -114,9 +132,11 @@ def baseline_key(base: str, key: str) -> str:
 
 
 def find_known(tx: "Tx", job: Job, subject: Subject) -> dict[str, Evidence]:
-    """The gates of the job that are known to pass, by name."""
+    """The gates of the job that are known to pass, by name; none for what is still to be made."""
     from ..store.tx import evidence_adapter
 
+    if job.run is not None:
+        return {}
     found = {}
     for gate in job.gates:
         text = tx.cache_get(verdict_key(job, gate, subject))
@@ -125,8 +145,13 @@ def find_known(tx: "Tx", job: Job, subject: Subject) -> dict[str, Evidence]:
     return found
 
 
-def may_be_kept(evidence: Evidence) -> bool:
-    """Whether evidence may be served again: a pass that no person had a part in."""
+def may_be_kept(evidence: Evidence, subject: Subject) -> bool:
+    """Whether evidence may be served again: a pass that no person had a part in.
+
+    Nor what is found about a command that was run, or because of it: that it had nothing to add excuses no agent.
+    """
+    if evidence.kind == RUN_GATE.kind or (evidence.kind == SCOPE_GATE.kind and subject.commit == subject.scope_base):
+        return False
     return evidence.outcome is Outcome.PASSED and not any(f.severity == ALLOWED for f in evidence.tolerated)
 
 

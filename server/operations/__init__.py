@@ -9,7 +9,7 @@ people       answer, reopen, retry, grant
 clearing     take away the workspaces of a change that is over
 bases        what a stage starts from
 briefs       what a claimer is told
-verdicts     what a submitter is told
+verdicts     what a submitter is told (evidence: as replies tell it; runs: before the server has made an attempt)
 looking      status, why, evidence, artifacts
 waiting      long polls
 telling      an event as a sentence

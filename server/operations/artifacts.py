@@ -14,7 +14,7 @@ from ...schemas.replies import ArtifactReply, EvidenceReply
 from ..services import Services
 from ..store import StoredEvidence
 from .deciding import get_change
-from .verdicts import finding_reply, findings_of, gate_reply, questions_of, told_findings
+from .evidence import finding_reply, findings_of, gate_reply, questions_of, told_findings
 
 if TYPE_CHECKING:
     from ..store.tx import Tx

@@ -85,6 +85,8 @@ def nothing_to_claim(tx: "Tx", services: Services, arguments: ClaimStage) -> Bri
                 told.append(
                     f"'{stage.name}' of {record.id} waits for {'; '.join(missing_needs(record, stage.name, now))}"
                 )
+            elif stage.transform is not None:
+                told.append(f"the server runs '{stage.name}' of {record.id}")
             elif stage.state is not StageState.PASSED and stage.state is not StageState.OPEN:
                 held = f", held by '{stage.lease.holder}'" if stage.lease else ""
                 told.append(f"'{stage.name}' of {record.id} is {stage.state.replace('_', ' ')}{held}")

@@ -83,12 +83,14 @@ def _enqueue_warming(tx: "Tx", record: ChangeRecord) -> None:
 
 def _started(record: ChangeRecord) -> StartedReply:
     open_now = tuple(stage.name for stage in record.stages if stage.state is StageState.OPEN)
-    first = open_now[0] if open_now else record.stages[0].name
+    following = f'wait_for_update(change="{record.id}") tells what opens when the server has run what comes first.'
+    if open_now:
+        following = f'claim_stage(agent="<your name>", change="{record.id}", stage="{open_now[0]}") to work on it.'
     return StartedReply(
         change=record.id,
         title=record.title,
         base_commit=record.base,
         stages=tuple(stage.name for stage in record.stages),
         open=open_now,
-        next=f'claim_stage(agent="<your name>", change="{record.id}", stage="{first}") to work on it.',
+        next=following,
     )

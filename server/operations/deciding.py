@@ -68,6 +68,9 @@ def _remember_passed_tree(tx: "Tx", record: ChangeRecord, events: tuple[Event, .
 
 def _row(record: ChangeRecord, evaluation: str, now: datetime, not_before: datetime) -> EvaluationRow:
     for stage in record.stages:
+        if stage.transform == evaluation:
+            purpose, name, attempt = Purpose.RUN, stage.name, None
+            break
         if stage.state is StageState.EVALUATING and stage.current and stage.current.evaluation == evaluation:
             purpose, name, attempt = Purpose.ATTEMPT, stage.name, stage.current.number
             break

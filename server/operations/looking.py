@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ...gates import landing as landing_rules
+from ...gates.decision import SERVER
 from ...gates.policy import Policy
 from ...gates.precedence import is_expired, refuse_change, refuse_claim
 from ...gates.questions import open_questions
@@ -85,7 +86,7 @@ def stage_status(record: ChangeRecord, stage: StageRecord, now: datetime) -> Sta
     return StageStatus(
         stage=stage.name,
         state=stage.state,
-        holder=stage.lease.holder if stage.lease is not None else None,
+        holder=SERVER if stage.transform is not None else stage.lease.holder if stage.lease is not None else None,
         expires_in_s=left,
         attempt=len(stage.attempts) or None,
         because=because,

@@ -159,7 +159,8 @@ def _claim_named(
     if not isinstance(decided, Refusal):
         return _reference(apply(tx, record, command, now), arguments.stage)
     stage = record.find_stage(arguments.stage)
-    if stage is None or record.state is not ChangeState.ACTIVE:
+    if stage is None or record.state is not ChangeState.ACTIVE or record.rule(stage.name).is_transform:
+        # Waiting would not help: what the server runs is never open.
         raise Refused(decided)
     own = stage.lease is not None and (stage.lease.principal, stage.lease.holder) == (
         request.principal,

@@ -1,5 +1,6 @@
 """Say in a sentence what happened, for whoever waits and for `gatewright log`."""
 
+from ...gates.decision import SERVER
 from ...schemas import events as e
 from ...schemas.ids import short
 
@@ -20,6 +21,8 @@ def tell(event: e.Event) -> str | None:  # noqa: C901, PLR0912 - one line an eve
             return f"'{event.stage}' was released ({event.because}): {event.reason}"
         case e.TransformStarted():
             return f"the server runs '{event.stage}'"
+        case e.ArtifactSubmitted() if event.principal == SERVER:
+            return f"the server made {short(event.commit)} as attempt {event.attempt} of '{event.stage}'"
         case e.ArtifactSubmitted():
             return f"'{event.holder}' handed in {short(event.commit)} as attempt {event.attempt} of '{event.stage}'"
         case e.AttemptWithdrawn():

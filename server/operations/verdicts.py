@@ -6,20 +6,16 @@ from typing import TYPE_CHECKING, Literal
 from ...gates import verdict
 from ...gates.text import shorten
 from ...schemas import refusals
-from ...schemas.fitting import fitting
-from ...schemas.records import Attempt, AttemptState, ChangeRecord, Evidence, Finding, Outcome, StageRecord, StageState
+from ...schemas.records import Attempt, AttemptState, ChangeRecord, Evidence, Outcome, StageRecord, StageState
 from ...schemas.refusals import Refused
-from ...schemas.replies import FindingReply, GateReply, Verdict
+from ...schemas.replies import FindingReply, Verdict
 from ..store import EvaluationRow, EvaluationState, Purpose, StoredEvidence
+from . import runs
 from .deciding import get_change
+from .evidence import QUESTION_CHARS_MAX, by_outcome, findings_of, gate_reply, questions_of, told_findings
 
 if TYPE_CHECKING:
     from ..store.tx import Tx
-
-FINDINGS_TOLD_MAX = 20
-FINDINGS_BYTES_MAX = 4_500
-MESSAGE_CHARS_MAX = 220
-QUESTION_CHARS_MAX = 1_500
 
 _Outcome = Literal["passed", "failed", "errored", "pending"]
 
@@ -35,7 +31,12 @@ def read_verdict(tx: "Tx", evaluation: str) -> Verdict:
     if row.purpose is Purpose.LAND:
         return _landing(record, row, tx.evidence_of(row.id))
     stage = record.find_stage(row.stage)
-    attempt = None if stage is None or row.attempt is None else stage.attempts[row.attempt - 1]
+    if stage is not None and row.purpose is Purpose.RUN:
+        attempt = runs.find_attempt(stage, row)
+        if attempt is None:
+            return runs.verdict_before_attempt(record, stage, row)
+    else:
+        attempt = None if stage is None or row.attempt is None else stage.attempts[row.attempt - 1]
     if stage is None or attempt is None:
         raise Refused(refusals.bad_argument(f"evaluation '{evaluation}' belongs to a stage that is no more"))
     # Evaluated again by the server: whoever waits for the first evaluation waits for the last.
@@ -52,43 +53,6 @@ def open_findings(tx: "Tx", stage: StageRecord) -> tuple[FindingReply, ...]:
     if stage.current is None or stage.current.state is not AttemptState.FAILED:
         return ()
     return told_findings(findings_of([item.evidence for item in tx.evidence_of(stage.current.evaluation)]))
-
-
-def findings_of(evidence: Sequence[Evidence]) -> tuple[FindingReply, ...]:
-    """The findings that hold the artifact up, failures first."""
-    held = sorted(evidence, key=lambda item: verdict.PRECEDENCE.index(item.outcome))
-    return tuple(finding_reply(f) for item in held if item.outcome is not Outcome.PASSED for f in item.findings)
-
-
-def told_findings(findings: Sequence[FindingReply]) -> tuple[FindingReply, ...]:
-    """The first of them, as many as a reply can carry; get_evidence pages through all."""
-    return fitting(findings[:FINDINGS_TOLD_MAX], FINDINGS_BYTES_MAX)
-
-
-def finding_reply(finding: Finding) -> FindingReply:
-    """A finding as it is told; its text comes from programs and is cut."""
-    return FindingReply(
-        id=finding.id,
-        gate=finding.gate,
-        severity=finding.severity,
-        where=finding.where,
-        rule=finding.rule,
-        message=shorten(finding.message, MESSAGE_CHARS_MAX),
-        satisfy=None if finding.satisfy is None else shorten(finding.satisfy, MESSAGE_CHARS_MAX),
-    )
-
-
-def gate_reply(evidence: Evidence) -> GateReply:
-    """One gate's line."""
-    return GateReply(
-        gate=evidence.gate,
-        outcome=evidence.outcome,
-        count=evidence.counted,
-        unit=evidence.unit,
-        summary=shorten(evidence.summary, MESSAGE_CHARS_MAX),
-        duration_s=round(evidence.duration_s, 2),
-        cached=evidence.cached,
-    )
 
 
 def _of_attempt(
@@ -138,7 +102,7 @@ def _summary(
     record: ChangeRecord, stage: StageRecord, attempt: Attempt, evidence: Sequence[Evidence], *, settled: bool
 ) -> str:
     where = f"{record.id}/{stage.name}, attempt {attempt.number}"
-    told = _by_outcome(evidence)
+    told = by_outcome(evidence)
     if not settled:
         again = (
             " again: a gate could not judge, which is not your fault; do not change the code"
@@ -156,21 +120,6 @@ def _summary(
             return f"No verdict for {where}: {_why_superseded(stage)}."
         case AttemptState.JUDGING:
             return f"Waiting for a person: {where} passed its floor. {told}"
-
-
-def _by_outcome(evidence: Sequence[Evidence]) -> str:
-    parts = []
-    for outcome in verdict.PRECEDENCE:
-        gates = [item for item in evidence if item.outcome is outcome]
-        if not gates:
-            continue
-        if outcome is Outcome.PASSED:
-            parts.append(f"{', '.join(item.gate for item in gates)} passed.")
-        else:
-            parts += [
-                f"{item.gate} {outcome}: {shorten(item.summary, MESSAGE_CHARS_MAX).rstrip('.')}." for item in gates
-            ]
-    return " ".join(parts)
 
 
 def _refused_by(stage: StageRecord, attempt: Attempt) -> str | None:
@@ -215,6 +164,8 @@ def _next(record: ChangeRecord, stage: StageRecord, attempt: Attempt, evaluation
             )
         case StageState.OPEN:
             return f'claim_stage(change="{record.id}", stage="{stage.name}") to mend it.'
+        case StageState.PASSED if runs.is_next(record, stage):
+            return f'wait_for_update(change="{record.id}") tells what the server makes of it.'
         case StageState.PASSED if stage.name in record.plan.land_needs:
             return f'wait_for_update(change="{record.id}") tells when it has landed.'
         case StageState.PASSED:
@@ -236,7 +187,7 @@ def _dry(record: ChangeRecord, row: EvaluationRow, stored: Sequence[StoredEviden
     settled = row.state in {EvaluationState.SETTLED, EvaluationState.CANCELLED}
     outcome = verdict.combine([item.gate for item in evidence], verdict.outcomes_of(evidence)) if settled else None
     findings = findings_of(evidence)
-    told = "was cancelled: its lease ended" if row.state is EvaluationState.CANCELLED else _by_outcome(evidence)
+    told = "was cancelled: its lease ended" if row.state is EvaluationState.CANCELLED else by_outcome(evidence)
     summary = (
         f"Check of {record.id}/{row.stage} (no attempt): {told}" if settled else f"Checking {record.id}/{row.stage}."
     )
@@ -272,7 +223,7 @@ def _landing(record: ChangeRecord, row: EvaluationRow, stored: Sequence[StoredEv
     return Verdict(
         state="settled" if settled else "running",
         outcome=None if outcome is None else outcome.value,
-        summary=f"Landing {record.id} on '{record.target}': {_by_outcome(evidence) or record.state}",
+        summary=f"Landing {record.id} on '{record.target}': {by_outcome(evidence) or record.state}",
         evaluation=row.id,
         change=record.id,
         stage="land",
@@ -287,8 +238,3 @@ def _landing(record: ChangeRecord, row: EvaluationRow, stored: Sequence[StoredEv
         attempts_left=0,
         next=f'wait_for_update(change="{record.id}") tells when it has landed.',
     )
-
-
-def questions_of(evidence: Sequence[Evidence]) -> tuple[str, ...]:
-    """What gates ask people, cut to what a reply can carry."""
-    return tuple(f"{item.gate}: {shorten(item.question, QUESTION_CHARS_MAX)}" for item in evidence if item.question)

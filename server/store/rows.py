@@ -8,9 +8,13 @@ from ...schemas.records import ChangeRecord, ChangeState, Evidence, StageState
 
 
 class Purpose(StrEnum):
-    """What an evaluation is for. WARM prepares environments and the base's own results; it settles nothing."""
+    """What an evaluation is for. RUN makes the attempt of a `run:` stage before it judges it.
+
+    WARM prepares environments and the base's own results; it settles nothing.
+    """
 
     ATTEMPT = "attempt"
+    RUN = "run"
     DRY = "dry"
     LAND = "land"
     WARM = "warm"

@@ -166,10 +166,44 @@ WRONG_FILES = [
         ),
     ),
     (
-        with_stage("gates: [test], run: make docs"),
+        with_stage("gates: [test], run: make docs, attempts: 2"),
         (
-            "gatewright.yaml:4: stages.code.run: stages that the server runs itself (`run:`) are not in this version; "
-            "leave `run` out: an agent does the stage"
+            "gatewright.yaml:4: stages.code.attempts: the server runs this stage, and running it again would give the "
+            "same; remove it; `otherwise` says what a failure leads to"
+        ),
+    ),
+    (
+        with_stage("gates: [test], run: make docs, role: writer"),
+        "gatewright.yaml:4: stages.code.role: the server runs this stage: nobody claims it; remove it",
+    ),
+    (
+        with_stage("gates: [{test: {name: run}}], run: make docs"),
+        (
+            "gatewright.yaml:4: stages.code.gates[0]: the name 'run' belongs to the gate that tells how the stage's "
+            "own command ended"
+        ),
+    ),
+    (
+        with_stage("gates: [test], network: true"),
+        (
+            "gatewright.yaml:4: stages.code.network: only a stage with `run` has a network of its own; "
+            "give `network` to the gate that needs it"
+        ),
+    ),
+    (
+        with_stage("gates: [test], run: make docs || true"),
+        (
+            "gatewright.yaml:4: stages.code.run: 'make docs || true' cannot fail: it ends with success whatever its "
+            "programs find; let the program that checks decide the exit status"
+        ),
+    ),
+    (
+        with_stage(
+            "gates: [test], run: make docs}\n  more: {needs: [code], gates: [test], otherwise: {reopen: code}"
+        ).replace("land: {needs: [code]}", "land: {needs: [more]}"),
+        (
+            "gatewright.yaml:5: stages.more.otherwise.reopen: the server runs 'code', and running it again would give "
+            "the same; name a stage that an agent does"
         ),
     ),
     (

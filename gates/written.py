@@ -1,0 +1,117 @@
+"""What a program has written into a tree: its files before and after, as git would name them.
+
+git itself is never run in the tree: a program that can write there could plant a configuration that runs something.
+Only what git's ignore rules say is asked of it, from our own store.
+"""
+
+import os
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from hashlib import new as new_hash
+from pathlib import Path
+
+from .git import Git
+from .objects import EXECUTABLE, FILE, LINK, TooLarge
+from .trees import is_dot_git
+
+PATHS_MAX = 1_000_000
+CHUNK_BYTES = 2**20
+SHA1_CHARS = 40
+IGNORE_TIMEOUT_S = 300.0
+# The mode of what is neither a file nor a link: a pipe, a socket, a git folder of its own.
+ODD = "odd"
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A file or link as git would record it. `oid` is empty for what is `ODD`, and for a file that was too large."""
+
+    mode: str
+    oid: str
+    size: int
+
+
+def list_files(tree: Path) -> dict[str, os.stat_result]:
+    """Every path below `tree` that is no folder, links not followed, without the tree's own `.git`.
+
+    A folder that is a git repository of its own is one path, that of its `.git`. Raises `TooLarge` above `PATHS_MAX`.
+    """
+    found: dict[str, os.stat_result] = {}
+    for path, entry in _entries(tree):
+        found[path] = entry
+        if len(found) > PATHS_MAX:
+            raise TooLarge(f"There are more than {PATHS_MAX} files in the tree.")
+    return found
+
+
+def read_files(
+    tree: Path, files: Mapping[str, os.stat_result], *, oid_chars: int, file_bytes_max: int | None = None
+) -> dict[str, Written]:
+    """What git would record of each of the files; one of more than `file_bytes_max` bytes is not read."""
+    return {path: _written(tree / path, found, oid_chars, file_bytes_max) for path, found in files.items()}
+
+
+def ignored(git: Git, tree: Path, paths: Iterable[str]) -> frozenset[str]:
+    """Those of the paths that the tree's `.gitignore` files name."""
+    asked = b"".join(os.fsencode(path) + b"\0" for path in paths)
+    if not asked:
+        return frozenset()
+    arguments = ("check-ignore", "--no-index", "-z", "--stdin")
+    there = Git(git.git_dir, work_tree=tree, config={**git.config, "core.bare": "false"})
+    _, told = there.run_status(*arguments, stdin=asked, expected=(0, 1), timeout_s=IGNORE_TIMEOUT_S)
+    return frozenset(os.fsdecode(path) for path in told.split(b"\0") if path)
+
+
+def _entries(tree: Path) -> Iterator[tuple[str, os.stat_result]]:
+    waiting = [""]
+    while waiting:
+        folder = waiting.pop()
+        for entry in _scan(tree / folder):
+            path = f"{folder}/{entry.name}" if folder else entry.name
+            if is_dot_git(entry.name):
+                if folder:
+                    yield path, entry.stat(follow_symlinks=False)
+            elif entry.is_dir(follow_symlinks=False):
+                waiting.append(path)
+            else:
+                yield path, entry.stat(follow_symlinks=False)
+
+
+def _scan(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except PermissionError:
+        # Made so by the program, which has ended.
+        folder.chmod(stat.S_IRWXU)
+        with os.scandir(folder) as entries:
+            return list(entries)
+
+
+def _written(place: Path, found: os.stat_result, oid_chars: int, file_bytes_max: int | None) -> Written:
+    if stat.S_ISLNK(found.st_mode):
+        target = os.fsencode(place.readlink())
+        return Written(LINK, _blob_id((target,), len(target), oid_chars), len(target))
+    if not stat.S_ISREG(found.st_mode) or is_dot_git(place.name):
+        return Written(ODD, "", 0)
+    mode = EXECUTABLE if found.st_mode & stat.S_IXUSR else FILE
+    if file_bytes_max is not None and found.st_size > file_bytes_max:
+        return Written(mode, "", found.st_size)
+    return Written(mode, _blob_id(_chunks(place), found.st_size, oid_chars), found.st_size)
+
+
+def _chunks(place: Path) -> Iterator[bytes]:
+    if not os.access(place, os.R_OK):
+        place.chmod(place.lstat().st_mode | stat.S_IRUSR)
+    with place.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            yield chunk
+
+
+def _blob_id(chunks: Iterable[bytes], size: int, oid_chars: int) -> str:
+    digest = new_hash("sha1" if oid_chars == SHA1_CHARS else "sha256", usedforsecurity=False)
+    digest.update(b"blob %d\0" % size)
+    for chunk in chunks:
+        digest.update(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,423 @@
+"""Stages that the server runs itself: their output is an artifact like any other, and nobody claims them."""
+
+from pathlib import Path
+
+import pytest
+
+from gatewright.gates.commands import Answer, Cancel, Reopen, RetryGates
+from gatewright.schemas.records import AttemptState, Cause, ChangeRecord, StageState
+
+from .conftest import Repositories
+from .house import Repository, Server, serving
+
+pytestmark = pytest.mark.anyio
+
+RENDER = "mkdir -p docs/generated && cat src/*.txt > docs/generated/all.txt"
+EVE = "person:eve"
+
+
+def running(command: str = RENDER, *, gate: str = "test -e src", more: str = "", top: str = "") -> str:
+    """A pipeline in which `reference` is made out of what the agent of `code` writes."""
+    return f"""\
+version: 1
+target: main
+{top}
+stages:
+  code:
+    goal: Make the change.
+    writes: ["src/**", "calc.py", "docs/**"]
+    gates: [{{command: {{name: ok, run: "test ! -e broken.txt"}}}}]
+  reference:
+    needs: [code]
+    run: {command!r}
+    writes: ["docs/generated/**"]
+    gates: [{{command: {{name: links, run: {gate!r}}}}}]
+    {more}
+land: {{needs: [reference], strategy: merge}}
+"""
+
+
+def is_over(record: ChangeRecord) -> bool:
+    return record.stage("reference").state not in {StageState.WAITING, StageState.EVALUATING}
+
+
+async def run_out(server: Server, change: str) -> ChangeRecord:
+    """The change once the server has done with `reference`."""
+    return await server.until(change, is_over)
+
+
+async def question_of(server: Server, change: str) -> str:
+    record = await run_out(server, change)
+    escalation = record.stage("reference").escalation
+    assert escalation is not None, record.stage("reference")
+    return escalation.question
+
+
+async def test_what_the_server_generates_lands_with_what_the_agent_wrote(make: Repositories) -> None:
+    repository = make(running(gate="grep -q one docs/generated/all.txt"))
+    async with serving(repository) as server, server.agent() as ada:
+        change = await ada.start()
+        verdict = await ada.pass_stage({"src/a.txt": "one\n"})
+        record = await server.landed(change)
+        shown = await ada.get("read_artifact", change=change, stage="reference")
+        evidence = await ada.get("get_evidence", change=change, stage="reference")
+
+    attempt = record.stage("reference").artifact
+    assert verdict["handed_to"] == ["reference"]
+    assert "what the server makes of it" in verdict["next"]
+    assert attempt is not None
+    assert (attempt.holder, attempt.number) == ("server", 1)
+    assert attempt.summary == f"The server ran `{RENDER}`, which wrote 1 path."
+    assert repository.read("docs/generated/all.txt") == "one\n"
+    assert repository.git("log", "--format=%an %cn", "-1", attempt.commit) == "gatewright gatewright"
+    assert f"Gatewright-Change: {change}" in repository.git("log", "--format=%B", "-1", attempt.commit)
+    assert shown["paths"] == ["docs/generated/all.txt"]
+    assert {(gate["gate"], gate["outcome"]) for gate in evidence["gates"]} == {
+        ("scope", "passed"), ("run", "passed"), ("links", "passed")
+    }  # fmt: skip
+
+
+async def test_modes_links_and_deletions_are_committed_as_they_were_made(make: Repositories) -> None:
+    command = (
+        "rm docs/generated/old.txt && rm -r docs/generated/was && mkdir -p 'docs/generated/a b' && "
+        "echo x > 'docs/generated/a b/ü.sh' && chmod +x 'docs/generated/a b/ü.sh' && "
+        "ln -s 'a b' docs/generated/link && echo now a file > docs/generated/was"
+    )
+    repository = make(running(command))
+    repository.write("docs/generated/was/one.txt", "1")
+    repository.write("docs/generated/old.txt", "old")
+    repository.commit("Generated before")
+    async with serving(repository) as server, server.agent() as ada:
+        change = await ada.start()
+        await ada.pass_stage({"src/a.txt": "one\n"})
+        await server.landed(change)
+
+    listed = repository.git("ls-tree", "-r", "-z", "main", "docs").split("\0")
+    modes = {line.partition("\t")[2]: line.split()[0] for line in listed if line}
+    assert modes == {
+        "docs/generated/a b/ü.sh": "100755",
+        "docs/generated/link": "120000",
+        "docs/generated/was": "100644",
+    }
+
+
+async def test_output_that_is_up_to_date_passes_with_the_commit_it_started_from(make: Repositories) -> None:
+    """Nothing new is what an honest generator says the second time: its run is what counts."""
+    repository = make(running())
+    async with serving(repository) as server, server.agent() as ada:
+        change = await ada.start()
+        handed = await ada.pass_stage({"src/a.txt": "one\n", "docs/generated/all.txt": "one\n"})
+        record = await server.landed(change)
+        evidence = await ada.get("get_evidence", change=change, stage="reference", gate="scope")
+
+    attempt = record.stage("reference").artifact
+    assert attempt is not None
+    assert attempt.commit == handed["commit"]
+    assert evidence["gates"][0]["unit"] == "runs"
+    assert repository.read("docs/generated/all.txt") == "one\n"
+
+
+async def test_that_a_command_had_nothing_to_add_excuses_no_agent(make: Repositories) -> None:
+    """The verdict of `scope` about an unchanged tree is not served to an agent who hands in nothing."""
+    both = """\
+version: 1
+target: main
+stages:
+  first: {run: "test -e calc.py", gates: [{command: {name: ok, run: "test -e calc.py"}}]}
+  code: {needs: [first], gates: [{command: {name: ok, run: "test -e calc.py"}}]}
+land: {needs: [code]}
+"""
+    async with serving(make(both)) as server, server.agent() as ada:
+        change = await ada.start()
+        await server.until(change, lambda record: record.stage("code").state is StageState.OPEN)
+        brief = await ada.claim()
+        verdict = await ada.submit(brief)
+
+    assert verdict["outcome"] == "failed", verdict.text
+    assert "changes nothing" in verdict.text
+
+
+@pytest.mark.parametrize("wait_s", [0, 5])
+async def test_no_agent_can_claim_it_and_all_that_tell_of_it_say_who_works(make: Repositories, wait_s: int) -> None:
+    repository = make(running(gate="test -e nowhere"))
+    async with serving(repository, has_engine=False) as server, server.agent() as ada:
+        change = await ada.start()
+        waiting = await ada.call("claim_stage", agent="ada", change=change, stage="reference", wait_s=wait_s)
+        brief = await ada.claim()
+        await ada.submit(brief, {"src/a.txt": "one\n"}, wait_s=0)
+        await pass_by_decision(server, change)
+        named = await ada.call("claim_stage", agent="ada", change=change, stage="reference", wait_s=wait_s)
+        anything = await ada.get("claim_stage", agent="ada", wait_s=0)
+        status = await ada.get("get_status", change=change)
+        news = await ada.get("wait_for_update", change=change, after=0, wait_s=0)
+        verdict = await ada.get("wait_for_update", evaluation=f"{change}.e2", wait_s=0)
+        forged = server.services.leases.token(change, "reference", 1)
+        submitted = await ada.refused("submit_artifact", lease=forged, summary="x", files={"docs/generated/a": "x"})
+        released = await ada.refused("release_stage", lease=forged, because="withdraw", reason="x")
+
+    assert waiting.code == "stage_waiting"
+    assert "the server runs it" in waiting["next"]
+    assert named.code == "stage_evaluating"
+    assert "The server runs 'reference'" in named["message"]
+    assert (anything["kind"], "the server runs 'reference'" in anything["why"]) == ("none", True)
+    stage = status["changes"][0]["stages"][1]
+    assert (stage["state"], stage["holder"]) == ("evaluating", "server")
+    assert "The server runs 'reference'" in stage["because"]
+    assert any("the server runs 'reference'" in line for line in news["happened"])
+    assert news["claimable"] == []
+    assert (verdict["state"], verdict["stage"]) == ("running", "reference")
+    assert (submitted, released) == ("stage_evaluating", "stage_evaluating")
+
+
+async def pass_by_decision(server: Server, change: str) -> None:
+    """Settle `code` as its evaluator would: there is none here."""
+    from gatewright.gates.commands import Settle
+    from gatewright.schemas.records import GateOutcome, Outcome
+
+    gates = (GateOutcome("scope", Outcome.PASSED), GateOutcome("ok", Outcome.PASSED))
+    await server.decide(change, Settle("code", f"{change}.e1", gates))
+
+
+async def test_a_command_that_fails_tells_a_person_its_last_words_and_runs_again_when_told_to(
+    make: Repositories, tmp_path: Path
+) -> None:
+    mended = tmp_path / "mended"
+    repository = make(running(f"echo the template is missing; mkdir -p docs/generated; test -e {mended}"))
+    async with serving(repository) as server, server.agent() as ada:
+        change = await ada.start()
+        await ada.pass_stage({"src/a.txt": "one\n"})
+        question = await question_of(server, change)
+        evidence = await ada.get("get_evidence", change=change, stage="reference", gate="run")
+        verdict = await ada.get("wait_for_update", evaluation=f"{change}.e2", wait_s=0)
+        status = await ada.get("get_status", change=change)
+        mended.touch()
+        await server.decide(change, RetryGates("reference", EVE))
+        record = await server.landed(change)
+
+    assert "the template is missing" in question
+    assert "the template is missing" in evidence["findings"][0]["message"]
+    assert (verdict["outcome"], verdict["stage_state"]) == ("failed", "escalated")
+    assert "gatewright why" in status["waiting_for_people"][0]
+    assert [a.state for a in record.stage("reference").attempts] == [AttemptState.FAILED, AttemptState.PASSED]
+
+
+async def test_a_command_that_fails_reopens_the_stage_that_the_pipeline_names(make: Repositories) -> None:
+    repository = make(running("echo no header; grep -q header src/a.txt", more="otherwise: {reopen: code}"))
+    async with serving(repository) as server, server.agent() as ada:
+        change = await ada.start()
+        await ada.pass_stage({"src/a.txt": "one\n"})
+        await server.until(change, lambda record: record.stage("code").state is StageState.OPEN)
+        brief = await ada.claim()
+        await ada.submit(brief, {"src/a.txt": "header\n"})
+        await server.landed(change)
+
+    assert any("no header" in note for note in brief["notes"])
+    assert repository.read("src/a.txt") == "header\n"
+
+
+async def test_a_gate_judges_what_was_made(make: Repositories) -> None:
+    repository = make(running(gate="grep -q two docs/generated/all.txt"))
+    async with serving(repository) as server, server.agent() as ada:
+        change = await ada.start()
+        await ada.pass_stage({"src/a.txt": "one\n"})
+        question = await question_of(server, change)
+        shown = await ada.get("read_artifact", change=change, stage="reference", path="docs/generated/all.txt")
+
+    assert "links" in question
+    assert shown["text"] == "one\n", "what was made can be looked at"
+    assert not repository.has("docs")
+
+
+@pytest.mark.parametrize(
+    ("command", "what"),
+    [
+        ("echo x > calc.py", "calc.py"),
+        ("rm calc.py", "calc.py"),
+        ("chmod +x calc.py", "calc.py"),
+        ("mkdir new && echo x > new/file", "new/file"),
+        ("mkdir -p docs/generated && mkfifo docs/generated/pipe", "neither a file nor a link"),
+        ("git init -q docs/generated/nested && echo x > docs/generated/nested/a", "neither a file nor a link"),
+        ("mkdir -p docs/generated && echo x > \"docs/generated/a$(printf '\\377')\"", "not UTF-8"),
+        ("echo '*' > .gitignore && echo x > hidden", ".gitignore"),
+        ("echo '*' > .git/info/exclude && echo x > hidden", "hidden"),
+        ("git update-index --assume-unchanged calc.py && echo x > calc.py", "calc.py"),
+    ],
+)
+async def test_what_it_may_not_write_fails_it(make: Repositories, command: str, what: str) -> None:
+    repository = make(running(command))
+    async with serving(repository) as server, server.agent() as ada:
+        change = await ada.start()
+        await ada.pass_stage({"src/a.txt": "one\n"})
+        record = await run_out(server, change)
+        evidence = await ada.get("get_evidence", change=change, stage="reference")
+
+    assert record.stage("reference").state is StageState.ESCALATED
+    assert [(gate["gate"], gate["outcome"]) for gate in evidence["gates"]] == [("run", "failed")]
+    assert any(what in finding["message"] for finding in evidence["findings"]), evidence.text
+
+
+async def test_what_git_ignores_is_neither_committed_nor_held_against_it(make: Repositories) -> None:
+    repository = make(running(f"mkdir cache && echo x > cache/a && {RENDER} && cp -r cache docs/generated/cache"))
+    repository.commit("Ignore", __gitignore="cache/\n")
+    async with serving(repository) as server, server.agent() as ada:
+        change = await ada.start()
+        await ada.pass_stage({"src/a.txt": "one\n"})
+        await server.landed(change)
+
+    assert {name for name in repository.files() if name.startswith(("cache", "docs"))} == {"docs/generated/all.txt"}
+
+
+async def test_a_program_that_is_not_there_is_tried_again_and_then_told_to_people(
+    make: Repositories, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gatewright.gates.settlement.ERROR_RETRY_DELAYS_S", (0.0,))
+    repository = make(running("no-such-program --render"))
+    async with serving(repository) as server, server.agent() as ada:
+        change = await ada.start()
+        await ada.pass_stage({"src/a.txt": "one\n"})
+        first = await ada.get("wait_for_update", evaluation=f"{change}.e2", wait_s=20)
+        record = await run_out(server, change)
+
+    escalation = record.stage("reference").escalation
+    assert escalation is not None
+    assert (escalation.cause, "not found" in escalation.question) == (Cause.GATE_BROKEN, True)
+    assert len(record.stage("reference").attempts) == 2
+    assert first["outcome"] == "errored", "who waits for the first run waits for the last"
+
+
+async def test_what_it_changes_of_the_rules_waits_for_a_person(make: Repositories) -> None:
+    repository = make(running("echo x > conftest.py").replace("docs/generated/**", "conftest.py"))
+    async with serving(repository) as server, server.agent() as ada:
+        change = await ada.start()
+        await ada.pass_stage({"src/a.txt": "one\n"})
+        record = await run_out(server, change)
+        claim = await ada.call("claim_stage", agent="ada", change=change, stage="reference")
+        await server.decide(change, Answer("reference", None, True, EVE, "Fine."))
+        await server.landed(change)
+
+    assert record.stage("reference").state is StageState.IN_REVIEW
+    assert claim.code == "stage_in_review"
+    assert repository.read("conftest.py") == "x\n"
+
+
+async def test_a_stage_without_needs_runs_when_the_change_starts(make: Repositories) -> None:
+    pipeline = running().replace("needs: [code]", "").replace("  code:\n", "  code:\n    needs: [reference]\n")
+    pipeline = pipeline.replace("land: {needs: [reference]", "land: {needs: [code]").replace("src/*.txt", "calc.py")
+    repository = make(pipeline)
+    async with serving(repository) as server, server.agent() as ada:
+        started = await ada.get("start_change", title="x", intent="x")
+        change = started["change"]
+        await server.until(change, lambda record: record.stage("code").state is StageState.OPEN)
+        brief = await ada.claim()
+        await ada.submit(brief, {"src/a.txt": "one\n"})
+        await server.landed(change)
+
+    assert started["open"] == []
+    assert "wait_for_update" in started["next"]
+    assert brief["inputs"][0]["stage"] == "reference"
+    assert brief["inputs"][0]["paths"] == ["docs/generated/all.txt"]
+    assert (repository.path / "docs/generated/all.txt").exists()
+
+
+async def test_reopening_has_it_run_again_and_cancelling_ends_it(make: Repositories, tmp_path: Path) -> None:
+    ran, release = tmp_path / "ran", tmp_path / "release"
+    held = f"echo x >> {ran}; while test ! -e {release}; do sleep 0.02; done; {RENDER}"
+    repository = make(running(held))
+    async with serving(repository) as server, server.agent() as ada:
+        change = await ada.start()
+        await ada.pass_stage({"src/a.txt": "one\n"})
+        before = await server.record(change)
+        await server.decide(change, Reopen("code", EVE, "One more."))
+        brief = await ada.claim()
+        ended = await ada.get("wait_for_update", evaluation=f"{change}.e2", wait_s=20)
+        await ada.submit(brief, {"src/a.txt": "two\n"})
+        record = await server.decide(change, Cancel(EVE, "enough"))
+        other = await ada.start()
+        await ada.pass_stage({"src/a.txt": "three\n"}, other)
+        release.touch()
+        await server.landed(other)
+
+    assert before.stage("reference").transform is not None
+    assert (ended["state"], ended["outcome"]) == ("settled", "errored")
+    assert record.stage("reference").attempts == ()
+    assert repository.read("docs/generated/all.txt") == "three\n"
+
+
+async def test_two_changes_that_generate_the_same_file_land_one_after_the_other(make: Repositories) -> None:
+    """A conflict in what is generated goes to the agent, who takes the target in; then it is generated anew."""
+    repository = make(running())
+    async with serving(repository) as server, server.agent() as ada:
+        one, other = await ada.start("one"), await ada.start("other")
+        first, second = await ada.claim(one), await ada.claim(other)
+        await ada.submit(first, {"src/a.txt": "a\n"})
+        await server.landed(one)
+        await ada.submit(second, {"src/b.txt": "b\n"})
+        await server.until(other, lambda record: record.stage("code").state is StageState.OPEN)
+        brief = await ada.claim(other)
+        workspace = Path(brief["workspace"])
+        repository.git("merge", "--quiet", "--no-edit", "main", cwd=workspace)
+        await ada.submit(brief)
+        await server.landed(other)
+
+    assert any("docs/generated/all.txt" in note for note in brief["notes"])
+    assert repository.read("docs/generated/all.txt") == "a\nb\n"
+
+
+async def test_what_conflicts_before_it_is_told_with_its_paths(make: Repositories) -> None:
+    pipeline = """\
+version: 1
+target: main
+stages:
+  one: {writes: ["a/**"], gates: [GATE]}
+  other: {writes: ["a", "b/**"], gates: [GATE]}
+  reference: {needs: [one, other], run: "mkdir -p gen && ls > gen/all", writes: ["gen/**"], gates: [GATE]}
+land: {needs: [reference]}
+""".replace("GATE", '{command: {name: ok, run: "test -e calc.py"}}')
+    async with serving(make(pipeline)) as server, server.agent() as ada:
+        change = await ada.start()
+        await ada.pass_stage({"a/x.txt": "x"}, change, "one")
+        await ada.pass_stage({"a": "a file"}, change, "other")
+        question = await question_of(server, change)
+
+    assert "conflicts in a" in question
+
+
+@pytest.fixture
+def fresh(make: Repositories) -> Repository:
+    return make(running())
+
+
+async def test_running_again_after_a_crash_makes_the_same_commit(fresh: Repository) -> None:
+    """The commit's date and message come from the evaluation, not from the moment."""
+    async with serving(fresh, has_engine=False) as server, server.agent() as ada:
+        change = await ada.start()
+        await ada.submit(await ada.claim(), {"src/a.txt": "one\n"}, wait_s=0)
+        await pass_by_decision(server, change)
+        commits = {await made_by_itself(server, change) for _ in range(2)}
+
+    assert len(commits) == 1
+
+
+async def made_by_itself(server: Server, change: str) -> str:
+    """What a runner makes of the queued run, as if nobody ever heard of it."""
+    import anyio.to_thread
+
+    from gatewright.gates.contract import Made, Message
+    from gatewright.gates.runner import judge
+    from gatewright.server.engine import jobs
+
+    services = server.services
+    record = await server.record(change)
+    row = await services.read(lambda tx: tx.find_evaluation(f"{change}.e2"))
+    assert row is not None
+
+    def job_of() -> object:
+        subject = jobs.subject_of(services, record, row)
+        gates = jobs.gates_of(services.policies.at(record.policy.commit), record, row)
+        return jobs.make_job(services, record, row, subject, gates)
+
+    said: list[Message] = []
+    job = await anyio.to_thread.run_sync(job_of)
+    await judge(job, said.append)  # type: ignore[arg-type]
+    (made,) = [message for message in said if isinstance(message, Made)]
+    return made.commit
