@@ -19,6 +19,8 @@ Result = Literal["passed", "failed", "errored", "skipped"]
 _FOREIGN = ("node_modules/", "site-packages/", "/lib/python", "node:internal")
 _PLACE = re.compile(r"(?<![\w./\\-])((?:[\w.-]*[/\\])*[\w-][\w.-]{0,200}\.\w{1,8}):(\d{1,7})(?!\d)")
 _NOT_RUN = frozenset({"notrun", "disabled", "skipped", "suppressed", "ignored"})
+# Node's runner gives every test this class, and names what tests belong to as suites around them.
+_NODE = "test"
 # A message that says no more than the outcome does.
 _EMPTY_MESSAGES = frozenset({"", "failed", "failure", "error", "test failed"})
 
@@ -88,6 +90,8 @@ def _outcome_of(case: JUnitCase) -> Result:
 def _id_of(case: JUnitCase) -> str:
     name = case.attributes.get("name", "")
     owner = case.attributes.get("classname") or case.suite.get("name", "")
+    if owner == _NODE and case.within:
+        owner = "::".join(case.within)
     parts = [part for part in (owner, name) if part]
     # Some programs put the whole name into both.
     return shorten(clean_text("::".join(dict.fromkeys(parts)) or "unnamed").replace("\n", " "), ID_CHARS_MAX)
@@ -104,9 +108,14 @@ def _place_of(case: JUnitCase, text: str) -> tuple[str | None, int | None]:
         if len(places) == PLACES_MAX:
             break
     own = [place for place in places if not any(folder in place[0] for folder in _FOREIGN)]
-    same = [place for place in own if path is not None and (place[0] == path or place[0].endswith(f"/{path}"))]
+    same = [place for place in own if path is not None and _is_same_file(place[0], path)]
     if same:
         return path, same[-1][1]
     if path is not None:
         return path, start
     return own[0] if own else (None, None)
+
+
+def _is_same_file(one: str, other: str) -> bool:
+    """Whether both may name one file, from the root or from a folder above it."""
+    return one == other or one.endswith(f"/{other}") or other.endswith(f"/{one}")

@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from xml.parsers import expat
 
@@ -13,7 +14,6 @@ TEXT_CHARS_MAX = 20_000
 # Each costs about a kilobyte.
 CASES_MAX = 250_000
 
-# pytest counts subtests that passed, which have no case of their own.
 PYTEST = "pytest"
 
 
@@ -26,6 +26,8 @@ class JUnitCase:
 
     attributes: dict[str, str]
     suite: dict[str, str]
+    # The names of the suites around it, the outermost first.
+    within: tuple[str, ...] = ()
     elements: Counter[str] = field(default_factory=Counter)
     told: dict[str, tuple[str, str]] = field(default_factory=dict)
 
@@ -84,7 +86,8 @@ class _JUnitReader:
         if name in ("testsuites", "testsuite") and self._case is None:
             self._suites.append(_Suite(attributes))
         elif name == "testcase" and self._case is None:
-            self._case = JUnitCase(attributes, suite=self._suites[-1].attributes)
+            names = (suite.attributes.get("name", "") for suite in self._suites)
+            self._case = JUnitCase(attributes, self._suites[-1].attributes, tuple(filter(None, names)))
         elif self._is_result():
             self._message, self._text, self._text_chars = attributes.get("message", ""), [], 0
 
@@ -139,21 +142,40 @@ def _refuse_document_type(*_declaration: object) -> None:
 
 
 def _check_counts(suite: _Suite) -> None:
+    told = {name: _told(suite, name) for name in ("tests", "failures", "errors")}
     views = ((suite.own, suite.own_names), (suite.all, suite.all_names))
-    is_pytest = PYTEST in suite.attributes.get("name", "")
-    for attribute, element in (("tests", None), ("failures", "failure"), ("errors", "error")):
-        given = suite.attributes.get(attribute, "").strip()
-        if not given:
-            continue
-        if not re.fullmatch("[0-9]{1,9}", given):
-            raise ReportUnreadable(f"The report's header gives no number of {attribute}.")
-        told = int(given)
-        for counted, names in views:
-            # A test that fails twice, in its body and in its teardown, counts once or twice.
-            least = len(names) if element is None else counted[f"{element} cases"]
-            most = counted["tests"] if element is None else counted[element]
-            if least <= told and (told <= most or (element is None and is_pytest)):
-                break
-        else:
-            found = suite.all["tests"] if element is None else suite.all[element]
-            raise ReportUnreadable(f"The report's header says {told} {attribute}, but it holds {found}.")
+    if told["tests"] is not None and not any(
+        # pytest counts subtests that passed, which have no case.
+        len(names) <= told["tests"]
+        and (told["tests"] <= counted["tests"] or PYTEST in suite.attributes.get("name", ""))
+        for counted, names in views
+    ):
+        raise _disagreement(told["tests"], "tests", suite.all["tests"])
+    both = told["failures"], told["errors"]
+    # mocha's header calls every failure an error.
+    if None not in both and any(
+        _agrees(sum(filter(None, both)), counted, ("failure", "error")) for counted, _ in views
+    ):
+        return
+    for number, name, element in ((both[0], "failures", "failure"), (both[1], "errors", "error")):
+        if number is not None and not any(_agrees(number, counted, (element,)) for counted, _ in views):
+            raise _disagreement(number, name, suite.all[element])
+
+
+def _told(suite: _Suite, name: str) -> int | None:
+    given = suite.attributes.get(name, "").strip()
+    if given and not re.fullmatch("[0-9]{1,9}", given):
+        raise ReportUnreadable(f"The report's header gives no number of {name}.")
+    return int(given) if given else None
+
+
+def _agrees(told: int, counted: Counter[str], elements: Sequence[str]) -> bool:
+    """Whether so many elements are there.
+
+    A test that fails twice, in its body and its teardown, counts once or twice.
+    """
+    return sum(counted[f"{name} cases"] for name in elements) <= told <= sum(counted[name] for name in elements)
+
+
+def _disagreement(told: int, name: str, found: int) -> ReportUnreadable:
+    return ReportUnreadable(f"The report's header says {told} {name}, but it holds {found}.")

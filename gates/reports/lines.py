@@ -41,7 +41,8 @@ _SEVERITY = re.compile(
     r"(?::\s*|\s+(?=[A-Z]{1,6}\d))",
     re.IGNORECASE,
 )
-_RULE_FIRST = re.compile(r"(?P<rule>[A-Z]{1,6}\d{1,6})(?::|\s)\s*")
+# ruff marks what it can mend by itself with [*].
+_RULE_FIRST = re.compile(r"(?P<rule>[A-Z]{1,6}\d{1,6})(?::|\s)\s*(?:\[\*\]\s+)?")
 _RULE_LAST = re.compile(r"\s[\[(](?P<rule>[A-Za-z@-][\w./@-]{1,100})[\])]$")
 _EXTENSION_CHARS_MAX = 12
 _FILES_WITHOUT_EXTENSION = frozenset({"Makefile", "makefile", "Dockerfile", "Rakefile", "Gemfile"})
