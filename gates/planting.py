@@ -16,6 +16,12 @@ OUR_FOLDER = ".gatewright/"
 # One file may be excluded from a check by a rule that is not read here; of several in different folders, one counts.
 FILES_MAX = 6
 DESCRIPTION = b'"""Planted by gatewright doctor."""\n'
+SOURCE_SUFFIXES = (
+    *(".py", ".js", ".mjs", ".jsx", ".ts", ".tsx", ".go", ".rb", ".php", ".java", ".kt", ".c", ".cc", ".cpp", ".sh"),
+    *(".css", ".scss", ".test.js", ".test.ts", ".spec.ts"),
+)
+# No language reads this.
+UNREADABLE = b'gatewright_canary ) } ] ( = = 1 "\n'
 SYNTAX_ERROR = b"\n\ndef gatewright_canary(:\n"
 # Every runner of Python tests finds these, however it is configured to name functions and classes.
 _TEST = b"""\
@@ -106,6 +112,23 @@ def new_tests(tree: Specimen, area: Sequence[str], paths: Sequence[str]) -> list
     folders = [path for path in paths if not path.endswith(".py")] or ["tests"]
     path = str(PurePosixPath(folders[0]) / f"test_{NAME}.py")
     return [path] if matches(path, area) and _is_free(path, tree) else []
+
+
+def likely_canary(tree: Specimen, area: Sequence[str]) -> Spoiled | None:
+    """New files that many a command objects to: sources that do not parse, beside the project's own, and a test.
+
+    Whether a command does object has to be tried. None where there is nothing that looks like source.
+    """
+    texts: dict[str, bytes | None] = dict.fromkeys(new_tests(tree, area, ()) if _has(tree, ".py") else (), FAILING_TEST)
+    for suffix in SOURCE_SUFFIXES:
+        folders = spread(path for path in tree.paths if path.endswith(suffix))
+        for path in dict.fromkeys(str(PurePosixPath(path).with_name(f"{NAME}{suffix}")) for path in folders):
+            texts.setdefault(path, UNREADABLE)
+    return Spoiled(texts, "files that do not parse and a test that fails", mark="") if texts else None
+
+
+def _has(tree: Specimen, suffix: str) -> bool:
+    return any(path.endswith(suffix) for path in tree.paths)
 
 
 def _test_name(beside: str) -> str:

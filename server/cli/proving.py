@@ -4,7 +4,7 @@ Green is the trusted branch as it is, or with what the gate's kind adds so that 
 same with a change that the kind, or the policy by a canary, knows the gate must object to.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
@@ -15,11 +15,13 @@ import anyio
 from ...gates.contract import AnyGateKind, BaseResult, Found, Job, Message, PatchRefused, Progress, Spoiled
 from ...gates.kinds import KINDS
 from ...gates.paths import substitute
+from ...gates.planting import likely_canary
 from ...gates.policy import LAND_KINDS, Policy
 from ...gates.runner import SCRATCH, judge
 from ...gates.scratch import scratch_folder
 from ...gates.specimens import SpecimenMaker
 from ...gates.submission import Submission
+from ...gates.testing.area import DEFAULT_AREA
 from ...schemas.pipeline import GateSpec
 from ...schemas.records import Evidence, Outcome
 from ..proofs import SCOPE, Gate
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 SPECIMEN_CHANGE = "c0"
 # Runs where protected files are put back as the policy has them, all of them.
 COMMAND = "command"
+PATCH_BYTES_MAX = 100_000
 
 
 @dataclass(frozen=True)
@@ -40,11 +43,12 @@ class Proved:
 
     `wrong` is the sentence that makes it red for `doctor`; `about` the evidence that shows why. `lacks` says what the
     trusted branch has nothing of yet, so that the gate was tried on what it would have. `spoiled` is what was planted,
-    None where nothing that the gate must object to is known.
+    None where nothing that the gate must object to is known. `good` is the commit that it had to pass.
     """
 
     gate: Gate
-    green: Evidence | None = None
+    good: str
+    green: Evidence
     spoiled: Spoiled | None = None
     wrong: str | None = None
     about: Evidence | None = None
@@ -89,18 +93,35 @@ class Prover:
         green = self.judge(gate, good)
         lacks = f"The branch has no {kind.unit} for it yet." if added and gate.spec.kind in LAND_KINDS else None
         if green.outcome is not Outcome.PASSED:
-            return Proved(gate, green, wrong=f"{green.outcome}: {green.summary}", about=green, lacks=lacks)
+            return Proved(gate, good, green, wrong=f"{green.outcome}: {green.summary}", about=green, lacks=lacks)
+        proved = Proved(gate, good, green, lacks=lacks)
         try:
             spoiled = kind.spoil(options, maker.specimen(good))
         except PatchRefused as exc:
-            return Proved(gate, green, wrong=f"passes, but its canary cannot be planted. {exc}", lacks=lacks)
+            return replace(proved, wrong=f"passes, but its canary cannot be planted. {exc}")
         if spoiled is None:
-            return Proved(gate, green, lacks=lacks)
-        return replace(self._prove_red(gate, maker, good, spoiled), green=green, lacks=lacks)
+            return proved
+        wrong, red = self._plant(gate, maker, good, spoiled)
+        return replace(proved, spoiled=spoiled, wrong=wrong, about=red)
 
-    def is_noticed(self, gate: Gate, spoiled: Spoiled) -> bool:
-        """Whether the gate objects when this is planted in the trusted branch."""
-        return self._prove_red(gate, self._maker(gate), self._policy.commit, spoiled).wrong is None
+    def helps(self, proved: Proved, options: Mapping[str, object]) -> bool:
+        """Whether the gate comes closer to green on the same commit when it has these options too."""
+        before, spec = proved.green, proved.gate.spec
+        changed = spec.model_copy(update={"options": {**spec.options, **options}})
+        # What was known of the branch was found out without them.
+        self._baselines = {}
+        after = self.judge(replace(proved.gate, spec=changed), proved.good)
+        self._baselines = {}
+        is_green = after.outcome is Outcome.PASSED
+        return is_green and (before.outcome is not Outcome.PASSED or len(after.tolerated) < len(before.tolerated))
+
+    def find_canary(self, gate: Gate) -> str | None:
+        """A patch with which the gate fails, found by trying what many commands object to; None when it does not."""
+        maker, base = self._maker(gate), self._policy.commit
+        spoiled = likely_canary(maker.specimen(base), DEFAULT_AREA)
+        if spoiled is None or self._plant(gate, maker, base, spoiled)[0] is not None:
+            return None
+        return self._services.artifacts.diff(base, maker.commit(base, spoiled.files), bytes_max=PATCH_BYTES_MAX)
 
     def judge(self, gate: Gate, commit: str) -> Evidence:
         """What the gate says of the commit against the trusted branch."""
@@ -116,17 +137,19 @@ class Prover:
         [evidence] = found
         return evidence
 
-    def _prove_red(self, gate: Gate, maker: SpecimenMaker, good: str, spoiled: Spoiled) -> Proved:
+    def _plant(
+        self, gate: Gate, maker: SpecimenMaker, good: str, spoiled: Spoiled
+    ) -> tuple[str | None, Evidence | None]:
+        """Why the gate is not seen red, None when it is, and its evidence."""
         bad = maker.commit(good, spoiled.files)
         store = self._services.artifacts
         if store.tree_of(bad) == store.tree_of(good):
-            return Proved(gate, spoiled=spoiled, wrong=f"passes, and {spoiled.what} changes nothing")
+            return f"passes, and {spoiled.what} changes nothing", None
         if gate.spec.kind == COMMAND and all(map(self._policy.is_protected, spoiled.files)):
-            wrong = f"passes, and {spoiled.what} is only in protected files, which are put back before it runs"
-            return Proved(gate, spoiled=spoiled, wrong=wrong)
+            return f"passes, and {spoiled.what} is only in protected files, which are put back before it runs", None
         self._say(f"{gate.label}: planting {spoiled.what}")
         red = self.judge(gate, bad)
-        return Proved(gate, spoiled=spoiled, wrong=_why_not_red(red, spoiled), about=red)
+        return _why_not_red(red, spoiled), red
 
     def _maker(self, gate: Gate) -> SpecimenMaker:
         writes = tuple(substitute(glob, change=SPECIMEN_CHANGE, stage=gate.stage) for glob in gate.writes)

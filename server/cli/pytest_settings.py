@@ -40,10 +40,11 @@ def read_pytest_settings(folder: Path) -> PytestSettings:
     files = tuple(_words(settings.get("python_files"))) or FILES_DEFAULT
     given = [name for name in settings if not name.startswith("-")]
     given += [word for word in _words(settings.get("addopts")) if word.startswith("-")]
-    return PytestSettings(files, tuple(dict.fromkeys(plugin for word in given if (plugin := _plugin_of(word)))))
+    return PytestSettings(files, tuple(dict.fromkeys(plugin for word in given if (plugin := plugin_of(word)))))
 
 
-def _plugin_of(word: str) -> str | None:
+def plugin_of(word: str) -> str | None:
+    """The distribution that an option of pytest, or a setting, belongs to; None for pytest's own."""
     name = word.partition("=")[0]
     if name.startswith("-n") and name[2:].isalnum():
         name = "-n"
