@@ -11,7 +11,7 @@ The machine, pure: no clock, no files, no processes
     patterns     regular expressions of the policy, none that could run for ever
 
 The policy: `gatewright.yaml` of a trusted commit
-    policy           load, digest, plan
+    policy           load, digest, plan (policy_source: of a commit of the artifact store)
     pipeline_file    from text to models (yaml_source, pipeline_shapes, pipeline_gates, pipeline_rules, pipeline_traces,
                      shell_text)
     protection       what a commit must not change unasked (tables; found by judged_words, recipes, links, shadows)

@@ -14,6 +14,7 @@ import anyio
 from gatewright.gates.artifacts import ArtifactStore
 from gatewright.gates.contract import BaseResult, Done, Found, Job, Message
 from gatewright.gates.policy import load_policy
+from gatewright.gates.policy_source import StoredCommit
 from gatewright.gates.runner import judge
 from gatewright.schemas.records import Evidence
 
@@ -75,7 +76,7 @@ class Project:
         store.fetch_base(self.base)
         if commit != self.base:
             store.fetch(commit, base=self.base)
-        policy = load_policy(_Source(store, self.base), commit=self.base, target_recorded="main")
+        policy = load_policy(StoredCommit(store, self.base), commit=self.base, target_recorded="main")
         job = Job(
             evaluation="c1.e1",
             change="c1",
@@ -129,22 +130,6 @@ class Project:
                 place.write_bytes(content)
             case str():
                 place.write_text(content)
-
-
-class _Source:
-    def __init__(self, store: ArtifactStore, commit: str) -> None:
-        self._store, self._commit = store, commit
-
-    def read(self, path: str) -> bytes | None:
-        return self._store.read(self._commit, path, 10_000_000)
-
-    def paths(self) -> Iterable[tuple[str, str]]:
-        return [(entry.path, entry.oid) for entry in self._store.entries(self._commit)]
-
-    def links(self) -> Mapping[str, str]:
-        links = [entry for entry in self._store.entries(self._commit) if entry.mode == "120000"]
-        texts = self._store.blobs([entry.oid for entry in links], bytes_max=4_096)
-        return {entry.path: texts[entry.oid].decode() for entry in links}
 
 
 def use_own_python(environment: Mapping[str, str] = os.environ) -> str:
