@@ -188,8 +188,11 @@ class Submission:
             raise CannotJudge(filled.missing[0].sentence)
         folder = self.make_folder("tree")
         try:
-            yield await to_thread.run_sync(self.pool.private, commit, folder / "tree", filled.filling)
+            tree = await to_thread.run_sync(self.pool.private, commit, folder / "tree", filled.filling)
+            self._writable.add(tree)
+            yield tree
         finally:
+            self._writable.discard(folder / "tree")
             with anyio.move_on_after(CLEAN_UP_TIMEOUT_S, shield=True):
                 await to_thread.run_sync(remove_tree, folder)
 
