@@ -10,7 +10,7 @@ import os
 import platform
 import sys
 import tempfile
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
@@ -21,11 +21,16 @@ from anyio import to_thread
 
 from ..schemas.pipeline import Install, Limits, Setup
 from .environment_cache import finish, forget_unused, is_finished, start_anew, touch
+from .installations import default_reads, network_reads, paths_in
 from .layer import find_python, make_layer
 from .locks import try_lock
 from .process import Finished, ProcessLimits, allowed_environment, judge_exit, run_process
+from .progress import progress
+from .reach import Reach
+from .sandbox import choose
 from .scratch import remove_tree
 from .server_settings import SECRET_PREFIX, find_secrets, index_settings, server_path, toolchains
+from .setup_secrets import find_leak
 from .stand_ins import programs_of, stand_ins
 
 LOCK_POLL_S = 0.1
@@ -35,13 +40,16 @@ KEY_FILE_BYTES_MAX = 10_000_000
 
 # What installs the artifact finds its dependencies in the environment; an index would only hide that one is missing.
 OFFLINE = {"PIP_NO_INDEX": "1", "PIP_NO_INPUT": "1", "UV_OFFLINE": "1", "NPM_CONFIG_OFFLINE": "true"}
+# In a sandbox root is alone, and tar would fail to give files to others.
+OWNERLESS = {"TAR_OPTIONS": "--no-same-owner"}
 
 
 @dataclass(frozen=True)
 class PreparedEnvironment:
     """Where a project's programs are found. `root` is None without `setup`; `keep` are paths below it.
 
-    `stand_ins` are programs and modules that `install` put in front of others of the same name.
+    `stand_ins` are programs and modules that `install` put in front of others of the same name. `reads` is what its
+    programs may read, `hidden` what they may not even where it lies below that.
     """
 
     key: str
@@ -51,6 +59,13 @@ class PreparedEnvironment:
     python: Path
     variables: Mapping[str, str] = field(default_factory=dict)
     stand_ins: tuple[str, ...] = ()
+    reads: tuple[Path, ...] = ()
+    hidden: tuple[Path, ...] = ()
+
+    def reach(self, *reads: Path, writes: Sequence[Path] = (), temporary: Path, network: bool = False) -> Reach:
+        """What one of its programs may touch; `reads` are added to what all of them may read."""
+        resolver = network_reads() if network else ()
+        return Reach((*self.reads, *reads, *resolver), (*writes,), self.hidden, temporary, network)
 
 
 @dataclass(frozen=True)
@@ -69,12 +84,14 @@ async def prepare_environment(
     cache: Path,
     limits: Limits,
     report: Callable[[str], None],
+    hidden: tuple[Path, ...] = (),
     server: Mapping[str, str] = os.environ,
 ) -> PreparedEnvironment | SetupFailed:
     """Return the environment for these key files (path to content), built first when it is not in `cache`.
 
     One builder at a time, also among processes; whoever waits is told through `report`. An environment that was not
-    finished, by a crash or a cancellation, is removed and built anew. `server` is the server's own environment.
+    finished, by a crash or a cancellation, is removed and built anew. `hidden` are paths that no program may see.
+    `server` is the server's own environment.
     """
     path = server_path(server)
     python = await find_python(path, Path(sys.executable))
@@ -82,8 +99,10 @@ async def prepare_environment(
         path = f"{python.parent}{os.pathsep}{path}"
     variables = toolchains(server)
     key = _key_of(setup, files, python)
+    reads = default_reads(path, python, server=server, variables=variables, hidden=hidden)
+    bare = PreparedEnvironment(key, None, (), path, python, variables, reads=reads, hidden=hidden)
     if setup is None:
-        return PreparedEnvironment(key, None, (), path, python, variables)
+        return bare
     secrets = find_secrets(setup.secrets, server)
     if missing := [name for name, value in secrets.items() if value is None]:
         names = f"'{missing[0]}': the server's environment has neither it nor {SECRET_PREFIX}{missing[0]}"
@@ -92,72 +111,97 @@ async def prepare_environment(
     await to_thread.run_sync(lambda: cache.mkdir(mode=0o700, parents=True, exist_ok=True))
     async with _lock(cache / f"{key}.lock", report):
         if not is_finished(cache, key):
-            report("setup: building the environment")
             # A Python that uv brings along would otherwise lie in the private home, and go with it.
             own = {"UV_PYTHON_INSTALL_DIR": str(cache / key / ".uv-python")}
-            extra = {**variables, **own, **index_settings(server), **known}
-            failed = await _build(setup, files, cache / key, path=path, extra=extra, limits=limits)
+            settings = index_settings(server)
+            extra = {**variables, **OWNERLESS, **own, **settings, **known}
+            reads = paths_in(settings.values())
+            async with progress(report, "setup: building the environment"):
+                failed = await _build(setup, files, cache / key, bare, extra=extra, reads=reads, limits=limits)
+            failed = failed or await _leaking(cache / key, known)
             if failed is not None:
                 return _without_secrets(failed, known)
             await to_thread.run_sync(finish, cache, key)
             await to_thread.run_sync(forget_unused, cache)
         touch(cache, key)
-    return _describe(setup, cache / key, PreparedEnvironment(key, cache / key, (), path, python, variables))
+    return _describe(setup, cache / key, bare)
 
 
 async def layer_install(
-    prepared: PreparedEnvironment, install: Install | None, *, tree: Path, into: Path, limits: Limits
+    prepared: PreparedEnvironment,
+    install: Install | None,
+    *,
+    tree: Path,
+    into: Path,
+    limits: Limits,
+    reads: Sequence[Path] = (),
 ) -> PreparedEnvironment | SetupFailed:
     """Put the artifact in `tree` (a private copy) into a layer of its own in `into`, an empty folder.
 
     Python programs then run from the layer, which falls back to the shared environment for everything else, so that
-    what is installed by gates never reaches the shared one. Other kept folders are linked into the tree.
+    what is installed by gates never reaches the shared one. Other kept folders are linked into the tree. `reads` is
+    what the installation may read besides, such as the objects that the tree's `.git` refers to.
     """
     await to_thread.run_sync(_link_kept, prepared, tree)
     has_venv = prepared.root is not None and _venv(prepared.root).is_dir()
     if install is None and not has_venv:
         return prepared
-    home = into / "home"
-    home.mkdir()
+    venv, home, temporary = _venv(into), into / "home", into / "temporary"
+    for folder in (venv, home, temporary):
+        folder.mkdir()
+    enclose = (await choose()).enclose
     process_limits = _process_limits(limits, INSTALL_TIMEOUT_S)
     bare = allowed_environment(path=prepared.path, home=home, tmp=home, extra=prepared.variables)
-    venv = _venv(into)
-    problem = await make_layer(prepared.python, venv, environment=bare, limits=process_limits)
+    asking = enclose(prepared.reach(writes=[home], temporary=temporary))
+    problem = await make_layer(prepared.python, venv, environment=bare, limits=process_limits, sandbox=asking)
     if problem is not None:
         return SetupFailed(problem, "", could_not_judge=True)
-    await to_thread.run_sync(_link, venv, _venv(tree))
+    await to_thread.run_sync(_link, venv, _venv(tree), tree)
     layered = replace(
         prepared,
         path=f"{venv / 'bin'}{os.pathsep}{prepared.path}",
         python=venv / "bin" / "python",
         variables={**prepared.variables, "VIRTUAL_ENV": str(venv)},
+        reads=(*prepared.reads, venv),
     )
     if install is None:
         return layered
     environment = allowed_environment(path=layered.path, home=home, tmp=home, extra={**layered.variables, **OFFLINE})
     command = ["/bin/sh", "-c", install.run]
+    sandbox = enclose(layered.reach(*reads, writes=[tree, venv, home], temporary=temporary))
     before = await to_thread.run_sync(programs_of, venv)
-    finished = await run_process(command, cwd=tree, environment=environment, limits=process_limits)
+    finished = await run_process(command, cwd=tree, environment=environment, limits=process_limits, sandbox=sandbox)
     found = await to_thread.run_sync(stand_ins, venv, before, prepared.path)
     return _judge("install", finished) or replace(layered, stand_ins=found)
 
 
 async def _build(
-    setup: Setup, files: Mapping[str, bytes], root: Path, *, path: str, extra: Mapping[str, str], limits: Limits
+    setup: Setup,
+    files: Mapping[str, bytes],
+    root: Path,
+    bare: PreparedEnvironment,
+    *,
+    extra: Mapping[str, str],
+    reads: Sequence[Path],
+    limits: Limits,
 ) -> SetupFailed | None:
     await to_thread.run_sync(start_anew, root, files)
-    home = Path(await to_thread.run_sync(lambda: tempfile.mkdtemp(prefix="home-", dir=root.parent)))
+    private = Path(await to_thread.run_sync(lambda: tempfile.mkdtemp(prefix="home-", dir=root.parent)))
+    home, temporary = private / "home", private / "temporary"
     try:
-        environment = allowed_environment(path=path, home=home, tmp=home, extra=extra)
+        for folder in (home, temporary):
+            folder.mkdir()
+        reach = bare.reach(*reads, writes=[root, home], temporary=temporary, network=setup.network)
         finished = await run_process(
             ["/bin/sh", "-c", setup.run],
             cwd=root,
-            environment=environment,
+            environment=allowed_environment(path=bare.path, home=home, tmp=home, extra=extra),
             limits=_process_limits(limits, setup.timeout),
+            sandbox=(await choose()).enclose(reach),
         )
     finally:
         with anyio.CancelScope(shield=True):
-            await to_thread.run_sync(remove_tree, home)
+            await to_thread.run_sync(remove_tree, private)
     return _judge("setup", finished) or _check_made(setup, root, finished)
 
 
@@ -182,6 +226,16 @@ def _check_made(setup: Setup, root: Path, finished: Finished) -> SetupFailed | N
     return None
 
 
+async def _leaking(root: Path, secrets: Mapping[str, str]) -> SetupFailed | None:
+    """Why an environment in which a secret lies is none; it is removed."""
+    leak = await to_thread.run_sync(find_leak, root, secrets)
+    if leak is None:
+        return None
+    await to_thread.run_sync(remove_tree, root)
+    sentence = f"`setup` left the secret '{leak[0]}' in {leak[1]}, where gates would see it."
+    return SetupFailed(sentence, "", could_not_judge=True)
+
+
 def _kept(root: Path, patterns: tuple[str, ...]) -> tuple[str, ...]:
     """The kept paths that exist, relative; what points out of the root is none."""
     found = {path.relative_to(root) for pattern in patterns for path in root.glob(pattern)}
@@ -195,6 +249,8 @@ def _describe(setup: Setup, root: Path, without: PreparedEnvironment) -> Prepare
     return replace(
         without,
         keep=_kept(root, setup.keep),
+        root=root,
+        reads=(*without.reads, root),
         path=os.pathsep.join([*map(str, folders), without.path]),
         python=venv / "bin" / "python" if venv.is_dir() else without.python,
         variables={**without.variables, "VIRTUAL_ENV": str(venv)} if venv.is_dir() else without.variables,
@@ -220,10 +276,11 @@ def _key_of(setup: Setup | None, files: Mapping[str, bytes], python: Path) -> st
 
 
 def _without_secrets(failed: SetupFailed, secrets: Mapping[str, str]) -> SetupFailed:
-    output = failed.output
+    sentence, output = failed.sentence, failed.output
     for name, value in secrets.items():
         output = output.replace(value, f"({name})") if value else output
-    return replace(failed, output=output)
+        sentence = sentence.replace(value, f"({name})") if value else sentence
+    return replace(failed, sentence=sentence, output=output)
 
 
 def _process_limits(limits: Limits, timeout_s: float) -> ProcessLimits:
@@ -232,6 +289,7 @@ def _process_limits(limits: Limits, timeout_s: float) -> ProcessLimits:
         output_bytes_max=limits.output,
         processes_max=limits.processes,
         memory_bytes_max=limits.memory,
+        disk_bytes_max=limits.disk,
     )
 
 
@@ -253,17 +311,19 @@ async def _lock(file: Path, report: Callable[[str], None]) -> AsyncGenerator[Non
 def _link_kept(prepared: PreparedEnvironment, tree: Path) -> None:
     for path in prepared.keep if prepared.root else ():
         if path != ".venv" and prepared.root:
-            _link(prepared.root / path, tree / path)
+            _link(prepared.root / path, tree / path, tree)
 
 
-def _link(target: Path, link: Path) -> None:
-    """Make the link unless the artifact has something there, and keep it out of what git calls untracked."""
-    if os.path.lexists(link) or not link.parent.is_dir():
+def _link(target: Path, link: Path, tree: Path) -> None:
+    """Make the link unless the artifact has something there, and keep it out of what git calls untracked.
+
+    Where a folder on the way is a link of the artifact's, none is made: it would be made wherever that leads.
+    """
+    if os.path.lexists(link) or not link.parent.is_dir() or not link.parent.resolve().is_relative_to(tree.resolve()):
         return
     link.symlink_to(target)
-    for folder in link.parents:
-        if (folder / ".git").is_dir():
-            (folder / ".git" / "info").mkdir(exist_ok=True)
-            with (folder / ".git" / "info" / "exclude").open("a") as exclude:
-                exclude.write(f"/{link.relative_to(folder)}\n")
-            return
+    if not (tree / ".git").is_dir():
+        return
+    (tree / ".git" / "info").mkdir(exist_ok=True)
+    with (tree / ".git" / "info" / "exclude").open("a") as exclude:
+        exclude.write(f"/{link.relative_to(tree)}\n")

@@ -15,6 +15,7 @@ from pathlib import Path
 from anyio import to_thread
 
 from .process import ProcessLimits, allowed_environment, find_tool, judge_exit, run_process
+from .reach import Sandbox
 from .stand_ins import SHARED_PTH
 from .text import shorten
 
@@ -76,17 +77,21 @@ async def find_python(path: str, fallback: Path) -> Path:
     return Path(told) if finished.returncode == 0 and told.startswith("/") else fallback
 
 
-async def make_layer(python: Path, venv: Path, *, environment: Mapping[str, str], limits: ProcessLimits) -> str | None:
+async def make_layer(
+    python: Path, venv: Path, *, environment: Mapping[str, str], limits: ProcessLimits, sandbox: Sandbox
+) -> str | None:
     """Make the folder `venv` a layer over the environment that `python` belongs to; why that failed, or None.
 
-    `venv/bin/python` is the layer's interpreter. Nothing is written outside `venv`.
+    `venv/bin/python` is the layer's interpreter. Nothing is written outside `venv`. The interpreter is asked in the
+    `sandbox`: what was installed by `setup` can run whenever it starts.
     """
     finished = await run_process(
         [str(python), "-I", "-c", _DESCRIBE],
-        cwd=venv.parent,
+        cwd=Path("/"),
         environment=environment,
         limits=limits,
         stdout_bytes_max=100_000,
+        sandbox=sandbox,
     )
     if finished.returncode != 0 or finished.stdout is None:
         reason = judge_exit(finished) or shorten(finished.output.strip().rpartition("\n")[2], 200)
@@ -101,7 +106,7 @@ async def make_layer(python: Path, venv: Path, *, environment: Mapping[str, str]
 
 def _write_layer(interpreter: _Interpreter, venv: Path) -> None:
     programs, site = venv / "bin", venv / interpreter.own
-    programs.mkdir(parents=True)
+    programs.mkdir(parents=True, exist_ok=True)
     site.mkdir(parents=True)
     if not (venv / "lib64").exists() and "64" not in interpreter.own:
         (venv / "lib64").symlink_to("lib")
@@ -127,7 +132,8 @@ def _copy_scripts(shared: Path, venv: Path) -> None:
         copy = venv / "bin" / program.name
         if os.path.lexists(copy) or program.name.startswith(("python", "pypy")) or not program.is_file():
             continue
-        script = _read_script(program)
+        # What a link points to is not read: it could be anybody's file.
+        script = None if program.is_symlink() else _read_script(program)
         if script is None:
             copy.symlink_to(program)
             continue

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from anyio import to_thread
 
+from ..schemas.pipeline import ISOLATION_LEVELS
 from .bubblewrap import Bubblewrap
 from .installations import default_reads
 from .landlock import Landlock
@@ -31,8 +32,6 @@ from .seatbelt import Seatbelt
 from .server_settings import server_path
 from .text import shorten
 
-# From the strongest to the weakest.
-LEVELS = ("full", "files", "process", "none")
 FORCED_VARIABLE = "GATEWRIGHT_ISOLATION"
 
 CANARY = Path(__file__).parent / "kinds" / "probes" / "canary_probe.py"
@@ -56,7 +55,7 @@ class Choice:
 
     def explain_shortfall(self, required: str | None) -> str | None:
         """Why gates must not run here when the policy requires this level; None when they may."""
-        if required is None or LEVELS.index(self.level) <= LEVELS.index(required):
+        if required is None or ISOLATION_LEVELS.index(self.level) <= ISOLATION_LEVELS.index(required):
             return None
         return (
             f"The policy requires isolation '{required}', and this machine reaches '{self.level}': "
@@ -90,11 +89,11 @@ async def choose() -> Choice:
 
 async def find_best(server: Mapping[str, str]) -> Choice:
     """Try what this machine has, the best first; `server` is the server's environment."""
-    forced = server.get(FORCED_VARIABLE, LEVELS[0])
-    strongest = LEVELS.index(forced) if forced in LEVELS else 0
+    forced = server.get(FORCED_VARIABLE, ISOLATION_LEVELS[0])
+    strongest = ISOLATION_LEVELS.index(forced) if forced in ISOLATION_LEVELS else 0
     unreached: dict[str, str] = {}
     for level, enclose in (("full", _find_bubblewrap(server)), ("files", _find_fence())):
-        if LEVELS.index(level) < strongest:
+        if ISOLATION_LEVELS.index(level) < strongest:
             unreached[level] = f"{FORCED_VARIABLE} asks for '{forced}'."
         elif isinstance(enclose, str):
             unreached[level] = enclose

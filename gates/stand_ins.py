@@ -5,6 +5,7 @@ The layer that an artifact is installed into comes first on the PATH and among P
 """
 
 import ast
+import hashlib
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -21,7 +22,7 @@ Programs = Mapping[str, bytes]
 
 
 def programs_of(venv: Path) -> Programs:
-    """Every program of an environment by name, links by their targets."""
+    """The digest of every program of an environment by name; of links, their targets."""
     return {place.name: _content(place) for place in (venv / "bin").iterdir()}
 
 
@@ -39,13 +40,16 @@ def stand_ins(venv: Path, before: Programs, path: str) -> tuple[str, ...]:
 def _content(place: Path) -> bytes:
     if place.is_symlink():
         return os.fsencode(place.readlink())
-    return place.read_bytes() if place.is_file() else b""
+    if not place.is_file():
+        return b""
+    with place.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
 
 
 def _added(site: Path) -> Iterable[Path]:
     """Folders that were added to Python's by what was installed for editing."""
     for file in site.glob("*.pth"):
-        if file.name != SHARED_PTH:
+        if file.name != SHARED_PTH and file.is_file() and not file.is_symlink():
             lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
             yield from (place for line in lines if (place := site / line.strip()).is_dir() and line.strip())
 

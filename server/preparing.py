@@ -5,17 +5,20 @@ installs there must not reach the gates.
 """
 
 import logging
+import tempfile
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import copytree
 
 from ..gates.environment import KEY_FILE_BYTES_MAX, PreparedEnvironment, prepare_environment
+from ..gates.installations import hidden_places
 from ..gates.layer import make_layer
 from ..gates.objects import BadArtifact
 from ..gates.policy import Policy
 from ..gates.problems import RepositoryProblem
 from ..gates.process import ProcessLimits, allowed_environment
+from ..gates.sandbox import choose
 from ..schemas.pipeline import Limits
 from ..schemas.refusals import Refused
 from .operations import bases
@@ -77,12 +80,17 @@ class Preparation:
             return
         start = await services.act(lambda: bases.workspace_start(services, record, workplace.stage))
         files = await services.act(lambda: _key_files(services, policy, start.content))
+        if shortfall := (await choose()).explain_shortfall(pipeline.require_isolation):
+            log.warning("workspace %s was not prepared: %s", workplace.path, shortfall)
+            return
+        own = (services.cache, services.artifacts.path)
         made = await prepare_environment(
             pipeline.setup,
             files=files,
             cache=services.cache / "environments",
             limits=pipeline.limits,
             report=log.info,
+            hidden=hidden_places(Path.home(), shared=services.repository.common_dir, own=own),
         )
         if not isinstance(made, PreparedEnvironment):
             log.warning("setup for %s failed: %s", workplace.path, made.sentence)
@@ -113,7 +121,11 @@ async def _furnish(services: Services, made: PreparedEnvironment, path: Path, li
                 memory_bytes_max=limits.memory,
                 file_bytes_max=None,
             )
-            problem = await make_layer(made.python, place, environment=environment, limits=process_limits)
+            with tempfile.TemporaryDirectory(prefix="gatewright-") as temporary:
+                sandbox = (await choose()).enclose(made.reach(temporary=Path(temporary)))
+                problem = await make_layer(
+                    made.python, place, environment=environment, limits=process_limits, sandbox=sandbox
+                )
             if problem is not None:
                 log.warning("workspace %s has no %s: %s", path, VENV, problem)
         else:

@@ -41,6 +41,7 @@ class Options(Model):
     changed_tests: Literal["ask", "allow", "refuse"] = "ask"
     red_first: bool = False
     absolute: bool = False
+    network: bool = False
     timeout: Duration | None = None
     canary: Glob | None = None
 
@@ -87,9 +88,9 @@ class Test:
         """Run what is needed, the base only when its result is not known."""
         timeout_s = options.timeout or submission.limits.gate
         if options.run is not None and options.report is not None:
-            call: PytestCall | ReportCall = ReportCall(options.run, options.report, timeout_s)
+            call: PytestCall | ReportCall = ReportCall(options.run, options.report, timeout_s, options.network)
         else:
-            call = PytestCall(options.plugins, (*options.args,), timeout_s, options.paths)
+            call = PytestCall(options.plugins, (*options.args,), timeout_s, options.paths, options.network)
         rules = Rules(
             area=options.area,
             changed_tests=options.changed_tests,

@@ -39,6 +39,7 @@ class PytestCall:
     arguments: tuple[str, ...]
     timeout_s: float
     paths: tuple[str, ...] = ()
+    network: bool = False
 
 
 async def run_pytest(
@@ -75,6 +76,8 @@ async def run_pytest(
                 **({"PYTHONPATH": ":".join(importable)} if importable else {}),
             },
             stdin=json.dumps(request).encode(),
+            writes=[folder],
+            network=call.network,
         )
     return read_run(_lines(report), finished), finished
 

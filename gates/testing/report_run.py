@@ -24,6 +24,7 @@ class ReportCall:
     run: str
     report: str
     timeout_s: float
+    network: bool = False
 
 
 async def run_reporting(submission: Submission, call: ReportCall, commit: str, *, of: str) -> tuple[SuiteRun, Finished]:
@@ -34,7 +35,11 @@ async def run_reporting(submission: Submission, call: ReportCall, commit: str, *
     async with submission.workplace(commit, of=of) as (tree, environment):
         remove_report(tree, call.report)
         finished = await submission.run(
-            [SHELL, "-c", call.run], cwd=tree, environment=environment, timeout_s=call.timeout_s
+            [SHELL, "-c", call.run],
+            cwd=tree,
+            environment=environment,
+            timeout_s=call.timeout_s,
+            network=call.network,
         )
         said = judge_exit(finished)
         if said is not None:
