@@ -39,6 +39,8 @@ SOFT_KINDS = frozenset({"review", "approval"})
 # What judges a merged tree when `land` names no gates: kinds that judge a tree as a whole, not the work of one stage.
 LAND_KINDS = frozenset({"compile", "ruff", "command", "test"})
 GATE_NAME_CHARS_MAX = 32
+# The option by which a gate looks only at files that differ from the base.
+NARROWING = "changed_only"
 
 SCOPE_GATE = GateSpec(kind=SCOPE, name=SCOPE)
 # What is found about the command of a `run:` stage: always on there, as `scope` is everywhere.
@@ -155,19 +157,24 @@ def plan_of(pipeline: Pipeline) -> Plan:
 def land_gates_of(pipeline: Pipeline) -> tuple[GateSpec, ...]:
     """The gates that judge the merged tree against the tip of the target; never none.
 
-    Without `land.gates` they are those of all stages that judge a tree as a whole, each once; when there are none,
-    `scope` alone, which still refuses what no checkout could hold.
+    Without `land.gates` they are those of all stages that judge a tree as a whole, each once, and not narrowed to what
+    changed; when there are none, `scope` alone, which still refuses what no checkout could hold.
     """
     if pipeline.land.gates is not None:
         return pipeline.land.gates
     found: dict[str, GateSpec] = {}
     for stage_name, stage in pipeline.stages.items():
-        for gate in stage.gates:
+        for gate in map(_widened, stage.gates):
             same = any((gate.kind, gate.options) == (other.kind, other.options) for other in found.values())
             if gate.kind in LAND_KINDS and not same:
                 name = _distinct(gate.name, stage_name, found)
                 found[name] = gate.model_copy(update={"name": name})
     return tuple(found.values()) or (SCOPE_GATE,)
+
+
+def _widened(gate: GateSpec) -> GateSpec:
+    options = {key: value for key, value in gate.options.items() if key != NARROWING}
+    return gate if NARROWING not in gate.options else gate.model_copy(update={"options": options})
 
 
 def _rule_of(name: str, stage: Stage) -> StageRule:
