@@ -7,6 +7,9 @@ not findings. A file that does not compile on the base either is shown and toler
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Self
+
+from pydantic import model_validator
 
 from ...schemas.pipeline import Duration, GateSpec, Glob, Model
 from ...schemas.records import Evidence
@@ -17,18 +20,31 @@ from ..paths import matches
 from ..planting import DESCRIPTION, SYNTAX_ERROR, appended, named, path_in, sources, spread
 from ..process import Finished, judge_exit
 from ..submission import Submission
+from .narrowing import counterparts, narrowed, told
 
 PROBE = Path(__file__).parent / "probes" / "compile_probe.py"
 REPORT_BYTES_MAX = 20_000_000
 SUFFIXES = (".py", ".pyi")
+# From so many files on, those that are as on the base are not compiled again unless that is asked for.
+MANY_FILES = 2_000
 
 
 class Options(Model):
-    """`paths` narrows what is compiled; `absolute` holds the base's own problems against the artifact too."""
+    """`paths` narrows what is compiled; `absolute` holds the base's own problems against the artifact too.
+
+    `changed_only` leaves out what is as on the base; None does so in large trees.
+    """
 
     paths: tuple[Glob, ...] = ("**",)
+    changed_only: bool | None = None
     absolute: bool = False
     timeout: Duration | None = None
+
+    @model_validator(mode="after")
+    def _sees_all_that_it_holds_against_the_artifact(self) -> Self:
+        if self.changed_only and self.absolute:
+            raise ValueError("`absolute` is about every file, `changed_only` about some")
+        return self
 
 
 class Compile:
@@ -51,17 +67,27 @@ class Compile:
     async def check(self, submission: Submission, gate: GateSpec, options: Options) -> Evidence:
         """Compile the artifact; the base only when something does not compile."""
         job = submission.job
-        problems, counted, version, run = await compile_tree(submission, job.commit, options)
+        everything = await python_files(submission, job.commit, options.paths)
+        paths = await narrowed(submission, everything) if _is_narrow(options, len(everything)) else everything
+        problems, version, run = await _compile(submission, job.commit, paths, options)
         base: Sequence[Problem] = ()
         if problems and not options.absolute:
-            base, _, _, _ = await compile_tree(submission, job.base, options)
+            before = await python_files(submission, job.base, options.paths)
+            before = before if paths is everything else await counterparts(submission, before)
+            base, _, _ = await _compile(submission, job.base, before, options)
         moved = await submission.moved() if problems else {}
         new, tolerated = split_by_base(problems, base, moved)
-        runs = () if run is None else (run,)
-        environment = (("python", version),)
-        return conclude(
-            gate, Judged(counted, self.unit, new, tolerated, runs=runs, environment=environment, moved=moved)
+        judged = Judged(
+            len(paths),
+            self.unit,
+            new,
+            tolerated,
+            summary=told(paths, everything),
+            runs=() if run is None else (run,),
+            environment=(("python", version),),
+            moved=moved,
         )
+        return conclude(gate, judged)
 
     def specimen(self, options: Options, tree: Specimen) -> Mapping[str, bytes]:
         """A module, where there is none yet."""
@@ -77,13 +103,18 @@ class Compile:
 KIND = Compile()
 
 
-async def compile_tree(
-    submission: Submission, commit: str, options: Options
-) -> tuple[tuple[Problem, ...], int, str, Finished | None]:
-    """The problems of a commit's files, how many files there are, the Python's version, and the probe's run."""
-    paths = await python_files(submission, commit, options.paths)
+def _is_narrow(options: Options, files: int) -> bool:
+    if options.changed_only is None:
+        return files > MANY_FILES and not options.absolute
+    return options.changed_only
+
+
+async def _compile(
+    submission: Submission, commit: str, paths: Sequence[str], options: Options
+) -> tuple[tuple[Problem, ...], str, Finished | None]:
+    """The problems of these files of a commit, the Python's version, and the probe's run; none for no files."""
     if not paths:
-        return (), 0, "", None
+        return (), "", None
     # The policy's environment: which Python compiles is not the artifact's to choose.
     environment = await submission.environment(submission.job.policy.commit)
     async with submission.pristine(commit) as tree:
@@ -92,7 +123,7 @@ async def compile_tree(
             cwd=tree,
             environment=environment,
             timeout_s=options.timeout or submission.limits.gate,
-            stdin=json.dumps({"tree": str(tree), "paths": paths}).encode(),
+            stdin=json.dumps({"tree": str(tree), "paths": list(paths)}).encode(),
             stdout_bytes_max=REPORT_BYTES_MAX,
         )
     said = judge_exit(finished)
@@ -101,7 +132,7 @@ async def compile_tree(
     report = json.loads(finished.stdout)
     if report["compiled"] != len(paths):
         raise CannotJudge("The compiler probe did not look at every file.", output=finished.output)
-    return tuple(map(_problem, report["problems"])), len(paths), report["version"], finished
+    return tuple(map(_problem, report["problems"])), report["version"], finished
 
 
 async def python_files(submission: Submission, commit: str, globs: Sequence[str]) -> list[str]:

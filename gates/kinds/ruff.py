@@ -6,8 +6,9 @@ where its stage started, hides a rule's findings more often, or puts a stub besi
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ...schemas.pipeline import Duration, GateSpec, Glob, Model
 from ...schemas.records import Evidence
@@ -18,6 +19,7 @@ from ..submission import Submission
 from ..suppressions import find_suppressions, marks_of
 from ..walk import Change
 from .compile import SUFFIXES, python_files
+from .narrowing import narrowed, told
 from .ruff_canary import breach
 from .ruff_tool import Ruff, checked, find_ruff, lint, unformatted
 
@@ -26,15 +28,26 @@ SYNTAX = "syntax"
 
 
 class Options(Model):
-    """`select` and `ignore` replace the configuration's rules; `config` names another file than the usual ones."""
+    """`select` and `ignore` replace the configuration's rules; `config` names another file than the usual ones.
+
+    `changed_only` leaves out files that are as on the base. A few rules look beyond a file, so what lands is looked at
+    as a whole.
+    """
 
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     format: bool = False
     config: str | None = Field(default=None, min_length=1)
     paths: tuple[Glob, ...] = ("**",)
+    changed_only: bool = False
     absolute: bool = False
     timeout: Duration | None = None
+
+    @model_validator(mode="after")
+    def _sees_all_that_it_holds_against_the_artifact(self) -> Self:
+        if self.changed_only and self.absolute:
+            raise ValueError("`absolute` is about every file, `changed_only` about some")
+        return self
 
 
 class RuffKind:
@@ -69,7 +82,8 @@ class RuffKind:
             ignore=options.ignore,
             timeout_s=options.timeout or submission.limits.gate,
         )
-        paths = await checked(submission, ruff, job.commit, everything)
+        whole = await checked(submission, ruff, job.commit, everything)
+        paths = await narrowed(submission, whole) if options.changed_only else whole
         problems, runs = await lint(submission, ruff, job.commit, paths)
         if options.format:
             broken = {problem.path for problem in problems if problem.rule == SYNTAX}
@@ -84,6 +98,7 @@ class RuffKind:
             new,
             tolerated,
             tuple(questions),
+            summary=told(paths, whole),
             runs=tuple(runs),
             environment=(("ruff", ruff.version),),
             moved=moved,
