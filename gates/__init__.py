@@ -40,6 +40,7 @@ Judging
     making       run the command of a `run:` stage and commit what it wrote (written: what that was)
     submission   what the gates of one job share (scratch: its folders)
     regime       the rules that a commit is judged by, put back
+    made_files   what a program made of a tree
     findings     problems -> findings -> evidence (suppressions)
     schema_child documents against a JSON Schema, in a process of its own (data_documents: reads them)
     kinds/       one file a kind

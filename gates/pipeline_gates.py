@@ -17,7 +17,7 @@ COMMAND_SHOWN_CHARS_MAX = 120
 
 SCOPE = "scope"
 # Kinds that the design knows; a file that names them is of a later version, not misspelt.
-KINDS_OF_LATER_VERSIONS = frozenset({"transform", "review", "approval"})
+KINDS_OF_LATER_VERSIONS = frozenset({"review", "approval"})
 # Options that are globs or paths of the repository, with what is substituted in each.
 GLOB_OPTIONS: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("document", "path"): PLACEHOLDERS,
@@ -26,6 +26,7 @@ GLOB_OPTIONS: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("schema", "refs"): (),
     ("trace", "path"): ("change",),
     ("trace", "into"): PLACEHOLDERS,
+    ("transform", "paths"): PLACEHOLDERS,
     ("compile", "paths"): (),
     ("ruff", "paths"): (),
     ("test", "area"): (),

@@ -37,7 +37,7 @@ POLICY_FORMAT = 1
 # Answered by people and reviewers, on top of a passed floor.
 SOFT_KINDS = frozenset({"review", "approval"})
 # What judges a merged tree when `land` names no gates: kinds that judge a tree as a whole, not the work of one stage.
-LAND_KINDS = frozenset({"compile", "ruff", "command", "test"})
+LAND_KINDS = frozenset({"compile", "ruff", "command", "test", "transform"})
 GATE_NAME_CHARS_MAX = 32
 # The option by which a gate looks only at files that differ from the base.
 NARROWING = "changed_only"

@@ -19,6 +19,7 @@ _MODULES: Mapping[str, str] = {
     "document": "document",
     "schema": "schema",
     "trace": "trace",
+    "transform": "transform",
 }
 
 

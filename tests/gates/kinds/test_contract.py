@@ -14,6 +14,7 @@ from gatewright.schemas.records import Evidence, Outcome
 from .workbench import SAMPLE, Files, Program, Project
 
 PLAN = "# Goal\n\nA thing.\n"
+TRANSFORM = {"transform": {"run": "sh tools/list.sh", "paths": ["made/*.txt"]}}
 TRACE = {"trace": {"from": "plan", "ids": "R\\d+", "into": ["tests/**"]}}
 
 
@@ -74,6 +75,14 @@ SAMPLES: Mapping[str, Samples] = {
         {"data/more.yaml": "two\n"},
         red=({"data/old.yaml": "one\n"}, {"data/more.yaml": "2\n"}),
         base={"schemas/number.json": '{"type": "number"}'},
+    ),
+    "transform": Samples(
+        TRANSFORM,
+        {"b.src": "", "made/all.txt": "a.src\nb.src\n"},
+        {"b.src": ""},
+        empty=({"tools/list.sh": "true\n"}, {"b.src": ""}),
+        red=({"made/all.txt": "by hand\n"}, {"README": "x\n"}),
+        base={"tools/list.sh": "ls *.src > made/all.txt\n", "a.src": "", "made/all.txt": "a.src\n"},
     ),
     "trace": Samples(
         TRACE,
