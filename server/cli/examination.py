@@ -166,7 +166,8 @@ class Examination:
         label, given = proved.gate.label, proved.gate.spec.options
         options = KINDS[proved.gate.spec.kind].options.model_fields
         tries: list[tuple[str, str, object]] = []
-        if "network" in options and not given.get("network") and self._level == ISOLATED_LEVEL:
+        has_none = "network" in options and not given.get("network") and self._level == ISOLATED_LEVEL
+        if has_none and not _is_explained(proved.green):
             tries.append((f"let {label} use the network", "network", True))
         if "plugins" in options and (plugins := self._missing_plugins(given, proved.green)):
             tries.append((f"load the plug-ins of pytest that {label} needs", "plugins", plugins))
@@ -229,6 +230,11 @@ def _advice(evidence: Evidence | None) -> str:
         if found := pattern.search(evidence.summary):
             return f" {advice.format(*found.groups())}"
     return ""
+
+
+def _is_explained(evidence: Evidence) -> bool:
+    """Whether it is something that is missing, which no network would bring."""
+    return evidence.outcome is Outcome.ERRORED and any(p.search(evidence.summary) for p, _ in _ADVICE[:-1])
 
 
 def _stopped(text: str) -> str:

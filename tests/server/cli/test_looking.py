@@ -1,4 +1,4 @@
-"""Commands that look: check-pipeline, verify, doctor, guard, completion, and how a terminal shows things."""
+"""Commands that look: check-pipeline, verify, guard, completion, and how a terminal shows things."""
 
 import io
 import subprocess
@@ -72,26 +72,6 @@ def test_content_that_nobody_handed_in_is_not_verified(ready: Desk, call: Call) 
     assert "it was never handed in" in told.out
     assert (data.json["passed"], data.json["commit"]) == (False, head)
     assert unknown.status == Exit.REFUSED
-
-
-def test_doctor_runs_every_gate_and_is_green(ready: Desk, call: Call) -> None:
-    told = call("doctor")
-
-    assert told.status == 0, told.out
-    lines = told.out.splitlines()
-    assert any(line.startswith("ok   code/answer       passed, 1 ") for line in lines)
-    assert any("plan/document" in line and "not tried here" in line for line in lines)
-    assert lines[-1] == "All green."
-
-
-def test_doctor_is_red_when_a_gate_is(ready: Desk, call: Call) -> None:
-    ready.commit({"src/answer.txt": "41\n"})
-
-    told = call("doctor")
-
-    assert told.status == Exit.FAILED
-    assert "RED  code/answer" in told.out
-    assert told.out.rstrip().endswith("1 red.")
 
 
 def test_the_guard_is_installed_looked_at_and_removed_by_a_person(ready: Desk, call: Call) -> None:
