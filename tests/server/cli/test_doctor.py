@@ -1,9 +1,12 @@
 """`gatewright doctor` believes no gate that it has not seen both green and red, and remembers what it saw."""
 
+import socket
 from collections.abc import Callable
 
+import anyio
 import pytest
 
+from gatewright.gates.sandbox import choose
 from gatewright.server.cli.command import Exit
 from tests.gates.kinds.workbench import use_own_python
 
@@ -273,3 +276,24 @@ def test_a_gate_that_is_red_on_the_branch_itself_is_told_with_what_it_finds(desk
     assert line.startswith("RED  code/lint         failed: 1 check, 1 new finding.")
     assert "src/calc.py:1:BAD = 1" in told.out
     assert told.out.rstrip().endswith("1 red.")
+
+
+def test_a_gate_that_needs_the_network_is_found_by_trying_and_offered_it(desk: Desk, call: Call) -> None:
+    if anyio.run(choose).level != "full":
+        pytest.skip("here nothing keeps programs from the network")
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        connect = f"import socket; socket.create_connection(('127.0.0.1', {port}), 5)"
+        given(desk, pipeline('command: {name: online, run: "python3 online.py"}'), **{"online.py": connect})
+
+        told = call("doctor")
+        call("doctor", "--fix", "--yes")
+        desk.commit({})
+        proved = call("doctor")
+
+    red, tried = lines_about("code/online", told)
+    assert red.startswith("RED")
+    assert "it comes closer to green with `network: true`" in tried
+    assert "`gatewright doctor --fix` offers to let code/online use the network." in told.out
+    assert "{name: online, network: true, run: " in fixed(desk)
+    assert lines_about("code/online", proved)[0].startswith("ok ")
