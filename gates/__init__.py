@@ -36,6 +36,7 @@ Running programs
 
 Judging
     contract     the job, the messages, what a kind is
+    specimens    trees on which gates are proved (planting: what is put there so that a gate objects)
     runner       judge one job: all its gates (runner_child: in a process of its own, forked by runner_nursery)
     making       run the command of a `run:` stage and commit what it wrote (written: what that was)
     submission   what the gates of one job share (scratch: its folders)

@@ -19,6 +19,7 @@ What it does
     engine/       run evaluations, land
     preparing     give workspaces what `setup` makes
     guard         the hook on the target branch
+    proofs        which gates were seen green and red
 
 cli/              the command line
 """
