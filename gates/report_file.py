@@ -42,6 +42,9 @@ def read_cases(tree: Path, path: str, finished: Finished) -> Sequence[TestCase]:
 
 def place_in(tree: Path, path: str) -> str:
     """A path that a tool reports, relative to the tree where it lies in it."""
+    if path.startswith("//"):
+        # What is left of a file URI without its scheme.
+        path = f"/{path.lstrip('/')}"
     for root in _roots(tree):
         path = path.removeprefix(root)
     return path if path.startswith("/") else posixpath.normpath(path)

@@ -7,9 +7,10 @@ terminal  tables, colours, progress and questions
 opening   the repository, the store and the services that a command works on
 asking    put a question to a person, and to nobody else
 
-init      what it writes (template), the project that it looks at (project: declared, poetry, pytest_settings),
-          whom it tells (clients, agents_file)
-doctor    what gatewright stands on (surroundings)
+init      what it writes (template), the project that it looks at (project: declared, poetry, pytest_settings,
+          node_project, node_scripts), whom it tells (clients, agents_file)
+doctor    what gatewright stands on (surroundings), every gate both ways (examination, proving), and what would mend
+          them (mends, pipeline_edit)
 check_pipeline: a policy that may not be committed yet (commit_source)
 twins     the tools as commands (tool_arguments, waiting, replies)
 

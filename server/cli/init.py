@@ -116,6 +116,8 @@ def _write_pipeline(top: Path, project: Project, target: str, options: Namespace
         terminal.say("pytest is declared nowhere; the set-up installs it by name.", "yellow")
     for sentence in project.declared.unread:
         terminal.say(f"Not read: {sentence}", "yellow")
+    for sentence in project.node.notes if project.node is not None else ():
+        terminal.say(sentence, "yellow")
     _say_whether_it_loads(file, terminal)
     return [file]
 

@@ -1,7 +1,6 @@
 """What a project is, as far as its files tell: language, tests, how pytest gets what it needs, lint configuration."""
 
 import configparser
-import json
 import os
 import re
 import tomllib
@@ -11,6 +10,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from .declared import PYPROJECT, Declared, canonical, name_of, read_declared, requirement_lines
+from .node_project import NodeProject, read_node_project
 from .pytest_settings import PytestSettings, read_pytest_settings
 
 PRE_COMMIT = ".pre-commit-config.yaml"
@@ -32,8 +32,9 @@ REQUIREMENTS_NAMES = tuple(
 PLUGINS = frozenset(
     "anyio hypothesis syrupy faker requests-mock respx pyfakefs nbval xdoctest inline-snapshot time-machine".split()
 )
+NODE = "JavaScript"
 OTHER_LANGUAGES = {
-    "package.json": "JavaScript",
+    "package.json": NODE,
     "Cargo.toml": "Rust",
     "go.mod": "Go",
     "pom.xml": "Java",
@@ -72,7 +73,7 @@ class Project:
     plugins: tuple[str, ...] = ()
     has_ruff_configuration: bool = False
     ruff_pin: str | None = None
-    npm_scripts: tuple[str, ...] = ()
+    node: NodeProject | None = None
 
     @property
     def is_python(self) -> bool:
@@ -112,7 +113,7 @@ def look_at(folder: Path) -> Project:
         plugins=tuple(name for name in names if name in PLUGINS or name.startswith("pytest-")),
         has_ruff_configuration=_has_ruff_configuration(folder),
         ruff_pin=_ruff_pin(folder) if "ruff" not in names else None,
-        npm_scripts=_npm_scripts(folder),
+        node=read_node_project(folder, files),
     )
 
 
@@ -225,15 +226,6 @@ def _ruff_pin(folder: Path) -> str | None:
     """The version that pre-commit runs: another one has other rules, and finds what nobody here was ever told."""
     found = _RUFF_PIN.search(_read(folder / PRE_COMMIT))
     return found[1] if found else None
-
-
-def _npm_scripts(folder: Path) -> tuple[str, ...]:
-    try:
-        package = json.loads(_read(folder / "package.json") or "{}")
-    except ValueError:
-        return ()
-    scripts = package.get("scripts") if isinstance(package, dict) else None
-    return tuple(scripts) if isinstance(scripts, dict) else ()
 
 
 def _read(file: Path) -> str:

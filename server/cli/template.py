@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 
 from ...schemas.pipeline import PIPELINE_FILE
-from .project import PRE_COMMIT, Project
+from .project import NODE, PRE_COMMIT, Project
 
 TEMPLATES = ("staged", "solo")
 LATER_TEMPLATES = ("reviewed", "team")
@@ -82,22 +82,33 @@ def flow(items: Sequence[str]) -> str:
 
 def _environment(project: Project) -> Iterator[str]:
     """`setup` and `install`, with where each part comes from."""
-    if not project.is_python:
+    node = project.node
+    installed = node.install if node is not None else None
+    if not project.is_python and installed is None:
         return
     yield "\n# Makes what the gates need, once for each content of the key files, from them alone; with network.\n"
     for comment in _comments(project):
         yield f"# {comment}\n"
+    steps = [*(setup_steps(project) if project.is_python else ()), *([installed] if installed else ())]
+    keys = dict.fromkeys((*project.key_files, *(node.key_files if node else ())))
+    keep = (*([".venv"] if project.is_python else ()), *(node.keep if node else ()))
     yield "setup:\n"
     # A folded text: its lines are joined by blanks.
-    yield "  run: >-\n    {}\n".format(" &&\n    ".join(setup_steps(project)))
-    yield f"  key: {flow(project.key_files or (PIPELINE_FILE,))}\n"
-    yield "  keep: [.venv]\n"
+    yield "  run: >-\n    {}\n".format(" &&\n    ".join(steps))
+    yield f"  key: {flow(tuple(keys) or (PIPELINE_FILE,))}\n"
+    yield f"  keep: {flow(keep)}\n"
     if project.declared.is_installable:
         yield "# Installs what was handed in, into a private copy of it; without network.\n"
         yield 'install: {run: ".venv/bin/pip install --quiet --no-deps --no-build-isolation ."}\n'
 
 
 def _comments(project: Project) -> Iterator[str]:
+    if project.is_python:
+        yield from _python_comments(project)
+    yield from project.node.notes if project.node is not None and project.node.install else ()
+
+
+def _python_comments(project: Project) -> Iterator[str]:
     if project.declared.files:
         yield "`gatewright requirements` prints what the project's metadata declare, and what builds it."
     if not project.key_files:
@@ -115,13 +126,27 @@ def _code(project: Project, *, needs_plan: bool) -> Iterator[str]:
     if needs_plan:
         yield "    needs: [plan]\n"
     yield "    goal: Make the change with its tests.\n"
-    if not project.is_python:
+    gates = [*(_python_gates(project) if project.is_python else ()), *_node_gates(project)]
+    if not gates:
         yield "    gates:\n"
         yield FILL_IN
         yield from (f"      # - {line}\n" for line in _proposals(project))
         return
     yield "    # Each is judged against the commit that the change started from: no worse than it was.\n"
-    yield "    gates:\n      - compile\n"
+    yield "    gates:\n"
+    yield from gates
+    others = [language for language in project.languages if not _is_judged(project, language)]
+    if others:
+        yield f"      # Nothing here checks {', '.join(others)}. A gate is any command, for example:\n"
+        yield from (f"      # - {line}\n" for line in _proposals(project))
+
+
+def _is_judged(project: Project, language: str) -> bool:
+    return language == "Python" or (language == NODE and project.node is not None and bool(project.node.gates))
+
+
+def _python_gates(project: Project) -> Iterator[str]:
+    yield "      - compile\n"
     if project.has_ruff_configuration:
         yield "      - ruff\n"
     else:
@@ -129,10 +154,21 @@ def _code(project: Project, *, needs_plan: bool) -> Iterator[str]:
         yield "      # No configuration of ruff: only mistakes count. `- ruff` alone would have its default rules.\n"
         yield f"      - ruff: {{select: {flow(MISTAKES)}}}\n"
     yield from _test_gate(project) if project.test_files else [NO_TESTS]
-    others = project.languages[1:]
-    if others:
-        yield f"      # Nothing here checks {', '.join(others)}. A gate is any command, for example:\n"
-        yield from (f"      # - {line}\n" for line in _proposals(project))
+
+
+def _node_gates(project: Project) -> Iterator[str]:
+    node = project.node
+    for note in node.notes if node is not None and (node.gates and not node.install) else ():
+        yield f"      # {note}\n"
+    for gate in node.gates if node is not None else ():
+        name = "tests" if project.is_python and project.test_files and gate.kind == "test" else None
+        options = {**({"name": f"node-{name}"} if name else {}), **gate.options}
+        yield from _gate(gate.kind, [f"{key}: {scalar(value)}" for key, value in options.items()])
+
+
+def _gate(kind: str, options: Sequence[str]) -> Iterator[str]:
+    line = f"      - {kind}: {{{', '.join(options)}}}\n"
+    yield line if len(line) <= WIDTH_MAX else f"      - {kind}:\n" + "".join(f"          {each}\n" for each in options)
 
 
 def _test_gate(project: Project) -> Iterator[str]:
@@ -140,16 +176,16 @@ def _test_gate(project: Project) -> Iterator[str]:
     if "pytest-benchmark" in project.plugins:
         yield "      # Benchmarks run once, as tests: nothing is measured here.\n"
         options.append("args: [--benchmark-disable]")
-    line = f"      - test: {{{', '.join(options)}}}\n"
-    yield line if len(line) <= WIDTH_MAX else "      - test:\n" + "".join(f"          {option}\n" for option in options)
+    yield from _gate("test", options)
 
 
 def _proposals(project: Project) -> Iterator[str]:
     """What might be a gate, in comments: whether it checks anything only the person can tell."""
+    scripts = project.node.scripts if project.node is not None and not project.node.gates else ()
     for script in ("build", "lint", "typecheck"):
-        if script in project.npm_scripts:
+        if script in scripts:
             yield f'command: {{name: {script}, run: "npm run {script}"}}'
-    if "test" in project.npm_scripts:
+    if "test" in scripts:
         yield 'test: {run: "npm test", report: junit.xml}   # its runner must write a JUnit report to that path'
     if "Rust" in project.languages:
         yield 'command: {name: build, run: "cargo check --locked --all-targets"}'
@@ -157,6 +193,6 @@ def _proposals(project: Project) -> Iterator[str]:
     if "Go" in project.languages:
         yield 'command: {name: vet, run: "go vet ./..."}'
         yield 'command: {name: tests, run: "go test ./..."}'
-    if not {"Rust", "Go"} & set(project.languages) and not project.npm_scripts:
+    if not {"Rust", "Go"} & set(project.languages) and project.node is None:
         yield 'command: {name: build, run: "make"}'
         yield 'test: {run: "make test", report: report.xml}   # the report is JUnit XML, written by that run'
