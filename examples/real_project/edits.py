@@ -1,10 +1,17 @@
 """What an agent does to the files of its workspace: small edits that fit exactly, or not at all."""
 
+import os
 import re
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+from processes import run_command
+from sources import git
+
+TOOL_TIMEOUT_S = 60.0
 
 
 class DoesNotFit(Exception):
@@ -47,17 +54,46 @@ class Append:
 
 @dataclass(frozen=True)
 class Write:
-    """Make a new file."""
+    """Make a new file, byte for byte."""
 
     path: str
-    text: str
+    text: str | bytes
 
     def apply(self, folder: Path) -> None:
-        file = folder / self.path
-        if file.exists():
-            raise DoesNotFit(f"{self.path} is there already")
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(self.text, "utf-8")
+        data = self.text if isinstance(self.text, bytes) else self.text.encode()
+        _new_file(folder, self.path).write_bytes(data)
+
+
+@dataclass(frozen=True)
+class Link:
+    """Make a symbolic link; `target` is relative to its folder."""
+
+    path: str
+    target: str
+
+    def apply(self, folder: Path) -> None:
+        _new_file(folder, self.path).symlink_to(self.target)
+
+
+@dataclass(frozen=True)
+class MoveFile:
+    """Give a file another name."""
+
+    path: str
+    to: str
+
+    def apply(self, folder: Path) -> None:
+        _there(folder, self.path).rename(_new_file(folder, self.to))
+
+
+@dataclass(frozen=True)
+class Delete:
+    """Remove a file."""
+
+    path: str
+
+    def apply(self, folder: Path) -> None:
+        _there(folder, self.path).unlink()
 
 
 @dataclass(frozen=True)
@@ -113,7 +149,46 @@ class Move:
         Append(self.target, piece.removesuffix("\n\n")).apply(folder)
 
 
+@dataclass(frozen=True)
+class Reformat:
+    """Have ruff lay these files or folders out anew, with lines of this length, whatever the project configures."""
+
+    paths: Sequence[str]
+    line_length: int
+
+    def apply(self, folder: Path) -> None:
+        ruff = str(Path(sys.executable).with_name("ruff"))
+        options = ["--isolated", "--no-cache", f"--line-length={self.line_length}"]
+        argv = [ruff, "format", "--quiet", *options, "--", *self.paths]
+        run_command(argv, cwd=folder, timeout_s=TOOL_TIMEOUT_S)
+
+
+@dataclass(frozen=True)
+class Commit:
+    """Commit what was done so far, be it nothing, and go on."""
+
+    message: str
+
+    def apply(self, folder: Path) -> None:
+        git(folder, "add", "--all")
+        git(folder, "commit", "--quiet", "--allow-empty", f"--message={self.message}")
+
+
 def apply(edits: Iterable[Edit], folder: Path) -> None:
     """Do all of them in order."""
     for edit in edits:
         edit.apply(folder)
+
+
+def _there(folder: Path, path: str) -> Path:
+    if not os.path.lexists(folder / path):
+        raise DoesNotFit(f"{path} is not there")
+    return folder / path
+
+
+def _new_file(folder: Path, path: str) -> Path:
+    file = folder / path
+    if os.path.lexists(file):
+        raise DoesNotFit(f"{path} is there already")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return file

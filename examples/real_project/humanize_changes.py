@@ -1,7 +1,8 @@
 """humanize: versions from git through hatch-vcs, a `src` layout, doctests in the sources, an extra for tests."""
 
-from edits import Append, Move, Rename, Replace, Write
-from project import Bad, Feature, Honest, Project
+from edits import Append, Move, MoveFile, Reformat, Rename, Replace, Write
+from project import Bad, Feature, Honest, Journey, Project
+from sources import Archive
 
 LISTS = "src/humanize/lists.py"
 LISTS_TESTS = "tests/test_lists.py"
@@ -104,4 +105,99 @@ BAD = Bad(
     ],
 )
 
-HUMANIZE = Project("humanize", "4.17.0", "starts green", FEATURE, REFACTORING, DEPENDENCY, BAD)
+TRANSLATION = 'msgid ""\nmsgstr ""\n"Content-Type: text/plain; charset=utf-8\\n"\n\n' + "".join(
+    f'#: src/humanize/time.py:{number}\nmsgid "{number} things"\nmsgstr "{number} Dinge"\n\n' for number in range(1_000)
+)
+
+HONEST = (
+    Honest(
+        "Rename a test", [Replace(LISTS_TESTS, "def test_natural_list(", "def test_natural_lists(")], asks="vanished"
+    ),
+    Honest("Move a test file", [MoveFile(LISTS_TESTS, "tests/test_natural_lists.py")], is_sampled=True),
+    Honest(
+        "Add rows in the middle of a parametrised test",
+        [
+            Replace(
+                LISTS_TESTS,
+                '        ([["one"]], "one"),\n',
+                '        ([["one"]], "one"),\n'
+                '        ([["a", "b", "c", "d"]], "a, b, c and d"),\n'
+                '        ([["a", 2, None]], "a, 2 and None"),\n',
+            )
+        ],
+        is_sampled=True,
+    ),
+    Honest(
+        "Make a conftest.py with a fixture, and use it",
+        [
+            Write(
+                "tests/conftest.py",
+                '"""Fixtures."""\n\n'
+                "from __future__ import annotations\n\n"
+                "import pytest\n\n\n"
+                "@pytest.fixture\n"
+                "def fruits() -> list[str]:\n"
+                '    return ["apples", "pears"]\n',
+            ),
+            Append(
+                LISTS_TESTS,
+                "\n\ndef test_natural_list_of_fruits(fruits: list[str]) -> None:\n"
+                '    assert humanize.natural_list(fruits) == "apples and pears"\n',
+            ),
+        ],
+        asks="protected",
+    ),
+    Honest("Lay the whole package out for narrower screens", [Reformat(["src", "tests"], line_length=72)]),
+    Honest(
+        "Add pages and data with unusual names",
+        [
+            Write("docs/Größen und Maße.md", "# Größen\n\nWie groß ist groß?\n"),
+            Write("docs/日本語.md", "# 日本語\n"),
+            Write("tests/data/naïve [1] & 'co'.txt", "10 kB\n"),
+            Append(
+                "tests/test_filesize.py",
+                "\n\ndef test_naturalsize_as_in_a_file() -> None:\n"
+                "    from pathlib import Path\n\n"
+                """    file = Path(__file__).parent / "data" / "naïve [1] & 'co'.txt"\n"""
+                '    assert f"{humanize.naturalsize(10_000, format=\'%d\')}\\n" == file.read_text("utf-8")\n',
+            ),
+        ],
+    ),
+    Honest(
+        "Say an error in better words, in the tests too",
+        [
+            Replace(
+                "src/humanize/time.py",
+                """f"Minimum unit '{minimum_unit}' not supported\"""",
+                """f"Minimum unit '{minimum_unit}' is not supported\"""",
+            ),
+            Replace(
+                "tests/test_time.py",
+                """match="Minimum unit 'years' not supported\"""",
+                """match="Minimum unit 'years' is not supported\"""",
+            ),
+        ],
+        asks="changed-expectation",
+    ),
+    Honest(
+        "Test on another system in CI",
+        [
+            Replace(
+                ".github/workflows/test.yml",
+                "        os: [windows-latest, macos-latest, ubuntu-latest]\n",
+                "        os: [windows-latest, macos-latest, ubuntu-latest, ubuntu-24.04-arm]\n",
+            )
+        ],
+    ),
+    Honest(
+        "Add a translation of four thousand lines, as a tool writes it",
+        [Write("src/humanize/locale/xx_XX/LC_MESSAGES/humanize.po", TRANSLATION)],
+    ),
+)
+
+HUMANIZE = Project(
+    archive=Archive("pip", "humanize", "4.17.0", "1d6a36c453dbfbb3f0b34601d2e0b4ce5d48d780305cd45714843f0068fde6ac"),
+    about="starts green",
+    honest=HONEST,
+    journey=Journey(FEATURE, REFACTORING, DEPENDENCY, BAD),
+)

@@ -1,9 +1,10 @@
-"""What is done with one project: four changes, each with what must become of it."""
+"""What is done with one project: a journey of four changes, and honest changes, each with what must become of it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edits import Edit
+from sources import Archive
 
 
 @dataclass(frozen=True)
@@ -19,10 +20,17 @@ class Feature:
 
 @dataclass(frozen=True)
 class Honest:
-    """A change that must pass at its first attempt, without anybody being asked."""
+    """A change as good people and agents make it: it must pass at its first attempt.
+
+    With `asks`, a rule's name, a person must be asked about that instead (rule 8 of docs/protocol.md). `meanwhile` is
+    what has landed on the target since, and is merged in before the edits. `is_sampled`: part of the quick sample.
+    """
 
     title: str
     edits: Sequence[Edit]
+    asks: str | None = None
+    meanwhile: Sequence[Edit] = ()
+    is_sampled: bool = False
 
 
 @dataclass(frozen=True)
@@ -36,13 +44,36 @@ class Bad:
 
 
 @dataclass(frozen=True)
-class Project:
-    """A published project, by its name on the registry, and the tag that a clone of this version would have."""
+class Journey:
+    """Four changes that are driven through the server by a client, up to their landing."""
 
-    name: str
-    tag: str
-    about: str
     feature: Feature
     refactoring: Honest
     dependency: Honest
     bad: Bad
+
+    @property
+    def honest(self) -> tuple[Honest, ...]:
+        """Those of them that are honest, the feature as it is in the end."""
+        feature = Honest(self.feature.title, [*self.feature.wrong, *self.feature.right])
+        return (feature, self.refactoring, self.dependency)
+
+
+@dataclass(frozen=True)
+class Project:
+    """A published project, and how it starts. `pipeline` stands for the one that `init` writes, where it has none."""
+
+    archive: Archive
+    about: str
+    honest: Sequence[Honest]
+    journey: Journey | None = None
+    pipeline: str | None = None
+
+    @property
+    def name(self) -> str:
+        return self.archive.name
+
+    @property
+    def changes(self) -> tuple[Honest, ...]:
+        """Every honest change, those of the journey first."""
+        return (*(self.journey.honest if self.journey is not None else ()), *self.honest)

@@ -5,31 +5,27 @@ change that breaks what a test covers and then hides the test. See README.md.
 """
 
 import argparse
-import fcntl
 import re
 import shutil
 import sys
 import threading
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import anyio
 from agent import Agent, Data, RefusedCall, connected
 from edits import DoesNotFit
-from humanize_changes import HUMANIZE
 from mcp import MCPError
-from processes import CommandFailed, clean_environment, processes_in, stop_server, try_command
-from project import Bad, Feature, Honest, Project
+from places import SOURCES, alone, environment, scratch_of
+from processes import CommandFailed, processes_in, stop_server, try_command
+from project import Bad, Feature, Honest, Journey, Project
+from projects import PROJECTS
 from sources import NotRun, download, git, make_repository
-from structlog_changes import STRUCTLOG
-from tabulate_changes import TABULATE
 
-PROJECTS = (HUMANIZE, STRUCTLOG, TABULATE)
-CACHE = Path(__file__).resolve().parents[2] / ".cache" / "real_project"
+TRAVELLERS = tuple(project for project in PROJECTS if project.journey is not None)
 JOBS = 2
 COMMAND_TIMEOUT_S = 60.0
 PROJECT_TIMEOUT_S = 900.0
@@ -57,16 +53,17 @@ class Report:
 
 @dataclass(frozen=True)
 class Drive:
-    """One project under test: its repository, and how gatewright is called in it."""
+    """One project under test: its journey and repository, and how gatewright is called in it."""
 
-    project: Project
+    name: str
+    journey: Journey
     repository: Path
     gatewright: Path
     environment: Mapping[str, str]
     report: Report
 
     def check(self, checkpoint: str, *, holds: bool, detail: object = "") -> None:
-        self.report.check(self.project.name, checkpoint, holds=holds, detail=detail)
+        self.report.check(self.name, checkpoint, holds=holds, detail=detail)
 
     def run_gatewright(self, *arguments: str) -> tuple[int | None, str]:
         argv = [str(self.gatewright), *arguments]
@@ -76,29 +73,26 @@ class Drive:
 def main() -> int:
     options = _options()
     report = Report(options.verbose)
-    chosen = [project for project in PROJECTS if options.only in {None, project.name}]
-    with _alone(), ThreadPoolExecutor(options.jobs) as pool:
-        try:
-            download(CACHE / "sources")
-        except NotRun as problem:
-            report.check("all", "not run", holds=False, detail=problem)
-        else:
-            list(pool.map(lambda project: _drive(project, options.gatewright, report), chosen))
+    chosen = [project for project in TRAVELLERS if options.only in {None, project.name}]
+    with alone(), ThreadPoolExecutor(options.jobs) as pool:
+        list(pool.map(lambda project: _drive(project, options.gatewright, report), chosen))
     print(f"{report.passed} passed, {report.failed} failed")
     return 1 if report.failed or not report.passed else 0
 
 
 def _drive(project: Project, gatewright: Path, report: Report) -> None:
     """Set the project up, take the four changes through, and leave nothing but the cache behind."""
-    # Always the same path: environments are cached by repository.
-    scratch = CACHE / "scratch" / project.name
+    assert project.journey is not None
+    scratch = scratch_of(project)
     shutil.rmtree(scratch, ignore_errors=True)
-    environment = {**clean_environment(), "XDG_CACHE_HOME": str(CACHE / "cache")}
-    drive = Drive(project, scratch / project.name, gatewright, environment, report)
+    drive = Drive(project.name, project.journey, scratch / project.name, gatewright, environment(), report)
     try:
-        make_repository(project, CACHE / "sources", drive.repository)
+        download(project.archive, SOURCES)
+        make_repository(project.archive, SOURCES, drive.repository)
         _set_up(drive)
         anyio.run(_take_through, drive)
+    except* NotRun as problems:
+        drive.check("not run", holds=False, detail="\n".join(map(str, _leaves(problems))))
     except* (CommandFailed, RefusedCall, DoesNotFit, TimeoutError, MCPError) as problems:
         # What is raised while the client's tasks run comes wrapped, once for each of their groups.
         drive.check("the steps around it work", holds=False, detail="\n".join(map(repr, _leaves(problems))))
@@ -128,13 +122,13 @@ async def _take_through(drive: Drive) -> None:
     with anyio.fail_after(PROJECT_TIMEOUT_S):
         async with connected(drive.gatewright, drive.repository, drive.environment) as agent:
             # All of them start on the same commit, as those of several agents do; landings have to merge.
-            project = drive.project
-            intents = (project.feature, project.refactoring, project.dependency, project.bad)
+            journey = drive.journey
+            intents = (journey.feature, journey.refactoring, journey.dependency, journey.bad)
             feature, refactoring, dependency, bad = [await agent.start(intent.title) for intent in intents]
-            await _feature(drive, agent, feature, project.feature)
-            await _honest(drive, agent, refactoring, project.refactoring, "an honest refactoring")
-            await _honest(drive, agent, dependency, project.dependency, "a new dependency")
-            await _bad(drive, agent, bad, project.bad)
+            await _feature(drive, agent, feature, journey.feature)
+            await _honest(drive, agent, refactoring, journey.refactoring, "an honest refactoring")
+            await _honest(drive, agent, dependency, journey.dependency, "a new dependency")
+            await _bad(drive, agent, bad, journey.bad)
 
 
 async def _feature(drive: Drive, agent: Agent, change: str, feature: Feature) -> None:
@@ -201,20 +195,11 @@ def _told(verdict: Data) -> str:
     return "\n".join([*lines, *map(str, verdict["questions"])])
 
 
-@contextmanager
-def _alone() -> Generator[None]:
-    """One run at a time: the folders have fixed names."""
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with (CACHE / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Drive published projects through their gates.")
     beside_python = Path(sys.executable).with_name("gatewright")
     parser.add_argument("--gatewright", type=Path, default=beside_python, help="the program (default: beside Python)")
-    parser.add_argument("--only", choices=[project.name for project in PROJECTS], help="drive one project only")
+    parser.add_argument("--only", choices=[project.name for project in TRAVELLERS], help="drive one project only")
     parser.add_argument("--jobs", type=int, default=JOBS, help=f"projects at a time (default: {JOBS})")
     parser.add_argument("--verbose", action="store_true", help="show the details of passed checkpoints too")
     options = parser.parse_args()

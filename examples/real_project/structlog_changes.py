@@ -1,7 +1,8 @@
 """structlog: hatch-vcs, a dependency group, tests in random order and on an event loop, ruff red from the start."""
 
-from edits import Append, Move, Rename, Replace, Write
-from project import Bad, Feature, Honest, Project
+from edits import Append, Delete, Move, MoveFile, Reformat, Rename, Replace, Write
+from project import Bad, Feature, Honest, Journey, Project
+from sources import Archive
 
 PROCESSORS = "src/structlog/processors.py"
 PROCESSORS_TESTS = "tests/processors/test_processors.py"
@@ -134,4 +135,107 @@ BAD = Bad(
     ],
 )
 
-STRUCTLOG = Project("structlog", "26.1.0", "starts with ruff red", FEATURE, REFACTORING, DEPENDENCY, BAD)
+HONEST = (
+    Honest(
+        "Take in what has landed meanwhile",
+        [
+            Replace(
+                "src/structlog/_utils.py",
+                "def get_processname() -> str:\n    # based on code from\n",
+                "def get_processname() -> str:\n    # Based on code from\n",
+            )
+        ],
+        meanwhile=[
+            Replace("CHANGELOG.md", "<!-- changelog follows -->\n", "<!-- changelog follows -->\n\n\n## Unreleased\n"),
+            Replace(DEV, '"""\nHelpers that make development', '"""\nHelpers which make development'),
+            Append(
+                "tests/test_utils.py",
+                "\n"
+                "    def test_is_text(self):\n"
+                '        """\n'
+                "        The name is text.\n"
+                '        """\n'
+                "        assert isinstance(get_processname(), str)\n",
+            ),
+        ],
+        is_sampled=True,
+    ),
+    Honest(
+        "Move a test file into a folder of its own",
+        [
+            Write("tests/internal/__init__.py", ""),
+            MoveFile("tests/test_utils.py", "tests/internal/test_utils.py"),
+        ],
+    ),
+    Honest(
+        "Move a module that has findings, and re-export it",
+        [
+            MoveFile("src/structlog/_output.py", "src/structlog/_loggers.py"),
+            Write(
+                "src/structlog/_output.py",
+                LICENCE + '"""\nThe former place of `structlog._loggers`.\n"""\n\n'
+                "from __future__ import annotations\n\n"
+                "from ._loggers import WRITE_LOCKS, stderr, stdout\n\n\n"
+                '__all__ = ["WRITE_LOCKS", "stderr", "stdout"]\n',
+            ),
+            Replace("src/structlog/__init__.py", "from structlog._output import (", "from structlog._loggers import ("),
+            Replace(
+                "src/structlog/_config.py",
+                "from ._output import PrintLoggerFactory",
+                "from ._loggers import PrintLoggerFactory",
+            ),
+            Replace("tests/test_output.py", "from structlog._output import", "from structlog._loggers import"),
+        ],
+    ),
+    Honest(
+        "Keep a checker from looking at a line",
+        [
+            Replace(
+                "src/structlog/_utils.py",
+                '    mp: Any = sys.modules.get("multiprocessing")\n',
+                '    mp: Any = sys.modules.get("multiprocessing")  # type: ignore[assignment]\n',
+            )
+        ],
+        asks="suppression",
+    ),
+    Honest(
+        "Add a file of tests on an event loop",
+        [
+            Write(
+                "tests/test_loops.py",
+                LICENCE + "import asyncio\n\n"
+                "import structlog\n\n\n"
+                "async def test_context_is_kept_across_awaits():\n"
+                '    """\n'
+                "    What was bound before is there afterwards.\n"
+                '    """\n'
+                "    with structlog.contextvars.bound_contextvars(a=1):\n"
+                "        await asyncio.sleep(0)\n"
+                '        assert {"a": 1} == structlog.contextvars.get_contextvars()\n',
+            )
+        ],
+    ),
+    Honest(
+        "Write a page of documentation, and mend another",
+        [
+            Write("docs/faq.md", "# Questions\n\n## Is it fast?\n\nYes.\n"),
+            Replace("docs/index.md", "# structlog\n", "# structlog\n\nSee also the [questions](faq).\n"),
+        ],
+    ),
+    Honest("Lay one module out with longer lines", [Reformat([DEV], line_length=100)]),
+    Honest(
+        "Delete the tests of a deprecated module",
+        [
+            Delete("tests/test_threadlocal.py"),
+            Append("CHANGELOG.md", "\nThread-local contexts will go; their tests went first.\n"),
+        ],
+        asks="vanished",
+    ),
+)
+
+STRUCTLOG = Project(
+    archive=Archive("pip", "structlog", "26.1.0", "f63a716cbd1b1291cf7661de7794b455acfa4c43c5bcf1630e6ad5ddc1adb3b7"),
+    about="starts with ruff red",
+    honest=HONEST,
+    journey=Journey(FEATURE, REFACTORING, DEPENDENCY, BAD),
+)

@@ -1,7 +1,8 @@
 """tabulate: setuptools_scm, modules at the top, pytest declared for tox only, and ruff very red."""
 
-from edits import Append, Move, Remove, Rename, Replace, Write
-from project import Bad, Feature, Honest, Project
+from edits import Append, Commit, Delete, Move, MoveFile, Reformat, Remove, Rename, Replace, Write
+from project import Bad, Feature, Honest, Journey, Project
+from sources import Archive
 
 CODE = "tabulate/__init__.py"
 PADDING = "tabulate/_padding.py"
@@ -80,4 +81,78 @@ BAD = Bad(
     ],
 )
 
-TABULATE = Project("tabulate", "0.10.0", "starts with ruff red", FEATURE, REFACTORING, DEPENDENCY, BAD)
+TEST_FILES = ("api", "cli", "input", "internal", "output", "regression", "textwrapper")
+STARS = "name,magnitude\n" + "".join(f"star {number},{number / 100}\n" for number in range(3_000))
+NUMBERS = (
+    '"""Tests of numbers."""\n\nimport pytest\n\nfrom tabulate import tabulate\n\nROWS = [\n'
+    + "".join(f'    ({number}, "{number}"),\n' for number in range(300))
+    + ']\n\n\n@pytest.mark.parametrize("number, text", ROWS)\ndef test_number(number, text):\n'
+    '    "Numbers: as they are"\n    assert tabulate([[number]], tablefmt="plain") == text\n'
+)
+
+HONEST = (
+    Honest(
+        "Lay the whole package and its tests out anew",
+        [Reformat(["tabulate", "test"], line_length=120)],
+        is_sampled=True,
+    ),
+    Honest(
+        "Vendor a table of three thousand rows, and read it in a test",
+        [
+            Write("test/data/stars.csv", STARS),
+            Append(
+                OUTPUT_TESTS,
+                "\n\ndef test_many_rows():\n"
+                '    "Output: as many rows as in a file"\n'
+                "    from pathlib import Path\n\n"
+                '    lines = (Path(__file__).parent / "data" / "stars.csv").read_text().splitlines()\n'
+                '    table = [line.split(",") for line in lines]\n'
+                '    assert_equal(len(lines) + 1, len(tabulate(table, "firstrow").splitlines()))\n',
+            ),
+        ],
+    ),
+    Honest(
+        "Remove a function with its tests",
+        [
+            Remove(CODE, "def simple_separated_format(separator):\n", "with_header_hide=None,\n    )\n\n\n"),
+            Replace(CODE, '"tabulate_formats", "simple_separated_format"]', '"tabulate_formats"]'),
+            Replace("test/test_api.py", "tabulate_formats, simple_separated_format", "tabulate_formats"),
+            Remove("test/test_api.py", "\n\ndef test_simple_separated_format_signature", "expected_sig)\n"),
+            Replace(OUTPUT_TESTS, "tabulate, simple_separated_format, SEP", "tabulate, SEP"),
+            Remove(OUTPUT_TESTS, "def test_unaligned_separated():\n", "    assert_equal(expected, result)\n\n\n"),
+        ],
+        asks="vanished",
+    ),
+    Honest(
+        "Give the helpers of all tests another name",
+        [
+            MoveFile("test/common.py", "test/helpers.py"),
+            Rename("from common", "from helpers", [f"test/test_{name}.py" for name in TEST_FILES]),
+        ],
+    ),
+    Honest(
+        "Write about a format, and say so in the changelog",
+        [
+            Replace("CHANGELOG", "- 0.10.0: Add", "- 0.11.0: Document the alignment of rows.\n- 0.10.0: Add"),
+            Append("README.md", "\nRows are aligned to the top unless `rowalign` says otherwise.\n"),
+        ],
+    ),
+    Honest("Add three hundred rows of tests", [Write("test/test_numbers.py", NUMBERS)]),
+    Honest(
+        "Add a file, mend it, take it back, and do it otherwise",
+        [
+            Write("tabulate/_alignment.py", "def is_centered(alignment):\n    return alignment == 'center'\n"),
+            Commit("Begin"),
+            Delete("tabulate/_alignment.py"),
+            Commit("Take it back"),
+            Replace(CODE, '    elif row_alignment == "center":\n', '    elif row_alignment in ("center",):\n'),
+        ],
+    ),
+)
+
+TABULATE = Project(
+    archive=Archive("pip", "tabulate", "0.10.0", "e2cfde8f79420f6deeffdeda9aaec3b6bc5abce947655d17ac662b126e48a60d"),
+    about="starts with ruff red, and tests that skip",
+    honest=HONEST,
+    journey=Journey(FEATURE, REFACTORING, DEPENDENCY, BAD),
+)
