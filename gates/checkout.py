@@ -14,12 +14,12 @@ from pathlib import Path
 
 from .artifacts import VERBATIM_ATTRIBUTES, ArtifactStore
 from .filling import Filler, Filling
-from .git import BARE_ENVIRONMENT
+from .git import BARE_ENVIRONMENT, Git
 from .locks import POLL_S, try_lock
 from .objects import checked_id
 from .slot import CHECKOUT_TIMEOUT_S, CheckoutFailed, Sources, WarmTree
 
-__all__ = ["CheckoutBusy", "CheckoutFailed", "CheckoutPool"]
+__all__ = ["CheckoutBusy", "CheckoutFailed", "CheckoutPool", "leave_out"]
 
 # For somebody to give back a slot, when all of them are taken.
 SLOT_TIMEOUT_S = 600.0
@@ -160,6 +160,15 @@ class _Slot(WarmTree):
         """What holds the lock."""
         assert self._descriptor is not None, "a slot is used by who has locked it"
         return self._descriptor
+
+
+def leave_out(tree: Path, paths: Sequence[str]) -> None:
+    """Remove files of a private copy, of which git there says all the same that nothing has changed."""
+    git = Git(tree / ".git", work_tree=tree)
+    names = "".join(f"{path}\0" for path in paths).encode("utf-8", "surrogateescape")
+    git.run("update-index", "--skip-worktree", "-z", "--stdin", stdin=names)
+    for path in paths:
+        (tree / path).unlink(missing_ok=True)
 
 
 def _copy(tree: Path, into: Path) -> None:

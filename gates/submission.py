@@ -19,7 +19,7 @@ from anyio import CapacityLimiter, Lock, to_thread
 
 from ..schemas.pipeline import PIPELINE_FILE
 from .artifacts import ArtifactStore
-from .checkout import CheckoutPool
+from .checkout import CheckoutPool, leave_out
 from .contract import BaseResult, CannotJudge, Job, Message, Progress
 from .environment import KEY_FILE_BYTES_MAX, PreparedEnvironment, SetupFailed, layer_install, prepare_environment
 from .filling import Filled, Filler
@@ -245,9 +245,9 @@ class Submission:
         install = self.job.policy.pipeline.install
         async with self.private(commit) as tree:
             # Committed bytecode may say otherwise than the source beside it, and is believed first.
-            for path in await self.entries(commit):
-                if path.endswith(BYTECODE):
-                    (tree / path).unlink(missing_ok=True)
+            bytecode = [path for path in await self.entries(commit) if path.endswith(BYTECODE)]
+            if bytecode:
+                await to_thread.run_sync(leave_out, tree, bytecode)
             into = self.make_folder("layer")
             try:
                 async with self._slots:
