@@ -37,6 +37,17 @@ class Document(Model):
     ids: str | None = None
 
 
+class Schema(Model):
+    path: str
+    schema_path: str = Field(alias="schema")
+
+
+class Trace(Model):
+    from_stage: str = Field(alias="from")
+    ids: str
+    into: tuple[str, ...]
+
+
 class Declared:
     def __init__(self, options: type[Model], *references: str) -> None:
         self.options = options
@@ -55,4 +66,6 @@ def kinds() -> Mapping[str, KindDeclaration]:
         "command": Declared(Command),
         "test": Declared(Test),
         "document": Declared(Document),
+        "schema": Declared(Schema, "schema_path"),
+        "trace": Declared(Trace),
     }
