@@ -78,7 +78,7 @@ def test_the_plugins_that_ask_git_find_the_version_when_the_artifact_is_installe
 ) -> None:
     """`setup` brings what the build needs, because `install` has no network; so nothing is built in isolation."""
     setup = {
-        "run": f"python3 -m venv .venv && .venv/bin/pip --disable-pip-version-check install -q {packages}",
+        "run": f"python3 -m venv .venv && .venv/bin/pip --disable-pip-version-check install -q -U {packages}",
         "key": ["pyproject.toml"],
         "keep": [".venv"],
     }
