@@ -108,9 +108,9 @@ def _exit_code(run: Run, finished: Finished) -> Problem:
 def _changes(
     submission: Submission, tree: Path, before: Mapping[str, Written], base: Mapping[str, TreeEntry]
 ) -> Changes:
-    """What the command wrote that a commit on the base would record: nothing that git ignores unless it is there."""
+    """What the command wrote: all of it inside `writes`, and elsewhere what git does not ignore."""
     found = list_files(tree)
-    fresh = [path for path in found if path not in base]
+    fresh = [path for path in found if path not in base and not matches(path, submission.job.writes)]
     skipped = ignored(submission.store.git, tree, fresh)
     files = {path: told for path, told in found.items() if path not in skipped}
     # A large file that was there before may stay; no new one is read only to be refused.

@@ -140,6 +140,9 @@ def _run_stages_have_what_concerns_them(view: _View) -> Iterator[PolicyProblem]:
                 hint = "give `network` to the gate that needs it"
                 yield view.source.problem((*path, "network"), "only a stage with `run` has a network of its own", hint)
             continue
+        if "writes" not in stage:
+            message = "what the server's command writes is committed, so the stage must say what that may be"
+            yield view.source.problem(path, message, "add `writes`")
         if "attempts" in stage:
             message = "the server runs this stage, and running it again would give the same"
             yield view.source.problem(

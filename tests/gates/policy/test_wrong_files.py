@@ -166,21 +166,28 @@ WRONG_FILES = [
         ),
     ),
     (
-        with_stage("gates: [test], run: make docs, attempts: 2"),
+        with_stage('gates: [test], run: make docs, writes: ["gen/**"], attempts: 2'),
         (
             "gatewright.yaml:4: stages.code.attempts: the server runs this stage, and running it again would give the "
             "same; remove it; `otherwise` says what a failure leads to"
         ),
     ),
     (
-        with_stage("gates: [test], run: make docs, role: writer"),
+        with_stage('gates: [test], run: make docs, writes: ["gen/**"], role: writer'),
         "gatewright.yaml:4: stages.code.role: the server runs this stage: nobody claims it; remove it",
     ),
     (
-        with_stage("gates: [{test: {name: run}}], run: make docs"),
+        with_stage('gates: [{test: {name: run}}], run: make docs, writes: ["gen/**"]'),
         (
             "gatewright.yaml:4: stages.code.gates[0]: the name 'run' belongs to the gate that tells how the stage's "
             "own command ended"
+        ),
+    ),
+    (
+        with_stage("gates: [test], run: make docs"),
+        (
+            "gatewright.yaml:4: stages.code: what the server's command writes is committed, so the stage must say what "
+            "that may be; add `writes`"
         ),
     ),
     (
@@ -191,7 +198,7 @@ WRONG_FILES = [
         ),
     ),
     (
-        with_stage("gates: [test], run: make docs || true"),
+        with_stage('gates: [test], run: make docs || true, writes: ["gen/**"]'),
         (
             "gatewright.yaml:4: stages.code.run: 'make docs || true' cannot fail: it ends with success whatever its "
             "programs find; let the program that checks decide the exit status"
@@ -199,7 +206,8 @@ WRONG_FILES = [
     ),
     (
         with_stage(
-            "gates: [test], run: make docs}\n  more: {needs: [code], gates: [test], otherwise: {reopen: code}"
+            'gates: [test], run: make docs, writes: ["gen/**"]}\n'
+            "  more: {needs: [code], gates: [test], otherwise: {reopen: code}"
         ).replace("land: {needs: [code]}", "land: {needs: [more]}"),
         (
             "gatewright.yaml:5: stages.more.otherwise.reopen: the server runs 'code', and running it again would give "
