@@ -52,7 +52,7 @@ def run(command: str, options: Namespace, terminal: Terminal) -> int:
     require_person(terminal, " ".join(["gatewright", command, *names]))
     what = f"{deed.what.format(stage=getattr(options, 'stage', ''), change=options.change)}"
     with services_of(options) as services:
-        _show(services, options.change, terminal)
+        _show(services, options, terminal)
         if deed.weighty:
             confirm_by_typing(terminal, options.change, what)
         else:
@@ -66,10 +66,20 @@ async def _call(operation: Operation, services: "Services", options: Namespace) 
     return await operation(services, options)
 
 
-def _show(services: "Services", change: str, terminal: Terminal) -> None:
+def _show(services: "Services", options: Namespace, terminal: Terminal) -> None:
+    """Show what it is about; raises `Refused` before anything is asked when the answer could change nothing."""
+    from ...gates.precedence import refuse_change
+    from ...schemas import refusals
+    from ...schemas.refusals import Refused
     from ..operations.deciding import get_change
 
-    record = services.store.read(lambda tx: get_change(tx, change))
+    record = services.store.read(lambda tx: get_change(tx, options.change))
+    refusal = refuse_change(record)
+    stage = getattr(options, "stage", None)
+    if refusal is None and stage is not None and record.find_stage(stage) is None:
+        refusal = refusals.unknown_stage(record.id, stage, [found.name for found in record.stages])
+    if refusal is not None:
+        raise Refused(refusal)
     terminal.say(f"{record.id} {record.title}", "bold")
     terminal.say(_described(record))
 

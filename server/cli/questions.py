@@ -9,6 +9,7 @@ from ...schemas.ids import LAND
 from ...schemas.records import ChangeRecord, LandingStep, StageState
 
 if TYPE_CHECKING:
+    from ...schemas.records import Evidence, Finding
     from ..store.tx import Tx
 
 
@@ -68,6 +69,14 @@ def _texts(tx: "Tx", evaluation: str, gates: tuple[str, ...]) -> tuple[str, ...]
     for gate in gates:
         found = evidence.get(gate)
         lines = [f"Gate '{gate}' asks:", found.question or "" if found else "(its evidence is gone)"]
-        lines += [f"  {f.where or ''}  {f.rule}: {f.message}" for f in (found.findings if found else ())]
+        lines += [f"  {f.where or ''}  {f.rule}: {f.message}" for f in _untold(found)]
         texts.append("\n".join(lines))
     return tuple(texts)
+
+
+def _untold(found: "Evidence | None") -> list["Finding"]:
+    """The findings that the question itself does not show already."""
+    if found is None:
+        return []
+    asked = found.question or ""
+    return [f for f in found.findings if f.message not in asked and not (f.line is None and f.path and f.path in asked)]

@@ -141,6 +141,8 @@ def test_why_shows_the_question_and_the_command_that_answers_it(call: Call) -> N
 
     assert told.status == 0
     assert "Gate 'scope' asks" in told.out
+    assert told.out.count("May these protected files be changed: ruff.toml?") == 1
+    assert "protected: ruff.toml is protected" not in told.out
     assert "attempt 1 by 'ada'" in told.out
     assert "gatewright answer c1 code" in call("why", "c1", "--json").out
 
@@ -173,6 +175,20 @@ def test_a_person_cancels_a_change_and_reopens_a_stage(desk: Desk, call: Call) -
 
     assert (no.status, yes.status) == (Exit.REFUSED, Exit.OK)
     assert _events(call)[-1]["kind"] == "change_cancelled"
+
+    over = desk.at_terminal("reopen", "c1", "plan", "--reason", "x")
+
+    assert over.status == Exit.REFUSED
+    assert "cancelled" in over.out
+    assert "Type c1" not in over.out
+
+
+def test_a_stage_that_is_not_there_is_refused_before_anybody_is_asked(desk: Desk) -> None:
+    refused = desk.at_terminal("reopen", "c1", "build", "--reason", "x")
+
+    assert refused.status == Exit.REFUSED
+    assert "no stage 'build'" in refused.out
+    assert "Type c1" not in refused.out
 
 
 def _stage(call: Call, name: str, change_id: str = "c1") -> dict[str, object]:
