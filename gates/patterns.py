@@ -15,6 +15,12 @@ LINE_CHARS_MAX = 2_000
 # `{` that begins no quantifier is an ordinary character.
 _QUANTIFIER = re.compile(r"[*+?]|\{\d*,\d*\}|\{\d+\}")
 _AT_MOST_ONCE = frozenset({"?", "{1}", "{0,1}", "{,1}"})
+_REPEATED = re.compile(r"(?P<part>\\[dw]|\[[^]]*\]|\w)\{(?P<count>\d{1,2})(?:,\d*)?\}")
+_ALTERNATIVES = re.compile(r"\((?:\?:)?([^()|]+)\|[^()]*\)")
+_EXAMPLES = (
+    *((r"\d", "1"), ("[0-9]", "1"), ("[1-9]", "1"), (r"\w", "A"), ("[A-Z]", "A"), ("[a-z]", "a"), ("[A-Z0-9]", "A")),
+    *(("[A-Za-z]", "A"), ("[a-zA-Z]", "A"), ("[a-z0-9]", "a"), ("[A-Za-z0-9]", "A"), ("[a-zA-Z0-9]", "A")),
+)
 _GROUP_START = re.compile(r"\((?:(?!\?)|\?(?:P<\w+>|<[=!]|[=!>]|(?P<flags>[a-zA-Z]*(?:-[a-zA-Z]+)?)(?P<end>[:)])))")
 
 
@@ -37,6 +43,16 @@ def read_pattern(text: str, *, option: str) -> re.Pattern[str]:
     if reason is not None:
         raise ValueError(f"{option} {reason}")
     return found
+
+
+def example_of(pattern: str) -> str | None:
+    """A text that the pattern matches as a whole, found by writing its commonest parts out."""
+    text = _ALTERNATIVES.sub(r"\1", pattern)
+    text = _REPEATED.sub(lambda found: found["part"] * int(found["count"]), text)
+    for part, example in _EXAMPLES:
+        text = text.replace(part, example)
+    text = re.sub(r"[+*?]|\(\?:|[()^$]|\\b", "", text).replace("\\", "")
+    return text if text and re.fullmatch(pattern, text) else None
 
 
 def _danger(text: str) -> str | None:

@@ -18,19 +18,13 @@ from ...schemas.records import Evidence
 from ..contract import Specimen, Spoiled
 from ..findings import Judged, Problem, conclude
 from ..paths import substitute
-from ..patterns import read_pattern
+from ..patterns import example_of, read_pattern
 from ..submission import Submission
 
 DOCUMENT_BYTES_MAX = 2_000_000
 REQUIREMENTS = "requirements"
 
 PLACEHOLDER = re.compile(r"\W*(todo|tbd|tba|fixme|xxx|placeholder|lorem ipsum.*|\.{3}|…)?\W*", re.IGNORECASE)
-_REPEATED = re.compile(r"(?P<part>\\[dw]|\[[^]]*\]|\w)\{(?P<count>\d{1,2})(?:,\d*)?\}")
-_ALTERNATIVES = re.compile(r"\((?:\?:)?([^()|]+)\|[^()]*\)")
-_EXAMPLES = (
-    *((r"\d", "1"), ("[0-9]", "1"), ("[1-9]", "1"), (r"\w", "A"), ("[A-Z]", "A"), ("[a-z]", "a"), ("[A-Z0-9]", "A")),
-    *(("[A-Za-z]", "A"), ("[a-zA-Z]", "A"), ("[a-z0-9]", "a"), ("[A-Za-z0-9]", "A"), ("[a-zA-Z0-9]", "A")),
-)
 
 
 class Options(Model):
@@ -184,23 +178,13 @@ def _sample(options: Options) -> str | None:
     """A document that this gate must pass; None when no example of an id is known."""
     sections = dict.fromkeys(options.sections, "Planted by gatewright doctor.")
     if options.ids is not None:
-        example = _example(options.ids)
+        example = example_of(options.ids)
         if example is None:
             return None
         required = next((title for title in sections if _plain(title) == REQUIREMENTS), None)
         sections[required or next(iter(sections), "Other")] = f"- {example} planted by gatewright doctor"
     text = "\n".join(f"## {title}\n\n{body}\n" for title, body in sections.items())
     return text if not judge_document(text, options.path, options).new else None
-
-
-def _example(pattern: str) -> str | None:
-    """A text that the pattern of an id matches, found by writing its commonest parts out."""
-    text = _ALTERNATIVES.sub(r"\1", pattern)
-    text = _REPEATED.sub(lambda found: found["part"] * int(found["count"]), text)
-    for part, example in _EXAMPLES:
-        text = text.replace(part, example)
-    text = re.sub(r"[+*?]|\(\?:|[()^$]|\\b", "", text).replace("\\", "")
-    return text if text and re.fullmatch(pattern, text) else None
 
 
 def _add_text(sections: list[Section], token: Token) -> None:
