@@ -28,7 +28,7 @@ def configure(_command: str, parser: ArgumentParser) -> None:
 
 def run(_command: str, options: Namespace, terminal: Terminal) -> int:
     """0 when nothing is red, 1 when anything is."""
-    from .examination import say
+    from .examination import say, stopped
 
     repository = open_git(options)
     items: list[Item] = []
@@ -51,7 +51,7 @@ def run(_command: str, options: Namespace, terminal: Terminal) -> int:
         failure = failure_of(exc)
         if failure is None:
             raise
-        tell(Item(failure.code.replace("_", " "), False, f"{failure.message} {failure.next}"))
+        tell(Item(failure.code.replace("_", " "), False, f"{stopped(failure.message)} {failure.next}"))
         mends += filter(None, [swallowing_mend(_top(repository))] if "cannot fail" in failure.message else [])
     status = _conclude(items, terminal)
     if mends:

@@ -126,7 +126,7 @@ class Examination:
         name, green = proved.gate.label, proved.green
         if proved.wrong is not None:
             advice = _advice(proved.about) if proved.about is proved.green else ""
-            self._add(Item(name, is_good=False, text=f"{_stopped(proved.wrong)}{advice}"))
+            self._add(Item(name, is_good=False, text=f"{stopped(proved.wrong)}{advice}"))
             self._show_why(proved.about)
             return
         already = f", {len(green.tolerated)} red already" if green.tolerated else ""
@@ -222,6 +222,11 @@ def say(item: Item, terminal: Terminal) -> None:
     terminal.say(f"{mark}  {item.name:<16}  {item.text}", style)
 
 
+def stopped(text: str) -> str:
+    """The text with a full stop at its end, so that another sentence may follow."""
+    return text if text.endswith(".") else f"{text}."
+
+
 def _advice(evidence: Evidence | None) -> str:
     """What to do about a gate that could not judge the trusted branch; begins with a blank."""
     if evidence is None or evidence.outcome is not Outcome.ERRORED:
@@ -235,10 +240,6 @@ def _advice(evidence: Evidence | None) -> str:
 def _is_explained(evidence: Evidence) -> bool:
     """Whether it is something that is missing, which no network would bring."""
     return evidence.outcome is Outcome.ERRORED and any(p.search(evidence.summary) for p, _ in _ADVICE[:-1])
-
-
-def _stopped(text: str) -> str:
-    return text if text.endswith(".") else f"{text}."
 
 
 def _counted(number: int, unit: str) -> str:
