@@ -54,11 +54,15 @@ class LfsFile:
 
 def find_submodules(store: ArtifactStore, commit: str, entries: Mapping[str, TreeEntry]) -> tuple[Submodule, ...]:
     """Every submodule of the commit, by path."""
-    linked = [entry for entry in entries.values() if entry.mode == SUBMODULE]
+    return named_submodules(store.git, commit, {e.path: e.oid for e in entries.values() if e.mode == SUBMODULE})
+
+
+def named_submodules(git: Git, commit: str, linked: Mapping[str, str]) -> tuple[Submodule, ...]:
+    """These submodules of a commit, path to commit, with what its .gitmodules says of them."""
     if not linked:
         return ()
-    names, left_out = _modules(store, commit)
-    return tuple(Submodule(e.path, e.oid, names.get(e.path), e.path in left_out) for e in linked)
+    names, left_out = _modules(git, commit)
+    return tuple(Submodule(path, oid, names.get(path), path in left_out) for path, oid in linked.items())
 
 
 def find_lfs_files(store: ArtifactStore, commit: str, entries: Mapping[str, TreeEntry]) -> tuple[LfsFile, ...]:
@@ -84,10 +88,10 @@ def _lfs_file(path: str, oid: str, text: bytes) -> LfsFile | None:
     return None if pointer is None else LfsFile(path, oid, pointer)
 
 
-def _modules(store: ArtifactStore, commit: str) -> tuple[dict[str, str], set[str]]:
+def _modules(git: Git, commit: str) -> tuple[dict[str, str], set[str]]:
     """The name of each path of .gitmodules, and the paths that clones leave out."""
     listed = ("config", "-z", f"--blob={commit}:{MODULES_FILE}", "--get-regexp", r"^submodule\..*\.(path|update)$")
-    _, listing = store.git.run_status(*listed, expected=(0, 1, 128))
+    _, listing = git.run_status(*listed, expected=(0, 1, 128))
     settings: dict[str, dict[str, str]] = {}
     for line in listing.decode("utf-8", "surrogateescape").split("\0")[:-1]:
         key, _, value = line.partition("\n")

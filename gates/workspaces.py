@@ -1,8 +1,9 @@
 """Agents' workspaces: ordinary linked worktrees of the user's repository, one for each lease of a stage.
 
 A workspace is named after change, stage and fence, so every holder has its own and a late one never writes into its
-successor's. What is ours lies in the worktree's private git folder, which is found by the name: the `.git` file in the
-workspace can be rewritten by whoever works there and is never followed.
+successor's. Submodules are checked out from what the person has of them. What is ours lies in the worktree's private
+git folder, which is found by the name: the `.git` file in the workspace can be rewritten by whoever works there and is
+never followed.
 """
 
 import os
@@ -19,9 +20,12 @@ from ..schemas.ids import CHANGE_ID, STAGE_NAME
 from .files import locked, replace_text
 from .git import Git, GitFailed
 from .included import copy_included, included_paths
+from .placeholders import MODULES_FILE
+from .populating import populate
 from .problems import WorkspaceProblem
 from .repository import SharedRepository
 from .snapshot import Snapshot, commit_tree, find_head, is_ancestor, take_snapshot
+from .submodules import places_of
 from .worktree import linked_git_dirs, user_git
 
 EXCLUDED = "/.gatewright/"
@@ -164,6 +168,9 @@ class Workspaces:
         git = replace(user_git(self._repository.common_dir, None), held_open=(lock,))
         try:
             git.run("worktree", "add", "--quiet", "--detach", str(path), base, timeout_s=CHECKOUT_TIMEOUT_S)
+            # Before anything of an attempt that failed is there, whose .gitmodules nobody has passed.
+            if (path / MODULES_FILE).is_file():
+                populate(replace(self._git(path), held_open=(lock,)), base, places_of(self._repository.common_dir))
             if content != base:
                 self._fill(path, base, content)
         except GitFailed as exc:
