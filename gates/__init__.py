@@ -18,7 +18,7 @@ The policy: `gatewright.yaml` of a trusted commit
 
 The user's repository
     repository   open, resolve, move the target (bring_along, worktree, problems)
-    workspaces   one worktree per lease (snapshot, included, files)
+    workspaces   one worktree per lease (snapshot, included, populating, files)
 
 Artifacts: commits in a store of our own
     artifacts    fetch, read, compare, merge (objects, transfer, history, walk, trees, writing, git)
