@@ -44,7 +44,7 @@ class Bench:
         if kind.name == "command":
             assert isinstance(gate, dict)
             gate, base = {"command": {**gate["command"], "canary": "bad.patch"}}, {**base, "bad.patch": CANARY}
-        self.project = Project(root, [gate], base)
+        self.project = Project(root, [gate], base, **samples.pipeline)
         job = self.project.job(self.project.base)
         [spec] = [found for found in (*job.gates, SCOPE_GATE) if found.kind == kind.name]
         self.options = kind.options.model_validate(spec.options)
