@@ -43,7 +43,8 @@ Judging
     regime       the rules that a commit is judged by, put back
     made_files   what a program made of a tree
     findings     problems -> findings -> evidence (suppressions)
-    schema_child documents against a JSON Schema, in a process of its own (data_documents: reads them)
+    schema_child documents against a JSON Schema, in a process of its own (data_documents: reads them,
+                 schema_sample: makes one up)
     kinds/       one file a kind
     testing/     the `test` kind: runs, comparison with the base, judgement
 """

@@ -16,6 +16,8 @@ from .objects import EXECUTABLE, FILE, LINK
 SPECIAL = "special"
 GIT = ".git"
 READ_BYTES = 2**20
+DIFF_LINES = 3
+DIFF_LINE_CHARS_MAX = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,19 @@ def read_start(path: Path, bytes_max: int) -> bytes:
     """The first bytes of a regular file."""
     with os.fdopen(_open(path), "rb") as file:
         return file.read(bytes_max)
+
+
+def first_difference(ours: bytes, theirs: bytes) -> tuple[int | None, str]:
+    """The first line that is not the same, and some lines of both from there on."""
+    if b"\0" in ours or b"\0" in theirs:
+        return None, "; its bytes differ."
+    one, other = [data.decode("utf-8", "replace").split("\n") for data in (ours, theirs)]
+    alike = next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+    if alike == min(len(one), len(other)) and len(one) == len(other):
+        return None, ", further down than is shown."
+    lines = [f"- {line[:DIFF_LINE_CHARS_MAX]}" for line in one[alike : alike + DIFF_LINES]]
+    lines += [f"+ {line[:DIFF_LINE_CHARS_MAX]}" for line in other[alike : alike + DIFF_LINES]]
+    return alike + 1, ":\n" + "\n".join(lines)
 
 
 # The digests of hashlib, which share no type that can be called.

@@ -11,21 +11,22 @@ import sys
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib import metadata
+from importlib import import_module, metadata
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from pydantic import Field, model_validator
 
 from ...schemas.pipeline import Duration, GateSpec, Glob, Model
 from ...schemas.records import Evidence
 from ..contract import CannotJudge, Specimen, Spoiled
-from ..data_documents import DATA_BYTES_MAX, FORMATS, Format, format_of
+from ..data_documents import DATA_BYTES_MAX, FORMATS, DataUnreadable, Format, format_of, read_data
 from ..findings import Judged, Problem, conclude, split_by_base
 from ..objects import EXECUTABLE, FILE, LINK
 from ..paths import matches, substitute
 from ..planting import path_in
 from ..process import Finished, judge_exit
+from ..schema_sample import NoSample, sample_of, written_as
 from ..submission import Submission
 from ..text import clean_text
 from ..walk import TreeEntry
@@ -95,9 +96,11 @@ class Schema:
         if not looked.counted and not looked.problems and not is_pattern(glob):
             missing = Problem(MISSING, f"{glob} does not exist as a file.", glob, satisfy=f"Write {glob}.")
             return conclude(gate, Judged(0, self.unit, new=(missing,)))
-        new, tolerated, moved = looked.problems, (), {}
+        new = looked.problems
+        tolerated: tuple[Problem, ...] = ()
+        moved: Mapping[str, str] = {}
         if looked.problems and not options.absolute:
-            moved = dict(await submission.moved())
+            moved = await submission.moved()
             base = await _look(submission, job.base, glob, options, schemas, also=frozenset(moved.values()))
             new, tolerated = split_by_base([_as_on_base(problem, moved) for problem in new], base.problems, moved)
         summary = f"Not checked, as nobody can: format {', '.join(looked.unchecked)}." if looked.unchecked else ""
@@ -113,14 +116,17 @@ class Schema:
         )
 
     def specimen(self, options: Options, tree: Specimen) -> Mapping[str, bytes]:
-        """Nothing: what a schema wants cannot be made up. The branch's own documents will do where there are some."""
-        return {}
+        """A small document, where the branch has none and the schema is plain enough to make one up."""
+        glob = substitute(options.path, change=tree.change, stage=tree.stage)
+        path = _new_path(glob, options, tree)
+        if path is None or any(matches(there, (glob,)) for there in tree.paths):
+            return {}
+        text = _sample(options, _format(path, options), tree)
+        return {} if text is None else {path: text.encode()}
 
     def spoil(self, options: Options, tree: Specimen) -> Spoiled | None:
         """A document that is none."""
-        glob = substitute(options.path, change=tree.change, stage=tree.stage)
-        kind = options.format or format_of(options.path)
-        path = path_in([glob], tree, suffix=f".{kind}")
+        path = _new_path(substitute(options.path, change=tree.change, stage=tree.stage), options, tree)
         if path is None:
             return None
         return Spoiled({path: b"{ planted by: [gatewright doctor\n"}, f"a {path} that cannot be read")
@@ -132,6 +138,34 @@ KIND = Schema()
 def is_pattern(glob: str) -> bool:
     """Whether the glob may match more than the one path that it spells."""
     return bool(re.search(r"[*?[]", glob))
+
+
+def _format(path: str, options: Options) -> Format:
+    """What the gate says, else the name of the document, else that of the glob: a document may have been renamed."""
+    found = options.format or format_of(path) or format_of(options.path)
+    assert found is not None, "the options were held to that"
+    return found
+
+
+def _new_path(glob: str, options: Options, tree: Specimen) -> str | None:
+    return path_in([glob], tree, suffix=f".{_format(options.path, options)}")
+
+
+def _sample(options: Options, kind: Format, tree: Specimen) -> str | None:
+    """A document that the schema accepts, by the word of jsonschema itself; None when none was found."""
+    data = tree.read(options.schema_path)
+    try:
+        schema = read_data(data or b"", format_of(options.schema_path) or "json").value
+        sample = sample_of(schema)
+        text = written_as(sample, kind)
+    except (DataUnreadable, NoSample):
+        return None
+    jsonschema, registry = import_module("jsonschema"), import_module("referencing").Registry()
+    validator = jsonschema.validators.validator_for(schema)(schema, registry=registry)
+    try:
+        return text if validator.is_valid(sample) else None
+    except (jsonschema.exceptions._WrappedReferencingError, re.error):  # noqa: SLF001 - what the library raises
+        return None
 
 
 async def _schemas(submission: Submission, options: Options) -> Mapping[str, str]:
@@ -195,7 +229,7 @@ async def _validate(
     documents = [
         {
             "path": entry.path,
-            "format": options.format or format_of(entry.path) or format_of(options.path),
+            "format": _format(entry.path, options),
             "data": b64encode(await submission.read(commit, entry.path, DATA_BYTES_MAX) or b"").decode(),
         }
         for entry in entries
@@ -228,7 +262,8 @@ async def _validate(
     return problems, tuple(ready["unchecked"]), finished
 
 
-def _lines(finished: Finished) -> list[dict[str, object]]:
+# JSON of our own child: its docstring says what it holds.
+def _lines(finished: Finished) -> list[dict[str, Any]]:
     """What the child said so far; its last line may be cut off where it was ended."""
     found = []
     for line in (finished.stdout or b"").splitlines():

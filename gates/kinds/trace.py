@@ -7,6 +7,7 @@ already may be named on an old line.
 """
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,12 +16,15 @@ from pathlib import Path
 from anyio import to_thread
 from pydantic import Field, field_validator
 
-from ...schemas.pipeline import Duration, GateSpec, Glob, Model, Name, Pipeline
+from ...schemas.pipeline import PIPELINE_FILE, Duration, GateSpec, Glob, Model, Name, Pipeline
 from ...schemas.records import Evidence
 from ..contract import CannotJudge, Specimen, Spoiled
 from ..findings import Judged, Problem, conclude
 from ..objects import EXECUTABLE, FILE
 from ..paths import matches, substitute
+from ..patterns import example_of
+from ..pipeline_file import parse_pipeline
+from ..planting import path_in
 from ..process import judge_exit
 from ..submission import Submission
 from ..walk import TreeEntry
@@ -32,7 +36,7 @@ FILE_BYTES_MAX = 2_000_000
 TEXT_BYTES_MAX = 60_000_000
 REPORT_BYTES_MAX = 50_000_000
 MARKDOWN = (".md", ".markdown")
-SHOWN_MAX = 3
+PLANTED = "planted by gatewright doctor"
 
 
 class Options(Model):
@@ -96,27 +100,45 @@ class Trace:
         named = await _ids_in(submission, options, await _fresh_texts(submission, into))
         untraced = {name: place for name, place in declared.items() if name not in named}
         unknown = {name: place for name, place in named.items() if name not in declared}
-        old: Ids = {}
+        on_base = await _texts(submission, job.base, into) if untraced or unknown else {}
+        known = await _ids_in(submission, options, on_base)
+        new: list[Problem] = []
+        tolerated: list[Problem] = []
         if untraced:
-            is_older = await _declared(submission, job.base, globs, options)
-            old = await _ids_in(submission, options, await _texts(submission, job.commit, into))
-            untraced = {name: place for name, place in untraced.items() if name not in is_older or name not in old}
-        if unknown:
-            known = await _ids_in(submission, options, await _texts(submission, job.base, into))
-            unknown = {name: place for name, place in unknown.items() if name not in known}
-        problems = [
-            *(_untraced(name, place, old.get(name), into) for name, place in untraced.items()),
-            *(_unknown(name, place, globs) for name, place in unknown.items()),
-        ]
-        return conclude(gate, Judged(len(declared), self.unit, tuple(problems)))
+            older = await _declared(submission, job.base, globs, options)
+            anywhere = await _ids_in(submission, options, await _texts(submission, job.commit, into))
+            for name, place in untraced.items():
+                if name in older and name in anywhere:
+                    continue
+                # What the base requires and does not name was lost before this change.
+                is_lost = name in older and name not in known
+                (tolerated if is_lost else new).append(_untraced(name, place, anywhere.get(name), into))
+        new += [_unknown(name, place, globs) for name, place in unknown.items() if name not in known]
+        return conclude(gate, Judged(len(declared), self.unit, tuple(new), tuple(tolerated)))
 
     def specimen(self, options: Options, tree: Specimen) -> Mapping[str, bytes]:
-        """Nothing yet."""
-        return {}
+        """A requirement, and a line that names it."""
+        planned, named = _planted(options, tree)
+        name = example_of(options.ids)
+        if planned is None or named is None or name is None:
+            return {}
+        return {
+            planned: (tree.read(planned) or b"") + f"\n## Requirements\n\n- {name} {PLANTED}\n".encode(),
+            named: (tree.read(named) or b"") + f"\n{name} {PLANTED}\n".encode(),
+        }
 
     def spoil(self, options: Options, tree: Specimen) -> Spoiled | None:
-        """Nothing yet."""
-        return None
+        """One requirement more, which nothing names; else none of them named."""
+        planned, named = _planted(options, tree)
+        name = example_of(options.ids)
+        if planned is None or named is None or name is None:
+            return None
+        others = (re.sub(r"\d+", number, name) for number in ("7919", "79", "7"))
+        other = next((text for text in others if text != name and re.fullmatch(options.ids, text)), None)
+        if other is None:
+            return Spoiled({named: f"{PLANTED}\n".encode()}, f"{named} without {name}", mark=name)
+        text = (tree.read(planned) or b"") + f"- {other} {PLANTED}\n".encode()
+        return Spoiled({planned: text}, f"the requirement {other}, which nothing names", mark=other)
 
 
 KIND = Trace()
@@ -130,6 +152,14 @@ def declaring_globs(pipeline: Pipeline, options: Options, *, change: str) -> tup
     paths = [str(document["path"]) for document in with_ids or documents]
     globs = (options.path,) if options.path is not None else tuple(paths) or stage.writes
     return tuple(dict.fromkeys(substitute(glob, change=change, stage=options.from_stage) for glob in globs))
+
+
+def _planted(options: Options, tree: Specimen) -> tuple[str | None, str | None]:
+    """Where a requirement is declared, and where it is named, so that a gate can be proved."""
+    pipeline = parse_pipeline(tree.read(PIPELINE_FILE) or b"")
+    globs = declaring_globs(pipeline, options, change=tree.change)
+    into = [substitute(glob, change=tree.change, stage=tree.stage) for glob in options.into]
+    return path_in(globs, tree, suffix=MARKDOWN[0]), path_in(into, tree, suffix=".txt")
 
 
 async def _declared(submission: Submission, commit: str, globs: Sequence[str], options: Options) -> Ids:

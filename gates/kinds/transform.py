@@ -17,9 +17,20 @@ from ...schemas.pipeline import Duration, GateSpec, Glob, Model, Shell
 from ...schemas.records import Evidence
 from ..contract import CannotJudge, Specimen, Spoiled
 from ..findings import Judged, Problem, conclude, split_by_base
-from ..made_files import SPECIAL, MadeFile, TooMuchMade, make_folders, read_made, read_start, survey, written
+from ..made_files import (
+    SPECIAL,
+    MadeFile,
+    TooMuchMade,
+    first_difference,
+    make_folders,
+    read_made,
+    read_start,
+    survey,
+    written,
+)
 from ..objects import EXECUTABLE, FILE, LINK
 from ..paths import matches, substitute
+from ..planting import path_in
 from ..process import Finished, judge_exit
 from ..regime import composed, judged_tree, what_was_restored
 from ..submission import Submission
@@ -30,8 +41,6 @@ A_PERSONS = "A person has to mend the command or the policy: your change is not 
 MADE_ENTRIES_MAX = 100_000
 MADE_BYTES_MAX = 500_000_000
 DIFF_BYTES_MAX = 200_000
-DIFF_LINES = 3
-DIFF_LINE_CHARS_MAX = 80
 TAIL_LINES = 20
 NAMES_MAX = 5
 # Two runs differ in what must not matter: the folder, the time, and the order of sets.
@@ -123,11 +132,11 @@ class Transform:
         """One of the files that are made, changed by hand."""
         globs = tuple(substitute(glob, change=tree.change, stage=tree.stage) for glob in options.paths)
         made = [path for path in tree.paths if matches(path, globs) and not tree.is_protected(path)]
-        if not made:
-            return None
-        return Spoiled(
-            {made[0]: (tree.read(made[0]) or b"") + b"planted by gatewright doctor\n"}, f"a line in {made[0]}"
-        )
+        if made:
+            text = (tree.read(made[0]) or b"") + b"planted by gatewright doctor\n"
+            return Spoiled({made[0]: text}, f"a line in {made[0]}")
+        path = path_in(globs, tree)
+        return None if path is None else Spoiled({path: b"planted by gatewright doctor\n"}, f"{path}, made by nobody")
 
 
 KIND = Transform()
@@ -220,21 +229,8 @@ async def _difference(
     if ours.oid == theirs.oid or LINK in (ours.mode, theirs.mode):
         return "mode", f"{path} has the mode {ours.mode}, and `{options.run}` makes it with {theirs.mode}.", None
     blobs = await to_thread.run_sync(lambda: submission.store.blobs([ours.oid], bytes_max=submission.limits.tree))
-    line, shown = _first_difference(blobs[ours.oid][:DIFF_BYTES_MAX], made.starts[path])
+    line, shown = first_difference(blobs[ours.oid][:DIFF_BYTES_MAX], made.starts[path])
     return "differs", f"{path} is not what `{options.run}` makes{shown}", line
-
-
-def _first_difference(ours: bytes, theirs: bytes) -> tuple[int | None, str]:
-    """The first line that is not the same, and some lines of both from there on."""
-    if b"\0" in ours or b"\0" in theirs:
-        return None, "; its bytes differ."
-    one, other = [data.decode("utf-8", "replace").split("\n") for data in (ours, theirs)]
-    alike = next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
-    if alike == min(len(one), len(other)) and len(one) == len(other):
-        return None, ", further down than is shown."
-    lines = [f"- {line[:DIFF_LINE_CHARS_MAX]}" for line in one[alike : alike + DIFF_LINES]]
-    lines += [f"+ {line[:DIFF_LINE_CHARS_MAX]}" for line in other[alike : alike + DIFF_LINES]]
-    return alike + 1, ":\n" + "\n".join(lines)
 
 
 async def _refuse_useless(

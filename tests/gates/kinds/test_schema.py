@@ -63,6 +63,7 @@ def validate(monkeypatch: pytest.MonkeyPatch, schema: object, name: str, content
         schema_child.main()
     finally:
         sys.setrecursionlimit(limit)
+    first: dict[str, object]
     first, *others = [json.loads(line) for line in answer.getvalue().splitlines()]
     return first if "bad_schema" in first else others[0]
 

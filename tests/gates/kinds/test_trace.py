@@ -129,6 +129,16 @@ def test_a_requirement_that_the_base_has_may_be_named_where_the_base_names_it(tm
     assert told(without) == [(PLAN_PATH, 9, "untraced", "R1")]
 
 
+def test_a_requirement_that_the_base_has_and_nobody_names_was_lost_before(tmp_path: Path) -> None:
+    base = {PLAN_PATH: PLAN.replace("- R2: halve\n", ""), "tests/test_old.py": "# R1\n"}
+    project = planned(tmp_path, base=base)
+
+    evidence = judge(project, {"tests/test_new.py": "# R2\n"})
+
+    assert evidence.outcome is Outcome.PASSED
+    assert [f.message.split()[0] for f in evidence.tolerated] == ["R12"]
+
+
 # -- attacks -----------------------------------------------------------------------------------------------------------
 
 
