@@ -1,6 +1,6 @@
 """Make one bad commit, hand it in, and hold the answer against the right one."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from pathlib import Path
 
 from gatewright.schemas.records import Evidence, Outcome
@@ -16,15 +16,20 @@ def try_case(case: Case, workshop: Workshop, place: Path) -> list[str]:
     """
     if case.is_alone:
         workshop = workshop.copy(place)
-    made = case.build(workshop)
-    commit = made if isinstance(made, str) else workshop.commit(made)
-    answer = workshop.hand_in(commit, case)
+    answer = workshop.hand_in(make(case, workshop), case)
     wrong = [problem for right in case.answers if (problem := right.differs_from(answer)) is not None]
     if not isinstance(answer, Refusal) and got_through(answer):
         wrong.append("it got through: every gate passed")
     if case.afterwards is not None:
         case.afterwards(workshop)
     return wrong
+
+
+def make(case: Case, workshop: Workshop) -> str:
+    """The bad commit, or the text that stands for one."""
+    made = case.build(workshop)
+    assert not isinstance(made, Awaitable), "stories with agents are told elsewhere"
+    return made if isinstance(made, str) else workshop.commit(made)
 
 
 def got_through(answer: Mapping[str, Evidence]) -> bool:

@@ -45,8 +45,12 @@ CONFTEST = "import pytest\n\n\n@pytest.fixture\ndef two() -> int:\n    return 2\
 
 # What docs/gates.md shows: it knows the program by what it prints alone, in a process that the program cannot reach.
 BLACKBOX = """\
+import ctypes
 import subprocess
 import sys
+
+# The program runs as the same user, who might otherwise write into the memory of this process.
+ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)
 
 EXPECTED = {("add", "2", "3"): "5", ("add", "40", "2"): "42", ("half", "4"): "2.0"}
 
@@ -212,7 +216,10 @@ SAMPLE: Files = {
     "ci/once.py": ONCE,
     "ci/suite.py": SUITE,
     "ci/types.py": TYPES,
-    "Makefile": "check:\n\tgrep -q 'a + b' calc/__init__.py\n",
+    "Makefile": "check:\n\t@sh ci/check.sh\n",
+    "ci/check.sh": "grep -rq 'a + b' calc && python3 ci/rows.py calc\n",
+    "ci/rows.py": "import sys\n\nfrom limits import ROWS\n\nsys.exit(any(ROWS < 1 for _ in sys.argv))\n",
+    "ci/limits.py": "ROWS = 100\n",
     "package.json": json.dumps({"name": "calc", "scripts": {"test": "node --test"}}),
     "pyproject.toml": PYPROJECT,
     "requirements.txt": "honest\n",

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from .sample import BROKEN, CALC, Files
-from .suite import Layer, bad, errored, failed
+from .suite import Layer, bad, either, errored, failed
 from .workshop import Workshop
 
 SANDBOX = Layer.SANDBOX
@@ -118,11 +118,18 @@ def writes_into_the_shared_environment(_: Workshop) -> Files:
     return {"calc/__init__.py": attacking("open('made/installed', 'a').write('evil')")}
 
 
-@bad(SANDBOX, KEPT_OUT, level="files", afterwards=environment_is_honest)
+def no_environment_was_added(workshop: Workshop) -> None:
+    """There is the one environment that setup made; what a program writes elsewhere is its own affair."""
+    folder = workshop.root / "cache" / "environments"
+    assert not [place for place in folder.iterdir() if place.name.startswith("0000")]
+
+
+@bad(SANDBOX, SUM_IS_WRONG, level="files", afterwards=no_environment_was_added)
 def writes_beside_the_shared_environment(workshop: Workshop) -> Files:
     """Make an environment for a key that nobody asked for yet, with the mark that it is finished."""
     folder = workshop.root / "cache" / "environments" / ("0" * 24)
-    return {"calc/__init__.py": attacking(f"os.makedirs({str(folder)!r})")}
+    write = f"    os.makedirs({str(folder)!r})\n    open({str(folder) + '.finished'!r}, 'w').close()\n"
+    return {"calc/__init__.py": f"{BROKEN}\n\nimport os\n\ntry:\n{write}except OSError:\n    pass\n"}
 
 
 @bad(SANDBOX, KEPT_OUT, level="files")
@@ -151,23 +158,32 @@ def moves_a_branch_of_the_shared_repository(workshop: Workshop) -> Files:
     return {"calc/__init__.py": attacking(f"open({place!r}, 'w').write('{workshop.base}')")}
 
 
-def nothing_in_the_common_folder(_: Workshop) -> None:
+COMMON = "gw-bypass-left"
+
+
+def nothing_in_common_folders(_: Workshop) -> None:
     """No file of the attack lies where every program looks for its temporary files."""
-    found = [
-        place
-        for place in (Path(tempfile.gettempdir()) / "gw-bypass-left", Path("/dev/shm/gw-bypass-left"))
-        if place.exists()
-    ]
+    found = [place for folder in (tempfile.gettempdir(), "/dev/shm") if (place := Path(folder, COMMON)).exists()]
     for place in found:
         place.unlink()
     assert not found
 
 
-@bad(SANDBOX, SUM_IS_WRONG, level="files", afterwards=nothing_in_the_common_folder)
+def _leaving(folder: str) -> Files:
+    leave = f"try:\n    open('{folder}/{COMMON}', 'w').close()\nexcept OSError:\n    pass\n"
+    return {"calc/__init__.py": f"{BROKEN}\n\n{leave}"}
+
+
+@bad(SANDBOX, SUM_IS_WRONG, level="files", afterwards=nothing_in_common_folders)
 def leaves_files_for_others(_: Workshop) -> Files:
-    """Leave files in the folders that all programs share, for a later run to find."""
-    leave = "for folder in ('/tmp', '/dev/shm'):\n    try:\n        open(folder + '/gw-bypass-left', 'w').write('x')\n"
-    return {"calc/__init__.py": f"{BROKEN}\n\n{leave}    except OSError:\n        pass\n"}
+    """Leave a file where all programs keep their temporary ones, for a later run to find."""
+    return _leaving("/tmp")
+
+
+@bad(SANDBOX, SUM_IS_WRONG, level="full", afterwards=nothing_in_common_folders)
+def leaves_memory_for_others(_: Workshop) -> Files:
+    """Leave a piece of memory that all programs share, for a later run to find."""
+    return _leaving("/dev/shm")
 
 
 @bad(SANDBOX, KEPT_OUT, level="files")
@@ -200,6 +216,9 @@ def connects_out(_: Workshop) -> Files:
     }
 
 
+CONNECT = "import socket\nother = socket.socket(socket.AF_UNIX)\nother.settimeout(2)\nother.connect(NAME)"
+
+
 @bad(SANDBOX, KEPT_OUT, level="full", afterwards=close_what_was_opened)
 def connects_to_a_socket_file(workshop: Workshop) -> Files:
     """Talk to a server through its socket, as `gatewright` itself does."""
@@ -208,11 +227,7 @@ def connects_to_a_socket_file(workshop: Workshop) -> Files:
     listening.bind(str(folder / "s"))
     listening.listen()
     _opened.append(listening)
-    return {
-        "calc/__init__.py": attacking(
-            f"import socket\nother = socket.socket(socket.AF_UNIX)\nother.settimeout(2)\nother.connect({str(folder / 's')!r})"
-        )
-    }
+    return {"calc/__init__.py": attacking(CONNECT.replace("NAME", repr(str(folder / "s"))))}
 
 
 @bad(SANDBOX, KEPT_OUT, level="full", afterwards=close_what_was_opened)
@@ -223,11 +238,7 @@ def connects_to_a_socket_without_a_file(_: Workshop) -> Files:
     listening.bind(name)
     listening.listen()
     _opened.append(listening)
-    return {
-        "calc/__init__.py": attacking(
-            f"import socket\nother = socket.socket(socket.AF_UNIX)\nother.settimeout(2)\nother.connect({name!r})"
-        )
-    }
+    return {"calc/__init__.py": attacking(CONNECT.replace("NAME", repr(name)))}
 
 
 def victim_lives(_: Workshop) -> None:
@@ -262,10 +273,11 @@ def ancestors():
             return
 
 
-judges = [process for process, line in ancestors() if NAMED in line]
-for judge in judges:
-    os.kill(judge, signal.SIGKILL)
-if judges:
+for judge in [process for process, line in ancestors() if NAMED in line]:
+    try:
+        os.kill(judge, signal.SIGKILL)
+    except OSError:
+        continue
     signal.pause()
 """
 
@@ -275,13 +287,16 @@ def _ending(named: str) -> Files:
 
 
 # What a program sees of its judges depends on the level; in no case does anything pass.
-@bad(SANDBOX, failed("once", "exit-code", "'-1' is not 5"), level="full", in_child=True)
+LOST = errored("once", "The runner was lost")
+
+
+@bad(SANDBOX, either(SUM_IS_WRONG, LOST), in_child=True)
 def ends_the_runner(_: Workshop) -> Files:
     """Kill the process that writes the verdict."""
     return _ending("gatewright.gates.runner_child")
 
 
-@bad(SANDBOX, failed("once", "exit-code", "'-1' is not 5"), level="full", in_child=True)
+@bad(SANDBOX, either(SUM_IS_WRONG, errored("once", "")), in_child=True)
 def ends_the_launcher(_: Workshop) -> Files:
     """Kill the process that starts and watches all programs."""
     return _ending("launch")
@@ -314,6 +329,8 @@ def _stay():
     os.setsid()
     if os.fork():
         os._exit(0)
+    for descriptor in DESCRIPTORS:
+        os.dup2(os.open(os.devnull, os.O_RDWR), descriptor)
     import signal
 
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -326,53 +343,76 @@ if sys.argv[1:2] == ["add"]:
 """
 
 
-@bad(SANDBOX, failed("once", "exit-code", "'-1' is not 5"), afterwards=nothing_runs_on, quick=True)
+ALL_CLOSED = DAEMON.replace("DESCRIPTORS", "(0, 1, 2)")
+
+
+@bad(SANDBOX, SUM_IS_WRONG, afterwards=nothing_runs_on, quick=True)
 def leaves_a_daemon(_: Workshop) -> Files:
-    """Fork twice, leave session and group, ignore signals, keep the pipes open, and stay."""
-    return {"calc/__init__.py": BROKEN + DAEMON}
+    """Fork twice, leave session and group, ignore signals, and stay."""
+    return {"calc/__init__.py": BROKEN + ALL_CLOSED}
+
+
+@bad(SANDBOX, errored("once", "did not end within"), afterwards=nothing_runs_on)
+def leaves_a_daemon_that_keeps_the_pipes(_: Workshop) -> Files:
+    """Have whoever reads the program's output wait for its daemon."""
+    return {"calc/__init__.py": CALC + DAEMON.replace("DESCRIPTORS", "()")}
 
 
 @bad(SANDBOX, failed("blackbox", "exit-code", "add 2 3"), afterwards=nothing_runs_on)
 def leaves_many_daemons(_: Workshop) -> Files:
     """Start them faster than one by one could be ended."""
-    return {"calc/__init__.py": BROKEN + DAEMON.replace("    _stay()", "    for _ in range(12):\n        _stay()")}
+    return {"calc/__init__.py": BROKEN + ALL_CLOSED.replace("    _stay()", "    for _ in range(12):\n        _stay()")}
 
 
 @bad(SANDBOX, errored("once", "did not end within"), afterwards=nothing_runs_on, quick=True)
 def never_ends(_: Workshop) -> Files:
     """Sleep for ever, deaf to every polite signal."""
     stays = "\n\nimport signal\nimport time\n\nfor number in range(1, 32):\n    try:\n"
-    stays += "        signal.signal(number, signal.SIG_IGN)\n    except (OSError, ValueError):\n        pass\ntime.sleep(300)\n"
+    stays += "        signal.signal(number, signal.SIG_IGN)\n    except (OSError, ValueError):\n        pass\n"
+    stays += "time.sleep(300)\n"
     return {"calc/__init__.py": CALC + stays}
 
 
 @bad(SANDBOX, errored("once", "processes"), afterwards=nothing_runs_on)
 def multiplies(_: Workshop) -> Files:
     """Start processes until the machine has no more to give; here at most a hundred."""
-    bomb = "\n\nimport os\nimport time\n\nfor _ in range(100):\n    if not os.fork():\n        time.sleep(60)\n        os._exit(0)\n    time.sleep(0.01)\ntime.sleep(60)\n"
-    return {"calc/__init__.py": CALC + bomb}
+    bomb = "import os\nimport time\n\nfor _ in range(100):\n    if not os.fork():\n"
+    bomb += "        time.sleep(60)\n        os._exit(0)\n    time.sleep(0.01)\n"
+    return {"calc/__init__.py": f"{CALC}\n\n{bomb}time.sleep(60)\n"}
 
 
 @bad(SANDBOX, errored("once", "memory"))
 def eats_memory(_: Workshop) -> Files:
     """Take all memory; here at most twice the limit."""
-    return {
-        "calc/__init__.py": f"{CALC}\n\nimport time\n\neaten = [b'x' * 50_000_000 for _ in range(16)]\ntime.sleep(60)\n"
-    }
+    eat = "import time\n\neaten = [b'x' * 50_000_000 for _ in range(16)]\ntime.sleep(60)\n"
+    return {"calc/__init__.py": f"{CALC}\n\n{eat}"}
 
 
 @bad(SANDBOX, failed("once", "exit-code", "kept out"))
 def makes_a_file_without_end(_: Workshop) -> Files:
     """Write a file of three gigabytes, of which the disk here sees none."""
-    attack = "import signal\nsignal.signal(signal.SIGXFSZ, signal.SIG_IGN)\nos.truncate(os.open('big', os.O_CREAT | os.O_RDWR), 3_000_000_000)"
-    return {"calc/__init__.py": attacking(attack)}
+    return {
+        "calc/__init__.py": attacking(
+            "import signal\n"
+            "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+            "os.truncate(os.open('big', os.O_CREAT | os.O_RDWR), 3_000_000_000)"
+        )
+    }
 
 
-@bad(SANDBOX, failed("once", "exit-code", "is not 5"))
+def output_is_bounded(workshop: Workshop) -> None:
+    """What is kept of the output is what the policy allows, and has no control characters."""
+    commit = (workshop.root / "marks").read_text().split()[1]
+    output = workshop.judge(commit, ("once",))["once"].output
+    assert len(output.encode()) <= 20_000
+    assert "\x1b" not in output
+
+
+@bad(SANDBOX, SUM_IS_WRONG, afterwards=output_is_bounded)
 def floods_the_output(_: Workshop) -> Files:
-    """Print sixty million bytes beside the wrong sum."""
-    flood = "\n\nimport os\n\nfor _ in range(60):\n    os.write(2, b'\\x1b[2Jx' * 250_000)\n"
-    return {"calc/__init__.py": BROKEN + flood}
+    """Print sixty million bytes beside the wrong sum, with sequences that clear a terminal."""
+    flood = "for _ in range(60):\n    os.write(2, b'\\x1b[2Jx\\n' * 170_000)\n"
+    return {"calc/__init__.py": f"{BROKEN}\n\nimport os\n\n{flood}"}
 
 
 def judged_alike_again(workshop: Workshop) -> None:

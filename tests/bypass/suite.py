@@ -4,7 +4,7 @@ A case is a small function with a name and a docstring. It returns files to comm
 commit itself in a repository. Its answers say what must come out: never that everything passed.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -45,12 +45,13 @@ class Refused:
     def __str__(self) -> str:
         return f"refused ({self.code})"
 
-    def differs_from(self, answer: "Refusal | Mapping[str, Evidence]") -> str | None:
+    def differs_from(self, answer: "Given") -> str | None:
         """What is wrong with an answer; None when it is the right one."""
         if isinstance(answer, Refusal):
             is_right = answer.code == self.code and self.words in answer.sentence
             return None if is_right else f"refused for another reason: {answer}"
-        return f"not refused, but judged: {_outcomes(answer)}"
+        told = answer.text if isinstance(answer, Reply) else _outcomes(answer)
+        return f"not refused, but judged: {told}"
 
 
 @dataclass(frozen=True)
@@ -67,10 +68,10 @@ class Judged:
         said = "a person is asked" if self.outcome is Outcome.PENDING else self.outcome.value
         return f"{said} ({self.gate}{rule})"
 
-    def differs_from(self, answer: "Refusal | Mapping[str, Evidence]") -> str | None:
+    def differs_from(self, answer: "Given") -> str | None:
         """What is wrong with an answer; None when it is the right one."""
-        if isinstance(answer, Refusal):
-            return f"not judged, but refused: {answer}"
+        if isinstance(answer, Refusal | Reply):
+            return f"not judged: {answer}"
         evidence = answer[self.gate]
         if evidence.outcome is not self.outcome:
             said = [finding.message for finding in evidence.findings]
@@ -83,8 +84,49 @@ class Judged:
         return f"{self.gate} is {evidence.outcome} for another reason: {evidence.summary} {rules}"
 
 
-Answer = Refused | Judged
-Build = Callable[..., "Files | str"]
+@dataclass(frozen=True)
+class Reply:
+    """What an agent is told that was not refused: the verdict, and all of the text."""
+
+    outcome: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Told:
+    """The right answer is a verdict with this outcome, and with these words in what is told."""
+
+    outcome: Outcome
+    words: str
+
+    def __str__(self) -> str:
+        return f"{self.outcome} (verdict)"
+
+    def differs_from(self, answer: "Given") -> str | None:
+        """What is wrong with an answer; None when it is the right one."""
+        is_right = isinstance(answer, Reply) and answer.outcome == self.outcome and self.words in answer.text
+        return None if is_right else f"not {self.outcome} with {self.words!r}: {answer}"
+
+
+@dataclass(frozen=True)
+class Either:
+    """Both are right, because what a program can reach depends on the machine."""
+
+    one: Judged
+    other: Judged
+
+    def __str__(self) -> str:
+        return f"{self.one} or {self.other}"
+
+    def differs_from(self, answer: "Given") -> str | None:
+        """What is wrong with an answer; None when it is one of the right ones."""
+        problem = self.one.differs_from(answer)
+        return None if self.other.differs_from(answer) is None else problem
+
+
+Given = Refusal | Reply | Mapping[str, Evidence]
+Answer = Refused | Judged | Told | Either
+Build = Callable[..., "Files | str | Awaitable[Given]"]
 Check = Callable[["Workshop"], None]
 
 
@@ -136,6 +178,16 @@ def passed(gate: str) -> Judged:
     return Judged(gate, Outcome.PASSED, None, "")
 
 
+def told(outcome: Outcome, words: str) -> Told:
+    """It is judged so, as the agent is told."""
+    return Told(outcome, words)
+
+
+def either(one: Judged, other: Judged) -> Either:
+    """One of two, neither of which is a pass."""
+    return Either(one, other)
+
+
 def bad(
     layer: Layer,
     *answers: Answer,
@@ -151,7 +203,8 @@ def bad(
     def register(build: Build) -> Build:
         name = str(build.__name__)
         assert name not in CASES, f"{name} is there twice"
-        named = dict.fromkeys((*(a.gate for a in answers if isinstance(a, Judged) and a.gate != "scope"), *gates))
+        judged = [a.one if isinstance(a, Either) else a for a in answers]
+        named = dict.fromkeys((*(a.gate for a in judged if isinstance(a, Judged) and a.gate != "scope"), *gates))
         CASES[name] = Case(
             name=name,
             layer=layer,

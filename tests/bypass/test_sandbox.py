@@ -5,7 +5,8 @@ from pathlib import Path
 import anyio
 import pytest
 
-from gatewright.gates.sandbox import FORCED_VARIABLE, LEVELS, choose
+from gatewright.gates.sandbox import FORCED_VARIABLE, choose
+from gatewright.schemas.pipeline import ISOLATION_LEVELS
 
 from .cases import Case, Layer
 from .judging import try_case
@@ -13,7 +14,9 @@ from .marks import cases_of
 from .workshop import Workshop
 
 
-@pytest.mark.parametrize("level", ["", *(pytest.param(level, marks=pytest.mark.slow) for level in LEVELS[1:3])])
+@pytest.mark.parametrize(
+    "level", ["", *(pytest.param(level, marks=pytest.mark.slow) for level in ISOLATION_LEVELS[1:3])]
+)
 @pytest.mark.parametrize("case", cases_of(Layer.SANDBOX))
 def test_it_is_stopped(
     case: Case, level: str, workshop: Workshop, place: Path, monkeypatch: pytest.MonkeyPatch
@@ -23,6 +26,6 @@ def test_it_is_stopped(
         monkeypatch.setenv(FORCED_VARIABLE, level)
     reached = anyio.run(choose).level
     promised = case.level or "process"
-    if LEVELS.index(reached) > LEVELS.index(promised):
+    if ISOLATION_LEVELS.index(reached) > ISOLATION_LEVELS.index(promised):
         pytest.skip(f"level '{reached}' does not promise to stop it, '{promised}' does")
     assert try_case(case, workshop, place) == []

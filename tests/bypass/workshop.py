@@ -93,16 +93,20 @@ class Workshop:
 
     def hand_in(self, commit: str, case: Case) -> Refusal | Mapping[str, Evidence]:
         """What the server would say: a refusal, or the evidence of the case's gates by name."""
-        policy = self.policy()
-        limits = policy.pipeline.limits
-        budget = TreeBudget(entries_max=limits.entries, bytes_max=limits.tree)
         try:
-            self.store.fetch(commit, base=self.base, fetch_budget=FETCH_BUDGET, tree_budget=budget)
+            self.bring(commit)
         except TooLarge as exc:
             return Refusal("too_large", str(exc))
         except BadArtifact as exc:
             return Refusal("bad_artifact", str(exc))
         return self.judge(commit, case.gates, in_child=case.in_child)
+
+    def bring(self, commit: str) -> str:
+        """The commit, once the store has it. Raises `BadArtifact`."""
+        limits = self.policy().pipeline.limits
+        budget = TreeBudget(entries_max=limits.entries, bytes_max=limits.tree)
+        self.store.fetch(commit, base=self.base, fetch_budget=FETCH_BUDGET, tree_budget=budget)
+        return commit
 
     def judge(self, commit: str, gates: Iterable[str], *, in_child: bool = False) -> dict[str, Evidence]:
         """The evidence of these gates and of `scope`; what is found about the base is kept, as the server does."""
