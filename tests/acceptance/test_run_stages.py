@@ -1,5 +1,8 @@
 """Stages that the server runs itself: their output is an artifact like any other, and nobody claims them."""
 
+import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,7 +11,8 @@ from gatewright.gates.commands import Answer, Cancel, Reopen, RetryGates
 from gatewright.schemas.records import AttemptState, Cause, ChangeRecord, StageState
 
 from .conftest import Repositories
-from .house import Server, serving
+from .house import Repository, Server, serving
+from .test_survival import Machine, until_gone, wait_until_landed
 
 pytestmark = pytest.mark.anyio
 
@@ -332,3 +336,53 @@ land: {needs: [reference]}
         question = await question_of(server, change)
 
     assert "conflicts in a" in question
+
+
+class Held(Machine):
+    """A server that runs `reference` until the test lets it go."""
+
+    def __init__(self, repository: Repository, release: Path) -> None:
+        self.repository = repository
+        self.release = release
+
+    def gates(self) -> list[int]:
+        """The processes of the command, with what confines them."""
+        marker = str(self.release).encode()
+        return [int(place.parent.name) for place in Path("/proc").glob("[0-9]*/cmdline") if marker in read(place)]
+
+
+def read(place: Path) -> bytes:
+    try:
+        return place.read_bytes()
+    except OSError:
+        return b""
+
+
+@pytest.fixture
+def held(make: Repositories, signs: Path) -> Iterator[Held]:
+    release = signs / "go"
+    machine = Held(make(running(f"while test ! -e {release}; do sleep 0.05; done; {RENDER}")), release)
+    yield machine
+    machine.end()
+
+
+async def test_a_server_that_is_killed_in_the_middle_of_a_run_is_replaced_and_it_is_run_again(held: Held) -> None:
+    async with held.agent() as ada:
+        change = await ada.start()
+        await ada.pass_stage({"src/a.txt": "one\n"})
+        await held.until_started(1)
+        killed, programs = held.server_pid(), held.gates()
+        os.kill(killed, signal.SIGKILL)
+        for pid in programs:
+            await until_gone(pid)
+        await ada.get("get_status", change=change)
+        await held.until_started(1)
+        held.let_go()
+        await wait_until_landed(ada, change)
+        evidence = await ada.get("get_evidence", change=change, stage="reference")
+
+    assert held.server_pid() != killed
+    assert (evidence["attempt"], evidence["evaluation"]) == (1, f"{change}.e2"), "the same evaluation, once"
+    assert held.repository.read("docs/generated/all.txt") == "one\n"
+    for pid in held.gates():
+        await until_gone(pid)
