@@ -20,6 +20,7 @@ from ..regime import judged_tree, what_was_restored
 from ..report_file import remove_report
 from ..submission import Submission
 from .command_report import Options, Ran, read_answer
+from .narrowing import CHANGED_FILES, write_list
 
 SHELL = "/bin/sh"
 TAIL_LINES = 20
@@ -44,9 +45,9 @@ class Command:
     def about(self, options: Options) -> str:
         """The command itself, and how its answer is read."""
         if options.report == "exit":
-            return f"`{options.run}` ends with exit code 0. Counted: the run."
+            return f"`{options.run}` ends with exit code 0{_extent(options)}. Counted: the run."
         extent = "no findings" if options.absolute else "no finding that the base does not have"
-        return f"`{options.run}` reports {extent}. Counted: {COUNTED[options.report]}."
+        return f"`{options.run}` reports {extent}{_extent(options)}. Counted: {COUNTED[options.report]}."
 
     def references(self, options: Options) -> tuple[str, ...]:
         """The canary; the policy itself protects the files that a command names."""
@@ -92,7 +93,9 @@ KIND = Command()
 async def run_command(submission: Submission, options: Options, commit: str) -> Ran:
     """Run the command on a commit under the policy's rules. Raises `CannotJudge` when its answer is none."""
     run_in = await judged_tree(submission, commit)
-    async with submission.workplace(run_in, of=commit) as (tree, environment):
+    listed = await write_list(submission, commit, run_in, options.changed_only) if options.changed_only else None
+    place = submission.shared_place if options.tree == "shared" else submission.workplace
+    async with place(run_in, of=commit) as (tree, environment):
         if options.path is not None:
             remove_report(tree, options.path)
         finished = await submission.run(
@@ -100,6 +103,8 @@ async def run_command(submission: Submission, options: Options, commit: str) -> 
             cwd=tree,
             environment=environment,
             timeout_s=options.timeout or submission.limits.gate,
+            extra={} if listed is None else {CHANGED_FILES: str(listed)},
+            reads=() if listed is None else (listed,),
             stdout_bytes_max=options.stdout_bytes_max,
             output_bytes_max=options.output_bytes_max,
             network=options.network,
@@ -124,12 +129,18 @@ async def _base_run(submission: Submission, options: Options) -> Ran | None:
 
     environment = await submission.environment(job.base)
     tree = submission.store.tree_of(await judged_tree(submission, job.base))
-    key = sha256(f"{tree} {environment.key} {options.model_dump_json()}".encode()).hexdigest()
+    # What it was told to look at depends on the artifact.
+    of = job.commit if options.changed_only else ""
+    key = sha256(f"{tree} {environment.key} {options.model_dump_json()} {of}".encode()).hexdigest()
     known = json.loads(await submission.base_result(f"command:{key}", run))
     if known is None:
         return None
     problems, hidden = (tuple(Problem(**problem) for problem in known[name]) for name in ("problems", "hidden"))
     return Ran(known["code"], problems, hidden)
+
+
+def _extent(options: Options) -> str:
+    return f" for changed files among {', '.join(options.changed_only)}" if options.changed_only else ""
 
 
 def _questions(hidden: tuple[Problem, ...]) -> tuple[Question, ...]:

@@ -53,6 +53,7 @@ class Options(Model):
 
     `level` is the least severe of what a report calls error, warning and note that is a finding. `pattern` finds
     findings in the lines of the output. `canary` is a patch of the policy commit with which the command must fail.
+    `changed_only` are globs of files, of which the command is handed a list of those that differ from the base.
     """
 
     run: Shell
@@ -61,6 +62,8 @@ class Options(Model):
     path: Glob | None = None
     pattern: str | None = None
     level: Severity = "error"
+    changed_only: tuple[Glob, ...] = ()
+    tree: Literal["own", "shared"] = "own"
     network: bool = False
     timeout: Duration | None = None
     absolute: bool = False
@@ -82,6 +85,8 @@ class Options(Model):
             raise ValueError("`report: junit` needs the `path` of its file")
         if self.path is not None and self.report in ("exit", "lines"):
             raise ValueError(f"`path` goes with a report in a file, not with `{self.report}`")
+        if self.path is not None and self.tree == "shared":
+            raise ValueError("a report at a `path` cannot be written into a shared tree")
         if self.pattern is not None and self.report != "lines":
             raise ValueError("`pattern` goes with `report: lines`")
         return self

@@ -126,3 +126,66 @@ def test_all_findings_of_some_files_are_refused_as_nonsense(kind: str) -> None:
             f"  code: {{gates: [{{{kind}: {{changed_only: true, absolute: true}}}}]}}\n"
             "land: {needs: [code]}\n"
         )
+
+
+class TestAListForCommands:
+    """`changed_only` on a command names a file with the paths; without it the variable is not there."""
+
+    SEEN = 'tr "\\0" "\\n" < "$GATEWRIGHT_CHANGED_FILES"'
+
+    def project(self, root: Path, run: str, **options: object) -> Project:
+        return Project(
+            root, [{"command": {"name": "look", "run": run, **options}}], {**MANY, "odd name\n.py": "x = 1\n"}
+        )
+
+    def test_has_the_changed_files_that_match_and_nothing_else(self, tmp_path: Path) -> None:
+        project = self.project(tmp_path, self.SEEN, changed_only=["**/*.py"])
+        changed: Files = {"part1.py": "VALUE = 0\n", "sub/new.py": "x = 1\n", "notes.md": "", "part2.py": None}
+
+        found = project.judge(project.commit(changed))["look"]
+
+        assert found.output.splitlines() == ["part1.py", "sub/new.py"]
+
+    def test_takes_any_name(self, tmp_path: Path) -> None:
+        project = self.project(tmp_path, 'xargs -0 wc -c < "$GATEWRIGHT_CHANGED_FILES"', changed_only=["**/*.py"])
+
+        found = project.judge(project.commit({"odd name\n.py": "x = 22\n"}))["look"]
+
+        assert found.output.startswith("7 ")
+
+    def test_is_never_empty_so_that_a_command_cannot_pass_for_having_looked_at_nothing(self, tmp_path: Path) -> None:
+        project = self.project(tmp_path, self.SEEN, changed_only=["part*.py"])
+
+        found = project.judge(project.commit({"notes.md": "# Notes\n"}))["look"]
+
+        assert found.output.splitlines() == sorted(MANY)
+
+    def test_without_any_file_that_matches_nothing_is_judged(self, tmp_path: Path) -> None:
+        project = self.project(tmp_path, self.SEEN, changed_only=["**/*.ts"])
+
+        found = project.judge(project.commit({"notes.md": "# Notes\n"}))["look"]
+
+        assert found.outcome is Outcome.ERRORED
+        assert "no file matches **/*.ts" in found.summary
+
+    def test_holds_the_base_against_nobody(self, tmp_path: Path) -> None:
+        """What a changed file had already is tolerated: the base runs on its own version of the same files."""
+        todo = 'xargs -0 grep -Hn TODO < "$GATEWRIGHT_CHANGED_FILES" | sed "s/:#/: error:/"; test -f calc.py'
+        project = self.project(tmp_path, todo, changed_only=["**/*.py"], report="lines")
+        project.base = project.commit({"part1.py": "# TODO one\n", "part2.py": "# TODO two\n"})
+
+        same = project.judge(project.commit({"part1.py": "# TODO one\nx = 1\n"}))["look"]
+        more = project.judge(project.commit({"part2.py": "# TODO two\n# TODO three\n"}))["look"]
+
+        assert (same.outcome, len(same.tolerated)) == (Outcome.PASSED, 1)
+        assert [finding.where for finding in more.findings] == ["part2.py:2"]
+
+    def test_is_not_there_when_a_change_lands(self, tmp_path: Path) -> None:
+        whole = 'test -z "${GATEWRIGHT_CHANGED_FILES+set}"'
+        project = self.project(tmp_path, whole, changed_only=["**/*.py"])
+        job = project.job(project.commit({"part1.py": "VALUE = 0\n"}))
+
+        narrow = project.judge(job.commit)["look"]
+        landing = project.judge(job.commit, gates=land_gates_of(job.policy.pipeline))["look"]
+
+        assert (narrow.outcome, landing.outcome) == (Outcome.FAILED, Outcome.PASSED)
