@@ -18,6 +18,7 @@ Result = Literal["passed", "failed", "errored", "skipped"]
 # Frames in code that is not the project's.
 _FOREIGN = ("node_modules/", "site-packages/", "/lib/python", "node:internal")
 _PLACE = re.compile(r"(?<![\w./\\-])((?:[\w.-]*[/\\])*[\w-][\w.-]{0,200}\.\w{1,8}):(\d{1,7})(?!\d)")
+_FILE = re.compile(r"/[^\n]{1,900}\.\w{1,8}")
 _NOT_RUN = frozenset({"notrun", "disabled", "skipped", "suppressed", "ignored"})
 # Node's runner gives every test this class, and names what tests belong to as suites around them.
 _NODE = "test"
@@ -113,7 +114,11 @@ def _place_of(case: JUnitCase, text: str) -> tuple[str | None, int | None]:
         return path, same[-1][1]
     if path is not None:
         return path, start
-    return own[0] if own else (None, None)
+    if own:
+        return own[0]
+    # Node calls what failed before there was a test by the path of its file.
+    name = case.attributes.get("name", "")
+    return (clean_text(name), None) if _FILE.fullmatch(name) else (None, None)
 
 
 def _is_same_file(one: str, other: str) -> bool:

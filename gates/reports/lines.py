@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from ..text import clean_text
 from .reported import (
@@ -44,6 +45,8 @@ _SEVERITY = re.compile(
 # ruff marks what it can mend by itself with [*].
 _RULE_FIRST = re.compile(r"(?P<rule>[A-Z]{1,6}\d{1,6})(?::|\s)\s*(?:\[\*\]\s+)?")
 _RULE_LAST = re.compile(r"\s[\[(](?P<rule>[A-Za-z@-][\w./@-]{1,100})[\])]$")
+# pyright explains a message on lines below it, and names the rule at the end of the last.
+_RULE_BELOW = re.compile(r"^\s.*\((report[A-Z][A-Za-z]{1,60})\)$")
 _EXTENSION_CHARS_MAX = 12
 _FILES_WITHOUT_EXTENSION = frozenset({"Makefile", "makefile", "Dockerfile", "Rakefile", "Gemfile"})
 
@@ -60,6 +63,8 @@ def parse_lines(text: str) -> Report:
         if reported is not None:
             found.append(reported)
             check_number(len(found))
+        elif found and found[-1].rule is None and (rule := _RULE_BELOW.search(line[:LINE_CHARS_MAX])):
+            found[-1] = replace(found[-1], rule=rule[1])
     return Report(tuple(found), max(1, len(found)))
 
 

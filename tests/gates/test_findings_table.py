@@ -143,6 +143,11 @@ NOT_A_NUMBER = ("a.ts:1", "TS2322", "Type 'string' is not assignable to type 'nu
         ("tsc-7.0.2.txt", of_lines, [NOT_A_NUMBER]),
         ("tsc-7.0.2-pretty.txt", of_lines, [NOT_A_NUMBER]),
         (
+            "pyright-1.1.414.txt",
+            of_lines,
+            [("src/calc.py:2", "reportReturnType", 'Type "Literal[\'text\']" is not assignable to return type "int"')],
+        ),
+        (
             "gcc-12.2.0.txt",
             of_lines,
             [("main.c:3", None, "\u2018missing\u2019 undeclared (first use in this function)")],
@@ -193,3 +198,9 @@ def test_test_runners_of_node_as_they_were_recorded(
     assert len(cases) == tests
     assert (bad.id.strip(), f"{place_in(TREE, bad.path or '')}:{bad.line}") == (failed, where)
     assert bad.message.startswith(message)
+
+
+def test_a_file_of_node_that_does_not_load_is_named() -> None:
+    (case,) = parse_junit((RECORDED / "node-20.20.2-unloadable-junit.xml").read_bytes(), 1_000_000)
+
+    assert (case.outcome, place_in(TREE, case.path or "")) == ("failed", "test/sum.test.js")
