@@ -92,9 +92,7 @@ class Examination:
         try:
             environment = self._prover.prepare()
         except CannotJudge as exc:
-            self._add(
-                Item("environment", is_good=False, text=f"{exc} Mend `setup`, or what it reads; no gate was tried.")
-            )
+            self._add(Item("environment", is_good=False, text=f"{exc} No gate was tried."))
             self._show_output(exc.output)
             return None
         if has_setup:

@@ -231,6 +231,15 @@ def test_a_repository_without_tests_yet_is_warned_and_its_runner_is_tried(desk: 
     assert "The branch has no tests for it yet." in warned
 
 
+def test_a_gate_that_wants_new_tests_is_proved_on_a_branch_that_has_none(desk: Desk, call: Call) -> None:
+    given(desk, pipeline("test: {runner: pytest, red_first: true}"))
+
+    [line] = lines_about("code/test", call("doctor"))
+
+    assert line.startswith("ok ")
+    assert line.endswith("; red with a failing test in tests/test_gatewright_canary.py.")
+
+
 def test_a_suite_that_cannot_be_collected_is_red_with_what_to_do(desk: Desk, call: Call) -> None:
     given(desk, pipeline("test: {runner: pytest}"), **{"tests/test_calc.py": "import no_such_module\n"})
 

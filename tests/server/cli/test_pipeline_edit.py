@@ -76,7 +76,7 @@ def test_an_option_that_another_gate_shares_by_an_alias_is_left() -> None:
     shared = TEXT.replace("- test: {runner: pytest}   # quick", "- test: &same {runner: pytest}")
     shared = shared.replace("{runner: pytest, timeout: 5m}", "*same")
 
-    assert parse_pipeline(shared)
+    assert parse_pipeline(shared).version == 1
     assert with_option(shared, "code", "test", "absolute", value=True) is None
 
 
