@@ -271,6 +271,8 @@ def _nothing_ran(run: SuiteRun) -> str:
     if not run.broken:
         return "No test ran."
     path, case = next(iter(run.broken.items()))
+    if len(run.broken) == 1:
+        return f"No test ran: {path} cannot be collected: {case.message}"
     return f"No test ran: {len(run.broken)} files cannot be collected, for example {path}: {case.message}"
 
 
