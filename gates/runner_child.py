@@ -65,18 +65,25 @@ def log_to_stderr() -> None:
 
 
 def import_everything() -> None:
-    """Be ready for a job, without collecting garbage: imports make none, and looking for it costs a tenth of them."""
+    """Be ready for a job, without collecting garbage: imports make none, and looking for it costs a tenth of them.
+
+    How programs can be isolated here is tried out as well, which takes longer than many a gate.
+    """
     gc.disable()
     import anyio
 
     from . import kinds, runner  # noqa: F401 - imported early
     from .contract import get_ready
+    from .launching import LAUNCHER
+    from .sandbox import choose
 
     for name in kinds.KINDS:
         assert kinds.KINDS[name].name == name, "a kind is registered under its name"
     get_ready()
     # The first event loop of a process imports its backend.
-    anyio.run(anyio.sleep, 0)
+    anyio.run(choose)
+    # It is this process's own, and there may be forks of it.
+    LAUNCHER.stop()
     gc.freeze()
     gc.enable()
 

@@ -18,15 +18,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from anyio import to_thread
-
 from ..schemas.pipeline import ISOLATION_LEVELS
 from .bubblewrap import Bubblewrap
 from .installations import default_reads
 from .landlock import Landlock
 from .process import Finished, ProcessLimits, allowed_environment, find_tool, run_process, weakest_level
 from .reach import Confined, Reach, Sandbox
-from .scratch import remove_tree
 from .seatbelt import PROGRAM as SEATBELT
 from .seatbelt import Seatbelt
 from .server_settings import server_path
@@ -119,13 +116,13 @@ def _find_fence() -> Callable[[Reach], Sandbox]:
 
 async def _try(level: str, enclose: Callable[[Reach], Sandbox], server: Mapping[str, str]) -> str | None:
     """Let a canary try to get out; what it achieved, or why it did not start, in one sentence."""
-    folder = Path(await to_thread.run_sync(lambda: tempfile.mkdtemp(prefix="gatewright-canary-")))
-    try:
-        with socket.create_server(("127.0.0.1", 0)) as listening:
-            finished = await _run_canary(folder, listening.getsockname()[1], enclose, server)
-        return _explain(finished, GRANTED[level])
-    finally:
-        await to_thread.run_sync(remove_tree, folder)
+    # No thread for these few small files: the nursery that forks runners has none.
+    with (
+        tempfile.TemporaryDirectory(prefix="gatewright-canary-", ignore_cleanup_errors=True) as folder,
+        socket.create_server(("127.0.0.1", 0)) as listening,
+    ):
+        finished = await _run_canary(Path(folder), listening.getsockname()[1], enclose, server)
+    return _explain(finished, GRANTED[level])
 
 
 async def _run_canary(

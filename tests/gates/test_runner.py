@@ -7,6 +7,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -33,6 +35,7 @@ from .kinds.workbench import SAMPLE, Project, use_own_python
 
 CHILD = [sys.executable, "-I", "-m", "gatewright.gates.runner_child"]
 WITHIN_S = 30.0
+NUMBERS = count(1)
 
 
 @pytest.fixture(autouse=True)
@@ -58,20 +61,24 @@ def messages(process: "subprocess.Popen[bytes]") -> list[Message]:
     return [parse_message(line) for line in process.stdout]
 
 
-def slow_job(root: Path) -> tuple[Job, Path]:
-    """A job whose gate writes the id of a process that would run for minutes."""
-    witness = root / "witness"
-    run = f"setsid sh -c 'echo $$ > {witness}.new; mv {witness}.new {witness}; exec sleep 300'; test -f calc.py"
+def slow_job(root: Path) -> tuple[Job, str]:
+    """A job whose gate starts a process that would run for minutes, and that process's command."""
+    command = f"sleep 300.{os.getpid()}{next(NUMBERS)}"
+    run = f"setsid sh -c 'exec {command}'; test -f calc.py"
     project = Project(root / "project", [{"command": {"name": "slow", "run": run}}])
-    return project.job(project.commit({"more.py": "x = 1\n"})), witness
+    return project.job(project.commit({"more.py": "x = 1\n"})), command
 
 
-def wait_for(path: Path) -> int:
+def wait_for(command: str) -> int:
+    """The number that the process with this command has here, which is another one where it runs."""
     deadline = time.monotonic() + WITHIN_S
-    while not path.exists():
-        assert time.monotonic() < deadline, f"{path} did not appear"
+    while time.monotonic() < deadline:
+        for file in Path("/proc").glob("[0-9]*/cmdline"):
+            with suppress(OSError):
+                if file.read_bytes().split(b"\0")[:-1] == command.encode().split():
+                    return int(file.parent.name)
         time.sleep(0.01)
-    return int(path.read_text())
+    raise AssertionError(f"{command} did not begin")
 
 
 def assert_gone(process: int) -> None:
@@ -171,9 +178,9 @@ class TestTheChild:
     def test_when_ended_takes_everything_with_it(
         self, tmp_path: Path, child: "subprocess.Popen[bytes]", how: str
     ) -> None:
-        job, witness = slow_job(tmp_path)
+        job, command = slow_job(tmp_path)
         send(child, job)
-        process = wait_for(witness)
+        process = wait_for(command)
 
         assert child.stdin is not None
         child.send_signal(signal.SIGTERM) if how == "signal" else child.stdin.close()
@@ -185,10 +192,10 @@ class TestTheChild:
         assert list((job.cache / "scratch").iterdir()) == []
 
     def test_when_killed_leaves_no_program_and_its_files_go_with_the_next_job(self, tmp_path: Path) -> None:
-        job, witness = slow_job(tmp_path)
+        job, command = slow_job(tmp_path)
         with subprocess.Popen(CHILD, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as killed:
             send(killed, job)
-            process = wait_for(witness)
+            process = wait_for(command)
             killed.kill()
         assert_gone(process)
         assert list((job.cache / "scratch").iterdir()) != []
@@ -199,7 +206,7 @@ class TestTheChild:
         assert list((job.cache / "scratch").iterdir()) == []
 
     def test_dies_with_its_parent(self, tmp_path: Path) -> None:
-        job, witness = slow_job(tmp_path)
+        job, command = slow_job(tmp_path)
         line = tmp_path / "job"
         line.write_text(format_job(job) + "\n")
         # The input stays open in another process, so only the parent's death can tell.
@@ -212,7 +219,7 @@ class TestTheChild:
         with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as parent:
             assert parent.stdout is not None
             child = json.loads(parent.stdout.readline())
-            process = wait_for(witness)
+            process = wait_for(command)
             parent.kill()
 
         assert_gone(child)
