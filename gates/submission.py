@@ -35,6 +35,8 @@ from .walk import Change, TreeBudget, TreeEntry
 T = TypeVar("T")
 
 BYTECODE = (".pyc", ".pyo")
+# At these a program that may only read a tree cannot write there.
+READ_ONLY_LEVELS = ("full", "files")
 CLEAN_UP_TIMEOUT_S = 30.0
 # What a gate may add to its private copy before the copy counts as a runaway.
 FILE_BYTES_MAX = 2_000_000_000
@@ -183,12 +185,11 @@ class Submission:
     @asynccontextmanager
     async def private(self, commit: str) -> AsyncGenerator[Path]:
         """A writable copy with a `.git` of its own, thrown away at the end; `CannotJudge` when it would lack files."""
-        filled = await self.filled(commit)
-        if filled.missing:
-            raise CannotJudge(filled.missing[0].sentence)
+        await self._require_filled(commit)
+        filling = (await self.filled(commit)).filling
         folder = self.make_folder("tree")
         try:
-            tree = await to_thread.run_sync(self.pool.private, commit, folder / "tree", filled.filling)
+            tree = await to_thread.run_sync(self.pool.private, commit, folder / "tree", filling)
             self._writable.add(tree)
             yield tree
         finally:
@@ -244,10 +245,7 @@ class Submission:
         prepared = await self.environment(of)
         install = self.job.policy.pipeline.install
         async with self.private(commit) as tree:
-            # Committed bytecode may say otherwise than the source beside it, and is believed first.
-            bytecode = [path for path in await self.entries(commit) if path.endswith(BYTECODE)]
-            if bytecode:
-                await to_thread.run_sync(leave_out, tree, bytecode)
+            await self._leave_out_bytecode(commit, tree)
             into = self.make_folder("layer")
             try:
                 async with self._slots:
@@ -261,6 +259,21 @@ class Submission:
             finally:
                 with anyio.move_on_after(CLEAN_UP_TIMEOUT_S, shield=True):
                     await to_thread.run_sync(remove_tree, into)
+
+    @asynccontextmanager
+    async def shared_place(self, commit: str, *, of: str) -> AsyncGenerator[tuple[Path, PreparedEnvironment]]:
+        """A checkout of `commit` that others read too, with the environment of `of`; nothing is installed over it.
+
+        It is a private copy where programs cannot be kept from writing, or would find committed bytecode.
+        """
+        prepared = await self.environment(of)
+        is_kept = (await self._require_isolation()).level in READ_ONLY_LEVELS
+        has_bytecode = any(path.endswith(BYTECODE) for path in await self.entries(commit))
+        place = self.pristine if is_kept and not has_bytecode else self.private
+        await self._require_filled(commit)
+        async with place(commit) as tree:
+            await self._leave_out_bytecode(commit, tree)
+            yield tree, prepared
 
     async def run(
         self,
@@ -351,6 +364,17 @@ class Submission:
     @cached_property
     def _hidden(self) -> tuple[Path, ...]:
         return hidden_places(Path.home(), shared=self.job.shared, own=(self.job.cache, self.store.path))
+
+    async def _require_filled(self, commit: str) -> None:
+        filled = await self.filled(commit)
+        if filled.missing:
+            raise CannotJudge(filled.missing[0].sentence)
+
+    async def _leave_out_bytecode(self, commit: str, tree: Path) -> None:
+        # It may say otherwise than the source beside it, and is believed first.
+        bytecode = [path for path in await self.entries(commit) if path.endswith(BYTECODE)]
+        if bytecode:
+            await to_thread.run_sync(leave_out, tree, bytecode)
 
     async def _require_isolation(self) -> Choice:
         choice = await choose()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from gatewright.gates.yaml_source import PolicyInvalid
 from gatewright.schemas.records import Evidence, Outcome
 
 from .workbench import SAMPLE, Files, Program, Project
@@ -147,6 +148,41 @@ class TestTheRules:
 
         assert evidence.outcome is Outcome.PASSED
         assert evidence.output.startswith("v1.0-1-g")
+
+
+class TestASharedTree:
+    """`tree: shared`: no copy is made for a command that only reads."""
+
+    @pytest.mark.parametrize("level", ["full", "files", "process"])
+    def test_is_judged_as_an_own_one_at_every_level(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, level: str
+    ) -> None:
+        monkeypatch.setenv("GATEWRIGHT_ISOLATION", level)
+        project = make(tmp_path, "grep -q new more.txt", tree="shared")
+
+        assert judge(project, {"more.txt": "new\n"}).outcome is Outcome.PASSED
+        assert judge(project, {"more.txt": "old\n"}).outcome is Outcome.FAILED
+
+    def test_cannot_be_spoilt_for_those_who_read_it_next(self, tmp_path: Path) -> None:
+        spoil = {"name": "spoil", "run": "! (rm calc.py; echo x > calc.py; echo x > new.py)", "tree": "shared"}
+        check = {"name": "check", "run": "grep -q half calc.py && ! test -e new.py", "tree": "shared"}
+        project = Project(tmp_path, [{"command": spoil}, {"command": check}])
+
+        for number in range(3):
+            judged = project.judge(project.commit({"more.txt": f"{number}\n"}, on=project.base))
+
+            assert judged["check"].outcome is Outcome.PASSED
+            if judged["spoil"].isolation in ("full", "files"):
+                assert "calc.py" in judged["spoil"].output
+
+    def test_holds_no_committed_bytecode(self, tmp_path: Path) -> None:
+        project = make(tmp_path, "! test -e old.pyc", {**SAMPLE, "old.pyc": b"\0"}, tree="shared")
+
+        assert judge(project, {"more.txt": "new\n"}).outcome is Outcome.PASSED
+
+    def test_is_no_place_for_a_report(self, tmp_path: Path) -> None:
+        with pytest.raises(PolicyInvalid, match="cannot be written into a shared tree"):
+            judge(make(tmp_path, "true;false", report="junit", path="r.xml", tree="shared"), {"more.txt": "x\n"})
 
 
 def test_nothing_is_left_of_a_run(tmp_path: Path) -> None:
