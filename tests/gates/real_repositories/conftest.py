@@ -44,7 +44,7 @@ def commit_in(folder: Path, files: Files) -> str:
 
 def with_submodule(root: Path, gates: Sequence[object], source: Path, **pipeline: object) -> Project:
     """A project whose base has the repository `source` as its submodule vendor/lib, checked out as a person has it."""
-    project = Project(root / "project", gates, **pipeline)
+    project = Project(root / "project", gates, SAMPLE, **pipeline)
     git(project.repository, "submodule", "--quiet", "add", str(source), "vendor/lib")
     git(project.repository, "submodule", "--quiet", "update", "--init", "--recursive")
     project.base = project.commit({})

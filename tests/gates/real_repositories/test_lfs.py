@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -289,7 +290,12 @@ class TestTheCache:
         place.parent.mkdir(parents=True)
         cache = LfsCache(tmp_path / "cache", tmp_path / "git")
 
-        for make in (place.mkdir, lambda: place.symlink_to("/dev/zero"), lambda: os.mkfifo(place)):
+        makes: tuple[Callable[[], None], ...] = (
+            place.mkdir,
+            lambda: place.symlink_to("/dev/zero"),
+            lambda: os.mkfifo(place),
+        )
+        for make in makes:
             make()
             with pytest.raises(ContentMissing, match="not on this machine"):
                 cache.get(pointer)
