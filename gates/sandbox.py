@@ -33,6 +33,12 @@ FORCED_VARIABLE = "GATEWRIGHT_ISOLATION"
 
 CANARY = Path(__file__).parent / "kinds" / "probes" / "canary_probe.py"
 CANARY_LIMITS = ProcessLimits(timeout_s=20.0, output_bytes_max=20_000)
+ABOUT = {
+    "full": "gates reach their own files, processes and loopback only",
+    "files": "gates reach their own files only; the network and the list of processes are open to them",
+    "process": "gates reach whatever the server does; what they leave running is ended",
+    "none": "gates reach whatever the server does, and may leave processes behind",
+}
 # What a level does not promise to keep out.
 GRANTED = {"full": frozenset[str](), "files": frozenset({"connect to other programs"})}
 MENDS = {

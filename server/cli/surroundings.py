@@ -41,6 +41,7 @@ def look_around(repository: SharedRepository) -> Iterator[Item]:
     yield Item("python", sys.version_info >= PYTHON_VERSION_MIN, f"{platform.python_version()} at {sys.executable}")
     yield Item("sqlite", True, f"{sqlite3.sqlite_version}, {_journal()}")
     yield _socket_item(repository)
+    yield _isolation_item()
     free = shutil.disk_usage(repository.common_dir).free
     yield Item("disk", free >= FREE_BYTES_MIN, f"{free / 1e9:.1f} GB free at {repository.common_dir}")
 
@@ -69,6 +70,17 @@ def file_system_of(folder: Path, mounts: Path = MOUNTS) -> str | None:
     found = [(point.replace("\\040", " "), kind) for _, point, kind, *_ in map(str.split, lines)]
     around = [(point, kind) for point, kind in found if folder.is_relative_to(point)]
     return max(around, key=lambda mount: len(mount[0]))[1] if around else None
+
+
+def _isolation_item() -> Item:
+    import anyio
+
+    from ...gates.sandbox import ABOUT, choose
+
+    choice = anyio.run(choose)
+    missed = " ".join(f"Not '{level}': {why}" for level, why in choice.unreached.items())
+    text = f"{choice.level}: {ABOUT[choice.level]}. {missed}".strip()
+    return Item("isolation", True if choice.level == "full" else None, text)
 
 
 def _journal() -> str:
