@@ -158,12 +158,14 @@ class Spoiled:
     """Files to write over a good tree (None removes one) so that a gate must fail; `what` says what was planted.
 
     `what` is the end of a sentence: "a syntax error in src/a.py". The gate is believed when a finding of it is about
-    one of `files`, or when its text holds `mark`.
+    one of `files`, or when its text holds `mark`. Unless it `is_certain` that the gate looks there, passing tells
+    nothing.
     """
 
     files: Mapping[str, bytes | None]
     what: str
     mark: str | None = None
+    is_certain: bool = True
 
 
 class PatchRefused(Exception):

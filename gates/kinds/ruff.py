@@ -20,7 +20,7 @@ from ..suppressions import find_suppressions, marks_of
 from ..walk import Change
 from .compile import SUFFIXES, python_files
 from .narrowing import narrowed, told
-from .ruff_canary import breach
+from .ruff_canary import breach, checks_everything
 from .ruff_tool import Ruff, checked, find_ruff, lint, unformatted
 
 SOURCE_BYTES_MAX = 5_000_000
@@ -114,7 +114,10 @@ class RuffKind:
         """A breach of a rule that the gate selects, in some of the files."""
         what, text = breach(tree, config=options.config, select=options.select, ignore=options.ignore)
         paths = spread(sources(tree, options.paths, (".py",)))
-        return Spoiled(appended(tree, paths, text), f"{what} in {named(paths)}") if paths else None
+        if not paths:
+            return None
+        is_certain = checks_everything(tree, options.config)
+        return Spoiled(appended(tree, paths, text), f"{what} in {named(paths)}", is_certain=is_certain)
 
 
 KIND = RuffKind()

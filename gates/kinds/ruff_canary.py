@@ -53,6 +53,12 @@ def breach(tree: Specimen, *, config: str | None, select: Sequence[str], ignore:
     return "a syntax error", SYNTAX_ERROR
 
 
+def checks_everything(tree: Specimen, config: str | None) -> bool:
+    """Whether the configuration leaves no file out, and no rule out in any file."""
+    said = b"".join(tree.read(name) or b"" for name in ((config,) if config else CONFIG_NAMES))
+    return not any(word in said for word in (b"exclude", b"per-file-ignores", b"extend"))
+
+
 class _Settings:
     """What a configuration says about rules; `selected` are ruff's defaults where it says nothing."""
 

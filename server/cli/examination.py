@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 OUTPUT_LINES_SHOWN = 15
 FINDINGS_SHOWN = 5
 NEVER_SEEN_RED = "never seen red"
-CANARY_HINT = "give it a `canary:`, a patch with which it must fail"
+CANARY_HINT = "give it a `canary:`, a patch with which it must fail; --fix looks for one"
 CANARIES_FOLDER = "canaries"
 KINDS_WITH_CANARY = frozenset({"command", "test"})
 # The one level that keeps programs from the network.

@@ -103,6 +103,8 @@ class Prover:
         if spoiled is None:
             return proved
         wrong, red = self._plant(gate, maker, good, spoiled)
+        if not spoiled.is_certain and red is not None and red.outcome is Outcome.PASSED:
+            return proved
         return replace(proved, spoiled=spoiled, wrong=wrong, about=red)
 
     def helps(self, proved: Proved, options: Mapping[str, object]) -> bool:
@@ -210,7 +212,7 @@ def _why_not_red(evidence: Evidence, spoiled: Spoiled) -> str | None:
         case Outcome.FAILED:
             return f"with {spoiled.what} it failed, but because of something else"
         case _:
-            return f"with {spoiled.what} it {evidence.outcome}: {evidence.summary}"
+            return f"with {spoiled.what} it is {evidence.outcome}: {evidence.summary}"
 
 
 def _names(evidence: Evidence, spoiled: Spoiled) -> bool:

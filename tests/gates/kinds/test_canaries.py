@@ -122,6 +122,20 @@ def test_what_is_planted_for_ruff_is_what_it_selects(
     assert breach(there, config=None, select=select, ignore=ignore)[0] == what
 
 
+@pytest.mark.parametrize(
+    ("configuration", "is_certain"),
+    [("[lint]\nselect = ['F']\n", True), ("exclude = ['a.py']\n", False), ("[lint.per-file-ignores]\n", False)],
+)
+def test_a_configuration_that_may_pass_over_a_file_makes_a_miss_no_proof(configuration: str, is_certain: bool) -> None:
+    kind = KINDS["ruff"]
+    there = tree({"ruff.toml": configuration.encode(), "a.py": b"x = 1\n"})
+
+    spoiled = kind.spoil(kind.options(), there)
+
+    assert spoiled is not None
+    assert spoiled.is_certain is is_certain
+
+
 @pytest.mark.parametrize("ids", [None, r"R\d+", r"[A-Z]{2,4}-\d{3}", r"(?:REQ|FR)-[1-9][0-9]*"])
 def test_a_specimen_of_a_document_has_ids_like_those_that_are_wanted(ids: str | None) -> None:
     options = DOCUMENT.options(path="docs/{change}.md", sections=("Goal", "Requirements"), ids=ids)

@@ -166,6 +166,18 @@ def test_a_person_at_a_terminal_is_asked_before_anything_is_written(desk: Desk, 
     assert desk.git("log", "--format=%s") == "Work"
 
 
+def test_what_another_runner_need_not_collect_is_no_proof_against_it(desk: Desk, call: Call) -> None:
+    run = "python3 -m pytest -q tests/unit --junitxml=out.xml"
+    unit = {"tests/unit/test_unit.py": "def test_unit():\n    assert 1\n"}
+    given(desk, pipeline(f'test: {{run: "{run}", report: out.xml}}'), **unit)
+
+    told = call("doctor")
+
+    passed, warned = lines_about("code/test", told)
+    assert passed.startswith("ok ")
+    assert "never seen red" in warned
+
+
 def test_what_was_proved_is_remembered_until_the_policy_changes(desk: Desk, call: Call) -> None:
     given(desk, pipeline(LINT))
     first = call("doctor")
