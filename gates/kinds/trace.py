@@ -6,36 +6,24 @@ plan, and what the tests of an older change name says nothing about this one. On
 already may be named on an old line.
 """
 
-import json
 import re
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
-from anyio import to_thread
 from pydantic import Field, field_validator
 
 from ...schemas.pipeline import PIPELINE_FILE, Duration, GateSpec, Glob, Model, Name, Pipeline
 from ...schemas.records import Evidence
 from ..contract import CannotJudge, Specimen, Spoiled
 from ..findings import Judged, Problem, conclude
-from ..objects import EXECUTABLE, FILE
-from ..paths import matches, substitute
+from ..paths import substitute
 from ..patterns import example_of
 from ..pipeline_file import parse_pipeline
 from ..planting import path_in
-from ..process import judge_exit
 from ..submission import Submission
-from ..walk import TreeEntry
-from .document import Document, checked_ids, declaration, requirement_lines
+from .document import Document, checked_ids
+from .trace_search import MARKDOWN, Place, Search, fresh_texts, texts_of
 
-PROBE = Path(__file__).parent / "probes" / "trace_probe.py"
 TIMEOUT_S = 60.0
-FILE_BYTES_MAX = 2_000_000
-TEXT_BYTES_MAX = 60_000_000
-REPORT_BYTES_MAX = 50_000_000
-MARKDOWN = (".md", ".markdown")
 PLANTED = "planted by gatewright doctor"
 
 
@@ -52,17 +40,6 @@ class Options(Model):
     @classmethod
     def _is_a_safe_pattern(cls, value: str) -> str:
         return checked_ids(value)
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A file and the line in it, None when that is its name."""
-
-    path: str
-    line: int | None
-
-
-Ids = Mapping[str, Place]
 
 
 class Trace:
@@ -89,24 +66,25 @@ class Trace:
         """Compare what is declared with what is named; the base is read only where that decides."""
         job = submission.job
         globs = declaring_globs(job.policy.pipeline, options, change=job.change)
-        declared = dict(await _declared(submission, job.commit, globs, options))
+        search = Search(submission, options.ids, timeout_s=options.timeout)
+        declared = dict(await search.declared(job.commit, globs))
         # Later, so that a finding tells the line on which the requirement was handed over.
-        declared |= await _declared(submission, job.scope_base, globs, options)
+        declared |= await search.declared(job.scope_base, globs)
         if not declared:
             sentence = f"No requirement with an id like {options.ids} is declared in {', '.join(globs)}."
             advice = f"There is nothing to trace: the stage '{options.from_stage}' has to be done again."
             raise CannotJudge(sentence, advice=advice)
         into = [substitute(glob, change=job.change, stage=job.stage) for glob in options.into]
-        named = await _ids_in(submission, options, await _fresh_texts(submission, into))
+        named = await search.named(await fresh_texts(submission, into))
         untraced = {name: place for name, place in declared.items() if name not in named}
         unknown = {name: place for name, place in named.items() if name not in declared}
-        on_base = await _texts(submission, job.base, into) if untraced or unknown else {}
-        known = await _ids_in(submission, options, on_base)
+        on_base = await texts_of(submission, job.base, into) if untraced or unknown else {}
+        known = await search.named(on_base)
         new: list[Problem] = []
         tolerated: list[Problem] = []
         if untraced:
-            older = await _declared(submission, job.base, globs, options)
-            anywhere = await _ids_in(submission, options, await _texts(submission, job.commit, into))
+            older = await search.declared(job.base, globs)
+            anywhere = await search.named(await texts_of(submission, job.commit, into))
             for name, place in untraced.items():
                 if name in older and name in anywhere:
                     continue
@@ -114,7 +92,8 @@ class Trace:
                 is_lost = name in older and name not in known
                 (tolerated if is_lost else new).append(_untraced(name, place, anywhere.get(name), into))
         new += [_unknown(name, place, globs) for name, place in unknown.items() if name not in known]
-        return conclude(gate, Judged(len(declared), self.unit, tuple(new), tuple(tolerated)))
+        runs = tuple(search.runs)
+        return conclude(gate, Judged(len(declared), self.unit, tuple(new), tuple(tolerated), runs=runs))
 
     def specimen(self, options: Options, tree: Specimen) -> Mapping[str, bytes]:
         """A requirement, and a line that names it."""
@@ -160,115 +139,6 @@ def _planted(options: Options, tree: Specimen) -> tuple[str | None, str | None]:
     globs = declaring_globs(pipeline, options, change=tree.change)
     into = [substitute(glob, change=tree.change, stage=tree.stage) for glob in options.into]
     return path_in(globs, tree, suffix=MARKDOWN[0]), path_in(into, tree, suffix=".txt")
-
-
-async def _declared(submission: Submission, commit: str, globs: Sequence[str], options: Options) -> Ids:
-    """The requirements that the documents of a commit declare, each with its first place.
-
-    In Markdown a requirement begins a line, below the heading Requirements if there is one; elsewhere every id is one.
-    """
-
-    async def read() -> Ids:
-        texts = await _texts(submission, commit, globs)
-        plain = {path: text for path, text in texts.items() if not path.lower().endswith(MARKDOWN)}
-        lines = [
-            (path, number, line)
-            for path, text in texts.items()
-            if path not in plain
-            for number, line in await to_thread.run_sync(requirement_lines, text)
-        ]
-        said = await _search(submission, options, [line for _, _, line in lines], list(plain.values()))
-        found: dict[str, Place] = {}
-        for (path, number, _), name in zip(lines, said["declared"], strict=True):
-            if name is not None:
-                found.setdefault(name, Place(path, number))
-        return {**_first(plain, said["named"]), **found}
-
-    return await submission.once(("declared", commit, tuple(globs), options.ids), read)
-
-
-async def _ids_in(submission: Submission, options: Options, texts: Mapping[str, str]) -> Ids:
-    """The ids that the texts name, in their names or their lines, each with its first place."""
-    if not texts:
-        return {}
-    said = await _search(submission, options, [], [f"{path}\n{text}" for path, text in texts.items()])
-    # The first line is the name.
-    found = [[(name, line - 1) for name, line in names] for names in said["named"]]
-    return _first(texts, found)
-
-
-def _first(texts: Mapping[str, str], named: Sequence[Sequence[tuple[str, int]]]) -> dict[str, Place]:
-    found: dict[str, Place] = {}
-    for path, names in zip(texts, named, strict=True):
-        for name, line in names:
-            found.setdefault(name, Place(path, line or None))
-    return found
-
-
-# What the probe answers: `declared` and `named`, as its docstring says.
-async def _search(submission: Submission, options: Options, lines: list[str], texts: list[str]) -> dict[str, list]:  # type: ignore[type-arg]
-    environment = await submission.own_environment()
-    # Letters and digits would make another id of it; an underscore does not: `test_R1_is_fast`.
-    name = rf"(?<![^\W_])({options.ids})(?![^\W_])"
-    request = {"declaration": declaration(options.ids).pattern, "name": name, "lines": lines, "texts": texts}
-    finished = await submission.run(
-        [str(environment.python), "-I", "-S", str(PROBE)],
-        cwd=submission.make_folder("trace"),
-        environment=environment,
-        timeout_s=options.timeout,
-        stdin=json.dumps(request).encode(),
-        stdout_bytes_max=REPORT_BYTES_MAX,
-        reads=(PROBE,),
-    )
-    said = judge_exit(finished)
-    if said is not None or finished.returncode != 0 or finished.stdout is None:
-        raise CannotJudge(said or "The search for ids ended early.", output=finished.output)
-    return dict(json.loads(finished.stdout))
-
-
-async def _texts(submission: Submission, commit: str, globs: Sequence[str]) -> Mapping[str, str]:
-    """The files of a commit that match, as text."""
-    entries = await submission.entries(commit)
-    return await _read(submission, [entry for path, entry in entries.items() if matches(path, globs)])
-
-
-async def _fresh_texts(submission: Submission, globs: Sequence[str]) -> Mapping[str, str]:
-    """What the artifact adds to the files that match: their text with the lines left blank that the base has too."""
-    job = submission.job
-    changed = {change.path for change in await submission.changes(job.base, job.commit)}
-    moved = await submission.moved() if changed else {}
-    before, after = await submission.entries(job.base), await submission.entries(job.commit)
-    was = [before[path] for path in changed if path in before and (matches(path, globs) or path in moved.values())]
-    now = [after[path] for path in sorted(changed) if path in after and matches(path, globs)]
-    left = Counter(
-        _plain(line) for text in (await _read(submission, was)).values() for line in text.split("\n") if line.strip()
-    )
-    texts = {}
-    for path, text in (await _read(submission, now)).items():
-        texts[path] = "\n".join(line if _is_fresh(line, left) else "" for line in text.split("\n"))
-    # The name of a file that the base has says as little as its lines.
-    return {path: text for path, text in texts.items() if text.strip() or path not in before}
-
-
-def _is_fresh(line: str, left: Counter[str]) -> bool:
-    left[_plain(line)] -= 1
-    return left[_plain(line)] < 0
-
-
-def _plain(line: str) -> str:
-    return " ".join(line.split())
-
-
-async def _read(submission: Submission, entries: Iterable[TreeEntry]) -> Mapping[str, str]:
-    """Regular files as text. What is larger than a text of people is passed over: it names nothing."""
-    files = [entry for entry in entries if entry.mode in (FILE, EXECUTABLE) and entry.size <= FILE_BYTES_MAX]
-    size = sum(entry.size for entry in files)
-    if size > TEXT_BYTES_MAX:
-        sentence = f"{len(files)} files of {size} bytes would have to be read; {TEXT_BYTES_MAX} bytes are."
-        raise CannotJudge(sentence, advice="A person has to narrow `into` of the gate.")
-    oids = [entry.oid for entry in files]
-    found = await to_thread.run_sync(lambda: submission.store.blobs(oids, bytes_max=FILE_BYTES_MAX))
-    return {entry.path: found[entry.oid].decode("utf-8", "replace") for entry in files}
 
 
 def _untraced(name: str, place: Place, old: Place | None, into: Sequence[str]) -> Problem:

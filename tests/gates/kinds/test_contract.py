@@ -88,6 +88,8 @@ SAMPLES: Mapping[str, Samples] = {
         TRACE,
         {"tests/more.py": "# R1\n"},
         {"tests/more.py": "# R2\n"},
+        empty=({"README": "x\n"}, {"tests/more.py": "# R1\n"}),
+        red=({"plan.md": "- R1: it works\n- R3: lost\n"}, {"tests/more.py": "# R1\n"}),
         base={"plan.md": "- R1: it works\n"},
         pipeline={
             "stages": {
