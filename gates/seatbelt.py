@@ -57,5 +57,6 @@ def _rules(reach: Reach) -> Iterator[str]:
 
 
 def _quoted(path: Path) -> str:
-    text = str(path).replace("\\", "\\\\").replace('"', '\\"')
+    # `/tmp` and `/var` are links there, and rules are about where they lead.
+    text = str(path.resolve()).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{text}"'

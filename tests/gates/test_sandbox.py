@@ -23,6 +23,9 @@ from gatewright.gates.installations import default_reads
 from gatewright.gates.process import Finished, ProcessLimits, allowed_environment, judge_exit, run_process
 from gatewright.gates.reach import Reach
 from gatewright.gates.sandbox import Choice, choose, find_best
+from gatewright.schemas.records import Evidence, Outcome
+
+from .kinds.workbench import Project
 
 PATH = os.pathsep.join([str(Path(sys.executable).parent), "/usr/local/bin", "/usr/bin", "/bin"])
 LIMITS = ProcessLimits(timeout_s=30, output_bytes_max=20_000)
@@ -480,6 +483,58 @@ class TestChoosing:
             return await choose() is await choose()
 
         assert anyio.run(twice)
+
+
+class TestInTheVerdict:
+    def judge(self, tmp_path: Path, **pipeline: object) -> Evidence:
+        project = Project(tmp_path, [{"command": {"name": "check", "run": "test -f calc.py"}}], **pipeline)
+        return project.judge(project.commit({"more.py": "x = 1\n"}))["check"]
+
+    @pytest.mark.parametrize("level", LEVELS)
+    def test_stands_the_level_that_was_reached(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, level: str
+    ) -> None:
+        monkeypatch.setenv("GATEWRIGHT_ISOLATION", level)
+        reached = choice_of(level).level
+
+        evidence = self.judge(tmp_path, require_isolation=reached)
+
+        assert (evidence.outcome, evidence.isolation) == (Outcome.PASSED, reached)
+
+    def test_a_gate_errs_where_the_policy_requires_more(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("GATEWRIGHT_ISOLATION", "process")
+
+        evidence = self.judge(tmp_path, require_isolation="files")
+
+        assert evidence.outcome is Outcome.ERRORED
+        assert "The policy requires isolation 'files', and this machine reaches 'process'" in evidence.summary
+
+    def test_neither_set_up_nor_installation_runs_there(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("GATEWRIGHT_ISOLATION", "process")
+        witness = tmp_path / "witness"
+        ran = {"run": f"touch {witness}"}
+
+        evidence = self.judge(
+            tmp_path, require_isolation="full", setup={**ran, "key": ["calc.py"], "network": False}, install=ran
+        )
+
+        assert evidence.outcome is Outcome.ERRORED
+        assert not witness.exists()
+
+    def test_a_gate_reaches_neither_the_repository_nor_the_checkouts_of_others(self, tmp_path: Path) -> None:
+        level = choice_of("full").level
+        if level == "process":
+            pytest.skip("nothing keeps files out here")
+        attack = (
+            f"cat {tmp_path}/repository/.git/config; ls {tmp_path}/cache/checkouts {tmp_path}/cache; git log -1; true"
+        )
+        project = Project(tmp_path, [{"command": {"name": "check", "run": f"{attack}; exit 1"}}])
+
+        said = project.judge(project.commit({"more.py": "x = 1\n"}))["check"].output
+
+        assert "[core]" not in said
+        assert "def add" not in said
+        assert "Work" in said, "git answers in the private tree"
 
 
 def commands_running() -> Iterator[str]:
