@@ -14,7 +14,8 @@ The policy: `gatewright.yaml` of a trusted commit
     policy           load, digest, plan (policy_source: of a commit of the artifact store)
     pipeline_file    from text to models (yaml_source, pipeline_shapes, pipeline_gates, pipeline_rules, pipeline_traces,
                      shell_text)
-    protection       what a commit must not change unasked (tables; found by judged_words, recipes, links, shadows)
+    protection       what a commit must not change unasked (tables; found by judged_words, recipes, reached,
+                 links, shadows)
 
 The user's repository
     repository   open, resolve, move the target (bring_along, worktree, problems)

@@ -25,6 +25,7 @@ from .judged_words import judged_words
 from .links import followed
 from .paths import escape, matches
 from .pipeline_gates import Kinds
+from .reached import reached_from, used_scripts
 from .recipes import RUNNERS, Tables
 from .shadows import Read, shadows_of
 from .shell_text import modules, words
@@ -99,11 +100,20 @@ def protection_of(
         path for path in meant if path in paths and not matches(path, tables) and not _is_installed_from(pipeline, path)
     )
     recipes = [glob for runner in runners for glob in runner.files]
+    scripts = (*exact, *(path for path in sorted(paths) if matches(path, recipes)))
+    mixed = [glob for runner in runners for glob, _ in runner.tables]
+    starters = {path: _commands_in(path, read, named) for path in paths if matches(path, mixed)}
+    reached = sorted(
+        path
+        for path in reached_from(scripts, starters=starters, paths=paths, read=read)
+        if not matches(path, tables) and not _is_installed_from(pipeline, path)
+    )
     made = (*MADE, *_kept_globs(pipeline))
-    files = (PIPELINE_FILE, *TOOL_FILES, *recipes, *made, *map(escape, exact), *_module_globs(pipeline, paths))
+    files = (PIPELINE_FILE, *TOOL_FILES, *recipes, *made, *map(escape, (*exact, *reached)))
+    files = (*files, *_module_globs(pipeline, paths))
     files = (*files, *pipeline.protect, *_keys_with_secrets(pipeline))
     behind = _behind_links(links, paths, (*files, *tables))
-    shadows = shadows_of(_commands(pipeline), scripts=exact, paths=paths, read=read)
+    shadows = shadows_of(_commands(pipeline), scripts=(*exact, *reached), paths=paths, read=read)
     return Protection(tuple(dict.fromkeys((*files, *behind))), tables, shadows)
 
 
@@ -140,6 +150,15 @@ def changed_tables(path: str, before: bytes | None, after: bytes | None, names: 
 def _keys_with_secrets(pipeline: Pipeline) -> tuple[str, ...]:
     setup = pipeline.setup
     return setup.key if setup is not None and setup.secrets and setup.changed_keys == "ask" else ()
+
+
+def _commands_in(path: str, read: Read, named: Collection[str]) -> str:
+    """What a mixed file may start; of a `package.json` only the scripts that commands name."""
+    data = read(path) or b""
+    if len(data) > MIXED_FILE_BYTES_MAX:
+        return ""
+    is_package = PurePosixPath(path).name == "package.json"
+    return used_scripts(data, named) if is_package else data.decode("utf-8", "replace")
 
 
 def _words_of(pipeline: Pipeline) -> frozenset[str]:
