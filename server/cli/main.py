@@ -17,7 +17,7 @@ from .terminal import Terminal
 COMMANDS: Mapping[str, Command] = {
     "init": Command("init", Group.SETUP, "write gatewright.yaml for this project and record the trusted branch"),
     "install": Command("install", Group.SETUP, "plug gatewright into a client: claude-code, codex, ..."),
-    "doctor": Command("doctor", Group.SETUP, "try the surroundings and every gate on the trusted branch"),
+    "doctor": Command("doctor", Group.SETUP, "look at the surroundings, and prove that every gate can pass and fail"),
     "check-pipeline": Command("check_pipeline", Group.SETUP, "every problem of a gatewright.yaml, with its line"),
     "guard": Command("guard", Group.SETUP, "let the trusted branch move by landings only (a git hook)"),
     "requirements": Command("requirements", Group.SETUP, "what pip has to install for a pyproject.toml; used by setup"),
