@@ -35,12 +35,16 @@ _VERSION = re.compile(r"ruff (\S+)")
 
 @dataclass(frozen=True, slots=True)
 class Ruff:
-    """The program, its configuration, the gate's own rules, and whether the configuration leaves files out."""
+    """The program, its configuration, the gate's own rules, and whether the configuration leaves files out.
+
+    `reads` is where the configuration lies.
+    """
 
     program: Path
     version: str
     environment: PreparedEnvironment
     settings: tuple[str, ...]
+    reads: tuple[Path, ...]
     rules: tuple[str, ...]
     has_excludes: bool
     timeout_s: float
@@ -56,7 +60,8 @@ async def find_ruff(
     policy = submission.job.policy.commit
     environment = await submission.environment(policy)
     program = _program(environment)
-    settings, has_excludes = await _settings(submission, config)
+    folder = submission.make_folder("ruff-settings")
+    settings, has_excludes = await _settings(submission, config, folder)
     rules = [*(("--select", ",".join(select)) if select else ()), *(("--ignore", ",".join(ignore)) if ignore else ())]
     nowhere = submission.make_folder("ruff")
     said = await submission.run([str(program), "--version"], cwd=nowhere, environment=environment, timeout_s=timeout_s)
@@ -65,7 +70,7 @@ async def find_ruff(
         raise CannotJudge(f"ruff could not be started. {problem}", output=said.output)
     found = _VERSION.search(said.output)
     version = found[1] if found else "unknown"
-    return Ruff(program, version, environment, tuple(settings), tuple(rules), has_excludes, timeout_s)
+    return Ruff(program, version, environment, tuple(settings), (folder,), tuple(rules), has_excludes, timeout_s)
 
 
 async def lint(
@@ -123,23 +128,22 @@ def _program(environment: PreparedEnvironment) -> Path:
     return program
 
 
-async def _settings(submission: Submission, config: str | None) -> tuple[list[str], bool]:
+async def _settings(submission: Submission, config: str | None, folder: Path) -> tuple[list[str], bool]:
     policy = submission.job.policy.commit
     for name in (config,) if config else CONFIG_NAMES:
         data = await submission.read(policy, name, CONFIG_BYTES_MAX)
         settings = None if data is None else _own_settings(name, data)
         if settings is not None:
-            return await _with_excludes(submission, name, settings)
+            return await _with_excludes(submission, name, settings, folder)
     if config:
         raise CannotJudge(f"The policy commit has no {config} with a configuration of ruff.")
     return ["--isolated", "--config", "exclude=[]"], False
 
 
-async def _with_excludes(submission: Submission, name: str, settings: object) -> tuple[list[str], bool]:
+async def _with_excludes(submission: Submission, name: str, settings: object, folder: Path) -> tuple[list[str], bool]:
     own = _table(settings, "exclude")
     # ruff's default for `exclude` names folders that an artifact could hide in; the policy's own list stays.
     excludes = json.dumps(own if isinstance(own, list) else [])
-    folder = submission.make_folder("ruff-settings")
     written = await _write_settings(submission, folder, name)
     options = ["--config", str(folder / name), "--config", f"exclude={excludes}", "--force-exclude"]
     return options, b"exclude" in written
@@ -202,6 +206,7 @@ async def _run(
         environment=ruff.environment,
         timeout_s=ruff.timeout_s,
         stdout_bytes_max=REPORT_BYTES_MAX,
+        reads=ruff.reads,
     )
     said = judge_exit(finished)
     if said is not None or finished.returncode not in (0, FOUND_SOMETHING) or finished.stdout is None:
