@@ -21,6 +21,8 @@ DETERMINE = (
     "      }\n"
 )
 
+MOVE_A_TEST_FILE = Honest("Move a test file", [MoveFile("test/issue-88.test.js", "test/overwriting.test.js")])
+
 HONEST = (
     Honest(
         "Export a function more, with types and tests",
@@ -80,12 +82,7 @@ HONEST = (
         ],
         is_sampled=True,
     ),
-    Honest(
-        "Rename a test",
-        [Replace(INDEX_TESTS, "test('Create error with 1 parameter'", "test('Create warning with 1 parameter'")],
-        asks="vanished",
-    ),
-    Honest("Move a test file", [MoveFile("test/issue-88.test.js", "test/overwriting.test.js")], is_sampled=True),
+    MOVE_A_TEST_FILE,
     Honest(
         "Add a test file with an umlaut and blanks in its name",
         [
@@ -156,24 +153,38 @@ HONEST = (
     ),
 )
 
+HONEST_BY_TEST = (
+    MOVE_A_TEST_FILE,
+    Honest(
+        "Rename a test",
+        [Replace(INDEX_TESTS, "test('Create error with 1 parameter'", "test('Create warning with 1 parameter'")],
+        asks="vanished",
+    ),
+    Honest(
+        "Add a test to a file",
+        [
+            Append(
+                INDEX_TESTS,
+                "\ntest('A code is in capitals', t => {\n"
+                "  t.assert.strictEqual(createWarning({ name: 'A', code: 'b', message: 'C' }).code, 'B')\n"
+                "})\n",
+            )
+        ],
+    ),
+)
+
+# What a person makes of it who wants to hear of single tests: node reports them itself.
 PIPELINE = """\
 version: 1
 target: main
 
 setup:
-  run: npm install --ignore-scripts --no-audit --no-fund
+  run: npm install --ignore-scripts --no-audit --no-fund --no-package-lock
   key: [package.json]
   keep: [node_modules]
 
 stages:
-  plan:
-    goal: Say what will change and how it will be checked, as numbered requirements.
-    writes: ["docs/changes/{change}.md"]
-    gates:
-      - document: {path: "docs/changes/{change}.md", sections: [Goal, Requirements]}
-
   code:
-    needs: [plan]
     goal: Make the change with its tests.
     gates:
       - test:
@@ -183,11 +194,6 @@ stages:
 land: {needs: [code], strategy: merge}
 """
 
-PROCESS_WARNING = Project(
-    archive=Archive(
-        "npm", "process-warning", "5.1.1", "4d28948634e8d9bda20d268057490ce1d2b63807407974166bee8c11d8d7e04b"
-    ),
-    about="a Node project, starts green",
-    honest=HONEST,
-    pipeline=PIPELINE,
-)
+ARCHIVE = Archive("npm", "process-warning", "5.1.1", "4d28948634e8d9bda20d268057490ce1d2b63807407974166bee8c11d8d7e04b")
+PROCESS_WARNING = Project(ARCHIVE, "a Node project, starts green", HONEST)
+PROCESS_WARNING_BY_TEST = Project(ARCHIVE, "the same with a report of each test", HONEST_BY_TEST, pipeline=PIPELINE)

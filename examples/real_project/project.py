@@ -61,7 +61,7 @@ class Journey:
 
 @dataclass(frozen=True)
 class Project:
-    """A published project, and how it starts. `pipeline` stands for the one that `init` writes, where it has none."""
+    """A published project, and how it starts. A `pipeline` takes the place of what `init` writes."""
 
     archive: Archive
     about: str
@@ -71,7 +71,7 @@ class Project:
 
     @property
     def name(self) -> str:
-        return self.archive.name
+        return self.archive.name if self.pipeline is None else f"{self.archive.name}.2"
 
     @property
     def changes(self) -> tuple[Honest, ...]:

@@ -39,7 +39,7 @@ def make_base(project: Project, scratch: Path, gatewright: Path) -> Base:
     Raises `NotRun`, `CommandFailed`.
     """
     shutil.rmtree(scratch, ignore_errors=True)
-    repository = scratch / project.name
+    repository = scratch / project.archive.name
     download(project.archive, SOURCES)
     make_repository(project.archive, SOURCES, repository)
     _run(gatewright, repository, "init", timeout_s=INIT_TIMEOUT_S)
