@@ -14,6 +14,7 @@ from ...gates import verdict
 from ...gates.objects import BadArtifact
 from ...gates.policy import plan_of
 from ...gates.problems import RepositoryProblem
+from ...gates.text import shorten
 from ...gates.writing import Merge
 from ...schemas.records import ChangeRecord, ChangeState, Evidence, LandingStep, Outcome, PolicyPin
 from ...schemas.refusals import Refused
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from ..store.tx import Tx
 
 LANDINGS_AT_ONCE_MAX = 50
+FINDINGS_TOLD_MAX = 3
+SAID_CHARS_MAX = 800
 
 log = logging.getLogger(__name__)
 
@@ -119,7 +122,7 @@ async def _prepare(services: Services, execution: Execution, record: ChangeRecor
         tree=merge.tree,
         gates=verdict.outcomes_of(evidence),
         paths=_failing_paths(evidence),
-        because="; ".join(item.summary for item in evidence if item.outcome is not Outcome.PASSED),
+        because=" ".join(_said(item) for item in evidence if item.outcome is not Outcome.PASSED),
     )
 
     def settle(tx: "Tx") -> None:
@@ -179,6 +182,14 @@ def _merge_one(services: Services, ours: str, commit: str, message: str, when: d
 
 def _message(record: ChangeRecord) -> str:
     return f"Land {record.id}: {record.title}\n\n{record.intent.strip()}\n\nGatewright-Change: {record.id}\n"
+
+
+def _said(evidence: Evidence) -> str:
+    """The summary with the first findings: whoever mends it has run less than was run here."""
+    told = (
+        ": ".join(filter(None, (finding.where, finding.message))) for finding in evidence.findings[:FINDINGS_TOLD_MAX]
+    )
+    return shorten(" ".join([evidence.summary, *told]), SAID_CHARS_MAX)
 
 
 def _failing_paths(evidence: tuple[Evidence, ...]) -> tuple[str, ...]:
