@@ -116,8 +116,11 @@ def test_a_pipeline_that_is_not_committed_holds_nothing_yet_and_every_door_says_
     checked = call("check-pipeline")
     doctor = call("doctor")
     verified = call("verify", "HEAD")
+    status = call("status")
 
     assert is_one_clear_sentence(started), started
+    assert "A person commits gatewright.yaml on 'main'" in status.out
+    assert "start_change" not in status.out
     assert "There is one in the working tree, but it is not committed." in started.err
     assert "It is not committed on main yet" in checked.out
     assert doctor.status == Exit.FAILED
