@@ -28,6 +28,8 @@ UNIT = "tests"
 RUN_VERSION = 1
 DIFF_BYTES_MAX = 6_000
 FILES_WITH_DIFF_MAX = 5
+FLAKES_NAMED_MAX = 3
+FLAKED = "failed once and passed when it ran again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +227,8 @@ class Judge:
                 failing = [*failing, *rewritten]
         if self.rules.is_absolute:
             failing, tolerated = [*failing, *compared.tolerated], [p for p in tolerated if p not in compared.tolerated]
-        tolerated += [Problem("flake", f"{name} failed once and passed twice.", mark=name) for name in self.flakes]
+        # First, because not all that is tolerated is shown.
+        tolerated = [*(Problem("flake", f"{name} {FLAKED}", mark=name) for name in self.flakes), *tolerated]
         ran = known.ran | (own.ran if own is not None else frozenset())
         return Judged(
             counted=len(ran),
@@ -233,11 +236,19 @@ class Judge:
             new=tuple(failing),
             tolerated=tuple(tolerated),
             questions=(await self._question(asked, changed),) if asked else (),
-            summary=await what_was_restored(self.submission) if ran else _nothing_ran(own or known),
+            summary=await self._summary() if ran else _nothing_ran(own or known),
             runs=tuple(self.runs),
             environment=(("pytest", known.version),) if known.version else (),
             moved=moved,
         )
+
+    async def _summary(self) -> str:
+        """What those should know who read no further: whose rules these were, and what flaked."""
+        said = [await what_was_restored(self.submission)]
+        said += [f"{name} {FLAKED}" for name in self.flakes[:FLAKES_NAMED_MAX]]
+        if len(self.flakes) > FLAKES_NAMED_MAX:
+            said.append(f"So did {len(self.flakes) - FLAKES_NAMED_MAX} more tests.")
+        return " ".join(filter(None, said))
 
     async def _question(self, asked: Sequence[Problem], changed: Sequence[Change]) -> Question:
         job = self.submission.job

@@ -82,6 +82,7 @@ def test_a_test_that_leans_on_those_of_another_file_is_no_obstacle_to_a_change_o
 
     assert honest.outcome is Outcome.PASSED
     assert [f.rule for f in honest.tolerated] == ["flake"]
+    assert "tests/test_b.py::test_seen failed once and passed when it ran again." in honest.summary
     assert [f.where for f in broken.findings] == ["tests/test_b.py:5"]
 
 
