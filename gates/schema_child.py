@@ -1,7 +1,7 @@
 """The program that holds documents against a JSON Schema, in a process that can be ended: patterns may run for ever.
 
 Started by the `schema` gate under gatewright's own Python. Standard input: JSON `{"schema": path, "files": {path:
-text}, "documents": [{"path", "format", "data": base64}]}`, where `files` are the schema and those that it refers to,
+base64}, "documents": [{"path", "format", "data": base64}]}`, where `files` are the schema and those that it refers to,
 from the policy's commit. Standard output, one JSON object a line: `{"bad_schema": sentence}` and nothing else, or
 `{"ready": {"dialect", "unchecked": [formats]}}`, then for each document in order
 `{"done": path, "problems": [{"rule", "line", "pointer", "place", "message", "wanted", "text"}]}`, at last
@@ -21,7 +21,7 @@ from urllib.parse import quote, urlsplit
 
 from .data_documents import DataDocument, DataUnreadable, Flaw, format_of, pointer, read_data
 
-PROBLEMS_PER_DOCUMENT_MAX = 100
+PROBLEMS_PER_DOCUMENT_MAX = 1_000
 MESSAGE_CHARS_MAX = 400
 TEXT_CHARS_MAX = 300
 RECURSION_MAX = 5_000
@@ -41,7 +41,7 @@ def main() -> None:
     sys.setrecursionlimit(RECURSION_MAX)
     request = json.load(sys.stdin)
     try:
-        schemas = {path: _read_schema(path, text) for path, text in request["files"].items()}
+        schemas = {path: _read_schema(path, base64.b64decode(data)) for path, data in request["files"].items()}
         validator, unchecked = _make_validator(request["schema"], schemas)
     except BadSchema as exc:
         _say(bad_schema=str(exc))
@@ -62,9 +62,9 @@ def _say(**line: object) -> None:
     sys.stdout.flush()
 
 
-def _read_schema(path: str, text: str) -> object:
+def _read_schema(path: str, data: bytes) -> object:
     try:
-        return read_data(text.encode(), format_of(path) or "json").value
+        return read_data(data, format_of(path) or "json").value
     except DataUnreadable as exc:
         line = f" (line {exc.flaws[0].line})" if exc.flaws[0].line else ""
         raise BadSchema(f"The schema {path} cannot be read{line}: {exc.flaws[0].message}") from exc
@@ -161,7 +161,7 @@ def _judge(validator: Validator, data: bytes, kind: Any) -> list[dict[str, objec
     exceptions = import_module("jsonschema.exceptions")
     unresolvable = import_module("referencing.exceptions").Unresolvable
     try:
-        errors = list(islice(validator.iter_errors(document.value), PROBLEMS_PER_DOCUMENT_MAX))
+        errors = list(islice(validator.iter_errors(document.value), PROBLEMS_PER_DOCUMENT_MAX + 1))
     except (exceptions._WrappedReferencingError, unresolvable) as exc:  # noqa: SLF001 - what the library raises
         raise BadSchema(_unknown(str(getattr(exc, "ref", exc)))) from exc
     except exceptions.UnknownType as exc:
@@ -177,7 +177,11 @@ def _judge(validator: Validator, data: bytes, kind: Any) -> list[dict[str, objec
     lines, places = document.text.split("\n"), document.lines()
     # Of the alternatives that all fail, the one that came nearest says what is to do.
     nearest = [exceptions.best_match([error]) for error in errors]
-    return [_problem(error, document, places, lines) for error in nearest]
+    problems = [_problem(error, document, places, lines) for error in nearest[:PROBLEMS_PER_DOCUMENT_MAX]]
+    if len(errors) > PROBLEMS_PER_DOCUMENT_MAX:
+        flaw = Flaw(f"There are more than {PROBLEMS_PER_DOCUMENT_MAX} problems; the rest was not looked for.")
+        problems.append({**_unreadable(flaw, []), "rule": "too-many"})
+    return problems
 
 
 def _unreadable(flaw: Flaw, lines: list[str]) -> dict[str, object]:

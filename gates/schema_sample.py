@@ -1,14 +1,15 @@
-"""A small value that a JSON Schema accepts, to prove a gate on; pure.
+"""A small value that a JSON Schema accepts, to prove a gate on.
 
-Made by the commonest keywords alone: whoever uses it looks whether the schema really accepts it.
+Made by the commonest keywords alone, and believed only when jsonschema finds that the schema accepts it.
 """
 
 import json
 import re
 from collections.abc import Mapping
+from importlib import import_module
 from math import ceil
 
-from .data_documents import Format
+from .data_documents import DataUnreadable, Format, read_data
 from .patterns import example_of
 
 TEXT = "planted by gatewright doctor"
@@ -29,6 +30,22 @@ _FORMATS = {
 
 class NoSample(Exception):
     """The schema asks for what is not made up here."""
+
+
+def sample_document(schema: bytes, schema_format: Format, kind: Format) -> str | None:
+    """A document that the schema accepts, by the word of jsonschema itself; None when none was found."""
+    try:
+        value = read_data(schema, schema_format).value
+        sample = sample_of(value)
+        text = written_as(sample, kind)
+    except (DataUnreadable, NoSample):
+        return None
+    jsonschema, registry = import_module("jsonschema"), import_module("referencing").Registry()
+    validator = jsonschema.validators.validator_for(value)(value, registry=registry)
+    try:
+        return text if validator.is_valid(sample) else None
+    except (jsonschema.exceptions._WrappedReferencingError, re.error):  # noqa: SLF001 - what the library raises
+        return None
 
 
 def sample_of(schema: object) -> object:

@@ -11,22 +11,22 @@ import sys
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib import import_module, metadata
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from ...schemas.pipeline import Duration, GateSpec, Glob, Model
 from ...schemas.records import Evidence
 from ..contract import CannotJudge, Specimen, Spoiled
-from ..data_documents import DATA_BYTES_MAX, FORMATS, DataUnreadable, Format, format_of, read_data
+from ..data_documents import DATA_BYTES_MAX, FORMATS, Format, format_of
 from ..findings import Judged, Problem, conclude, split_by_base
 from ..objects import EXECUTABLE, FILE, LINK
 from ..paths import matches, substitute
 from ..planting import path_in
 from ..process import Finished, judge_exit
-from ..schema_sample import NoSample, sample_of, written_as
+from ..schema_sample import sample_document
 from ..submission import Submission
 from ..text import clean_text
 from ..walk import TreeEntry
@@ -41,6 +41,8 @@ DOCUMENTS_MAX = 2_000
 DOCUMENTS_BYTES_MAX = 20_000_000
 A_PERSONS = "A person has to mend the policy: your change is not at fault."
 MISSING = "missing"
+# Rules of the child for documents that were not looked at as a whole.
+NOT_READ = frozenset({"unreadable", "too-many"})
 
 
 class Options(Model):
@@ -52,6 +54,14 @@ class Options(Model):
     format: Format | None = None
     timeout: Duration = TIMEOUT_S
     absolute: bool = False
+
+    @field_validator("schema_path", "refs")
+    @classmethod
+    def _are_files(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        paths = (value,) if isinstance(value, str) else value
+        if patterns := [path for path in paths if is_pattern(path)]:
+            raise ValueError(f"a schema is one file, by its path; {patterns[0]!r} may be several")
+        return value
 
     @model_validator(mode="after")
     def _says_its_format(self) -> Self:
@@ -101,7 +111,7 @@ class Schema:
         moved: Mapping[str, str] = {}
         if looked.problems and not options.absolute:
             moved = await submission.moved()
-            base = await _look(submission, job.base, glob, options, schemas, also=frozenset(moved.values()))
+            base = await _look(submission, job.base, glob, options, schemas)
             new, tolerated = split_by_base([_as_on_base(problem, moved) for problem in new], base.problems, moved)
         summary = f"Not checked, as nobody can: format {', '.join(looked.unchecked)}." if looked.unchecked else ""
         if not looked.counted:
@@ -121,7 +131,8 @@ class Schema:
         path = _new_path(glob, options, tree)
         if path is None or any(matches(there, (glob,)) for there in tree.paths):
             return {}
-        text = _sample(options, _format(path, options), tree)
+        schema = tree.read(options.schema_path) or b""
+        text = sample_document(schema, format_of(options.schema_path) or "json", _format(path, options))
         return {} if text is None else {path: text.encode()}
 
     def spoil(self, options: Options, tree: Specimen) -> Spoiled | None:
@@ -151,25 +162,8 @@ def _new_path(glob: str, options: Options, tree: Specimen) -> str | None:
     return path_in([glob], tree, suffix=f".{_format(options.path, options)}")
 
 
-def _sample(options: Options, kind: Format, tree: Specimen) -> str | None:
-    """A document that the schema accepts, by the word of jsonschema itself; None when none was found."""
-    data = tree.read(options.schema_path)
-    try:
-        schema = read_data(data or b"", format_of(options.schema_path) or "json").value
-        sample = sample_of(schema)
-        text = written_as(sample, kind)
-    except (DataUnreadable, NoSample):
-        return None
-    jsonschema, registry = import_module("jsonschema"), import_module("referencing").Registry()
-    validator = jsonschema.validators.validator_for(schema)(schema, registry=registry)
-    try:
-        return text if validator.is_valid(sample) else None
-    except (jsonschema.exceptions._WrappedReferencingError, re.error):  # noqa: SLF001 - what the library raises
-        return None
-
-
 async def _schemas(submission: Submission, options: Options) -> Mapping[str, str]:
-    """The text of the schema and what it refers to. Raises `CannotJudge` when the policy lacks one."""
+    """The bytes of the schema and what it refers to, in base64. Raises `CannotJudge` when the policy lacks one."""
     commit = submission.job.policy.commit
     found = {}
     for path in (options.schema_path, *options.refs):
@@ -177,7 +171,7 @@ async def _schemas(submission: Submission, options: Options) -> Mapping[str, str
         if data is None:
             sentence = f"The policy's commit {commit[:10]} has no schema {path}, and no other is believed."
             raise CannotJudge(sentence, advice=A_PERSONS)
-        found[path] = data.decode("utf-8", "replace")
+        found[path] = b64encode(data).decode()
     return found
 
 
@@ -187,12 +181,9 @@ async def _look(
     glob: str,
     options: Options,
     schemas: Mapping[str, str],
-    *,
-    also: frozenset[str] = frozenset(),
 ) -> Looked:
-    """What is wrong with the documents that match, or that are named in `also`."""
-    entries = await submission.entries(commit)
-    found = [entry for path, entry in entries.items() if path in also or matches(path, (glob,))]
+    """What is wrong with the documents that match."""
+    found = [entry for path, entry in (await submission.entries(commit)).items() if matches(path, (glob,))]
     links = [
         _about_entry("link", f"{entry.path} is a link, not a document.", entry, f"Make {entry.path} a file.")
         for entry in found
@@ -258,7 +249,8 @@ async def _validate(
     if (trouble := judge_exit(finished)) is not None or {"finished": len(entries)} not in said:
         raise CannotJudge(trouble or "The validation ended early.", output=finished.output)
     ready = next(line["ready"] for line in said if "ready" in line)
-    problems = [_problem(path, item, options) for path, items in reports.items() for item in items]
+    oids = {entry.path: entry.oid for entry in entries}
+    problems = [_problem(path, oids[path], item, options) for path, items in reports.items() for item in items]
     return problems, tuple(ready["unchecked"]), finished
 
 
@@ -274,7 +266,7 @@ def _lines(finished: Finished) -> list[dict[str, Any]]:
     return found
 
 
-def _problem(path: str, item: Mapping[str, object], options: Options) -> Problem:
+def _problem(path: str, oid: str, item: Mapping[str, object], options: Options) -> Problem:
     place = clean_text(str(item["pointer"]))
     message, wanted = clean_text(str(item["message"])), item["wanted"]
     rule, line = str(item["rule"]), item["line"]
@@ -284,8 +276,9 @@ def _problem(path: str, item: Mapping[str, object], options: Options) -> Problem
         else f"Make {path} a document that every reader understands alike."
     )
     said = f"{place}: {message}" if place else message
-    # Where in a list it stands is not what makes it this problem.
-    mark = f"{path}\0{clean_text(str(item['place']))}\0{message}"
+    # Where in a list it stands is not what makes it this problem. What nobody could read to its end is tolerated on
+    # the base only with the very bytes that the base has.
+    mark = f"{path}\0{oid if rule in NOT_READ else clean_text(str(item['place']))}\0{message}"
     return Problem(rule, said, path, line if isinstance(line, int) else None, satisfy=satisfy, mark=mark)
 
 

@@ -15,7 +15,7 @@ from ...schemas.pipeline import PIPELINE_FILE, Duration, GateSpec, Glob, Model, 
 from ...schemas.records import Evidence
 from ..contract import CannotJudge, Specimen, Spoiled
 from ..findings import Judged, Problem, conclude
-from ..paths import substitute
+from ..paths import escape, substitute
 from ..patterns import example_of
 from ..pipeline_file import parse_pipeline
 from ..planting import path_in
@@ -67,9 +67,10 @@ class Trace:
         job = submission.job
         globs = declaring_globs(job.policy.pipeline, options, change=job.change)
         search = Search(submission, options.ids, timeout_s=options.timeout)
-        declared = dict(await search.declared(job.commit, globs))
-        # Later, so that a finding tells the line on which the requirement was handed over.
-        declared |= await search.declared(job.scope_base, globs)
+        handed_over = await search.declared(job.scope_base, globs)
+        # A document that is new here is not the other stage's, whatever its name; `doctor` has no other stage.
+        theirs = sorted({escape(place.path) for place in handed_over.values()}) or globs
+        declared = {**await search.declared(job.commit, theirs), **handed_over}
         if not declared:
             sentence = f"No requirement with an id like {options.ids} is declared in {', '.join(globs)}."
             advice = f"There is nothing to trace: the stage '{options.from_stage}' has to be done again."

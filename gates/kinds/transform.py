@@ -15,19 +15,10 @@ from pydantic import Field
 
 from ...schemas.pipeline import Duration, GateSpec, Glob, Model, Shell
 from ...schemas.records import Evidence
+from .. import made_files
 from ..contract import CannotJudge, Specimen, Spoiled
 from ..findings import Judged, Problem, conclude, split_by_base
-from ..made_files import (
-    SPECIAL,
-    MadeFile,
-    TooMuchMade,
-    first_difference,
-    make_folders,
-    read_made,
-    read_start,
-    survey,
-    written,
-)
+from ..made_files import SPECIAL, MadeFile, TooMuchMade, survey
 from ..objects import EXECUTABLE, FILE, LINK
 from ..paths import matches, substitute
 from ..planting import path_in
@@ -162,7 +153,7 @@ async def _make(submission: Submission, options: Options, commit: str, globs: Se
     entries_max = submission.limits.entries + MADE_ENTRIES_MAX
     async with submission.workplace(run_in, of=commit) as (tree, environment):
         try:
-            await to_thread.run_sync(make_folders, tree, tuple(committed))
+            await to_thread.run_sync(made_files.make_folders, tree, tuple(committed))
             before = await to_thread.run_sync(lambda: survey(tree, entries_max=entries_max))
             finished = await submission.run(
                 [SHELL, "-c", options.run],
@@ -176,15 +167,15 @@ async def _make(submission: Submission, options: Options, commit: str, globs: Se
             if said is not None:
                 raise CannotJudge(said, output=finished.output)
             after = await to_thread.run_sync(lambda: survey(tree, entries_max=entries_max))
-            fresh = written(before, after)
+            fresh = made_files.written(before, after)
             inside = [path for path in fresh if _is_made(submission, path, globs)]
             files = await to_thread.run_sync(
-                lambda: read_made(tree, after, inside, oid_digits=len(commit), bytes_max=MADE_BYTES_MAX)
+                lambda: made_files.read_made(tree, after, inside, oid_digits=len(commit), bytes_max=MADE_BYTES_MAX)
             )
         except TooMuchMade as exc:
             raise CannotJudge(str(exc), advice=A_PERSONS) from exc
         other = [p for p, file in files.items() if file.mode in (FILE, EXECUTABLE) and committed.get(p) != file]
-        starts = {path: read_start(tree / path, DIFF_BYTES_MAX) for path in other if path in committed}
+        starts = {path: made_files.read_start(tree / path, DIFF_BYTES_MAX) for path in other if path in committed}
         return Made(files, starts, tuple(path for path in fresh if path not in files), finished)
 
 
@@ -229,7 +220,7 @@ async def _difference(
     if ours.oid == theirs.oid or LINK in (ours.mode, theirs.mode):
         return "mode", f"{path} has the mode {ours.mode}, and `{options.run}` makes it with {theirs.mode}.", None
     blobs = await to_thread.run_sync(lambda: submission.store.blobs([ours.oid], bytes_max=submission.limits.tree))
-    line, shown = first_difference(blobs[ours.oid][:DIFF_BYTES_MAX], made.starts[path])
+    line, shown = made_files.first_difference(blobs[ours.oid][:DIFF_BYTES_MAX], made.starts[path])
     return "differs", f"{path} is not what `{options.run}` makes{shown}", line
 
 
@@ -242,7 +233,11 @@ async def _refuse_useless(
         shown = ", ".join(on_base.unstable[:NAMES_MAX])
         raise CannotJudge(f"`{options.run}` makes {shown} otherwise each time, on the base too.", advice=A_PERSONS)
     if not unstable and (on_base is None or not on_base.counted):
-        raise CannotJudge(f"`{options.run}` makes none of the files in {', '.join(globs)}.", advice=A_PERSONS)
+        sentence = (
+            f"`{options.run}` makes none of the files in {', '.join(globs)}; they are taken away before it runs, so one"
+            " that changes them in place has nothing to change."
+        )
+        raise CannotJudge(sentence, advice=A_PERSONS)
 
 
 async def _ended_badly(submission: Submission, options: Options, globs: Sequence[str], made: Made) -> Judged:

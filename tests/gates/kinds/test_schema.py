@@ -54,7 +54,11 @@ def validate(monkeypatch: pytest.MonkeyPatch, schema: object, name: str, content
     """What the child says of one document, or of the schema."""
     data = content if isinstance(content, bytes) else content.encode("utf-8", "surrogatepass")
     document = {"path": name, "format": format_of(name), "data": base64.b64encode(data).decode()}
-    request = {"schema": "s.json", "files": {"s.json": json.dumps(schema)}, "documents": [document]}
+    request = {
+        "schema": "s.json",
+        "files": {"s.json": base64.b64encode(json.dumps(schema).encode()).decode()},
+        "documents": [document],
+    }
     answer = io.StringIO()
     monkeypatch.setattr(sys, "stdin", io.StringIO(json.dumps(request)))
     monkeypatch.setattr(sys, "stdout", answer)
@@ -237,6 +241,28 @@ def test_a_name_that_does_not_say_the_format_is_refused_when_the_policy_is_read(
     assert Options.model_validate({**options, "schema": "s.json", "format": "json"}).format == "json"
 
 
+@pytest.mark.parametrize(
+    "options", [{"schema": "schemas/*.json"}, {"schema": "s.json", "refs": ["a.json", "b[1].json"]}]
+)
+def test_a_schema_is_named_by_its_path(options: dict[str, object]) -> None:
+    with pytest.raises(ValidationError, match="a schema is one file"):
+        Options.model_validate({"path": "a.json", **options})
+
+
+@pytest.mark.parametrize("draft", ["draft-03", "draft-04", "draft-06", "draft-07", "2019-09", "2020-12"])
+def test_each_published_draft_is_known(monkeypatch: pytest.MonkeyPatch, draft: str) -> None:
+    year = draft.startswith("20")
+    uri = f"https://json-schema.org/draft/{draft}/schema" if year else f"http://json-schema.org/{draft}/schema#"
+    schema = {
+        "$schema": uri,
+        "properties": {"a": {"$ref": "#/definitions/a"}},
+        "definitions": {"a": {"type": "integer"}},
+    }
+
+    assert validate(monkeypatch, schema, "a.json", '{"a": 1}')["problems"] == []
+    assert validate(monkeypatch, schema, "a.json", '{"a": "x"}')["problems"] != []
+
+
 # -- attacks ----------------------------------------------------------------------------------------------------------
 
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
@@ -283,6 +309,27 @@ def test_a_pattern_that_runs_for_ever_on_a_document_is_ended_and_its_document_na
 
     assert evidence.outcome is Outcome.ERRORED
     assert "Validating z.json was not done after 2 s." in evidence.summary
+
+
+def test_what_is_wrong_outside_of_the_glob_is_not_tolerated_within(tmp_path: Path) -> None:
+    made = project(tmp_path, GLOB, files={"fixtures/bad.json": '{"tasks": [1, 2, 3]}'})
+
+    evidence = made.judge(made.commit({"fixtures/bad.json": None, "data/bad.json": '{"tasks": [1, 2, 3]}'}))["schema"]
+
+    assert (evidence.outcome, len(evidence.findings)) == (Outcome.FAILED, 3)
+
+
+def test_a_document_that_nobody_could_read_is_tolerated_only_with_the_bytes_it_had(tmp_path: Path) -> None:
+    many = json.dumps({"tasks": list(range(1_001))})
+    made = project(tmp_path, GLOB, files={"data/a.json": "{", "data/b.json": many})
+
+    untouched = made.judge(made.commit({"x": "x"}))["schema"]
+    touched = made.judge(made.commit({"data/a.json": "{ ", "data/b.json": many[:-2] + ", 1.5]}"}, on=made.base))[
+        "schema"
+    ]
+
+    assert untouched.outcome is Outcome.PASSED
+    assert told(touched) == [("data/a.json", 1, "unreadable"), ("data/b.json", None, "too-many")]
 
 
 def test_a_link_is_no_document(tmp_path: Path) -> None:

@@ -160,6 +160,20 @@ def test_a_requirement_that_a_later_stage_adds_must_be_named_too(tmp_path: Path)
     assert told(evidence) == [(PLAN_PATH, 12, "untraced", "R13")]
 
 
+def test_a_document_of_this_stage_declares_nothing_for_the_other(tmp_path: Path) -> None:
+    gate = {"trace": {"from": "plan", "ids": "R\\d+", "into": ["docs/changes/c1/design.md"]}}
+    stages = {
+        "plan": {"writes": ["docs/changes/{change}/**"], "gates": ["compile"]},
+        "code": {"needs": ["plan"], "gates": [gate]},
+    }
+    project = Project(tmp_path, [], {"calc.py": ""}, stages=stages)
+    project.start = project.commit({PLAN_PATH: PLAN})  # type: ignore[attr-defined]
+
+    evidence = judge(project, {"docs/changes/c1/design.md": "R1, R2, R12\n\nR99: of my own\n"})
+
+    assert told(evidence) == [("docs/changes/c1/design.md", 3, "unknown-id", "R99")]
+
+
 @pytest.mark.parametrize("text", [b"\xff\xfe R1 R2 R12\n", b"\x00R1\x00 R2 R12\n"], ids=["encoding", "binary"])
 def test_files_of_any_bytes_are_searched(tmp_path: Path, text: bytes) -> None:
     assert judge(planned(tmp_path), {"tests/data.bin": text}).outcome is Outcome.PASSED
