@@ -7,7 +7,7 @@ writes proofs; those of former policies go when it does.
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 SETTING = "gate_proofs"
 LAND = "land"
+SCOPE = "scope"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +42,6 @@ class Gate:
         if self.spec.kind == SCOPE:
             about["writes"] = self.writes
         return hashlib.sha256(json.dumps(about, sort_keys=True, default=str).encode()).hexdigest()
-
-
-SCOPE = "scope"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +86,10 @@ def gates_of(policy: "Policy") -> Iterator[Gate]:
 
 
 def read_proofs(tx: "Tx") -> dict[str, Proof]:
-    """The proofs by the gate's key."""
-    return {key: Proof(**values) for key, values in json.loads(tx.meta_get(SETTING) or "{}").items()}
+    """The proofs by the gate's key; one that another version wrote in another shape is none."""
+    names = {field.name for field in fields(Proof)}
+    kept = json.loads(tx.meta_get(SETTING) or "{}")
+    return {key: Proof(**values) for key, values in kept.items() if values.keys() == names}
 
 
 def keep_proofs(tx: "Tx", policy: "Policy", proved: Mapping[str, Proof | None]) -> None:

@@ -14,7 +14,7 @@ from ...gates.contract import CannotJudge
 from ...gates.kinds import KINDS
 from ...gates.sandbox import choose
 from ...schemas.records import Evidence, Outcome
-from ..proofs import Gate, Proof, gates_of, keep_proofs, read_proofs
+from ..proofs import SCOPE, Gate, Proof, gates_of, keep_proofs, read_proofs
 from .mends import Mend, option_mend
 from .project import look_at
 from .proving import Proved, Prover
@@ -122,6 +122,11 @@ class Examination:
 
     def _say_proved(self, proved: Proved) -> None:
         name, green = proved.gate.label, proved.green
+        if proved.gate.spec.kind == SCOPE and proved.good == self._policy.commit:
+            self._add(
+                Item(name, is_good=None, text="all that the stage may write is protected: people decide about it.")
+            )
+            return
         if proved.wrong is not None:
             advice = _advice(proved.about) if proved.about is proved.green else ""
             self._add(Item(name, is_good=False, text=f"{stopped(proved.wrong)}{advice}"))
@@ -139,7 +144,7 @@ class Examination:
         red = f"; red with {proof.red}" if proof.red is not None else ""
         ago = _ago(proof.age_s(self._services.clock()))
         counted = _counted(proof.counted, proof.unit)
-        text = f"proved {ago} at {proof.commit[:10]}: passed on {counted}{red}."
+        text = f"proved {ago} at {proof.commit[:10]}: passed on {counted} in {proof.green_s:.1f} s{red}."
         self._add(Item(gate.label, is_good=True, text=text))
         self._say_whether_seen_red(gate, is_seen=proof.red is not None)
 

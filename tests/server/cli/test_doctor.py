@@ -231,6 +231,16 @@ def test_the_status_repeats_which_gates_were_never_seen_red(desk: Desk, call: Ca
     assert "code/compile" in changed.out
 
 
+def test_a_stage_that_may_write_only_what_is_protected_is_left_to_people(desk: Desk, call: Call) -> None:
+    given(desk, pipeline("compile").replace("    gates:", '    writes: ["gatewright.yaml"]\n    gates:'))
+
+    told = call("doctor")
+
+    [line] = lines_about("code/scope", told)
+    assert "people decide about it" in line
+    assert told.status == Exit.OK
+
+
 def test_a_repository_without_tests_yet_is_warned_and_its_runner_is_tried(desk: Desk, call: Call) -> None:
     desk.commit({"gatewright.yaml": pipeline("test: {runner: pytest}"), "src/calc.py": "x = 1\n"})
     call("init")
