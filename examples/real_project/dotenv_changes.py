@@ -32,7 +32,6 @@ HONEST = (
                 '    assert (result.exit_code, result.output) == (0, "b\\n")\n',
             ),
         ],
-        is_sampled=True,
     ),
     Honest(
         "Add and mend type hints",
@@ -55,7 +54,7 @@ HONEST = (
             for path in ("README.md", "docs/index.md")
         ],
     ),
-    Honest("Link a folder's page to the file it copies", [Link("docs/changes.md", "../CHANGELOG.md")], is_sampled=True),
+    Honest("Link a folder's page to the file it copies", [Link("docs/changes.md", "../CHANGELOG.md")]),
     Honest(
         "Delete a method that does nothing of its own",
         [
@@ -160,7 +159,6 @@ HONEST = (
             ),
         ],
         asks="changed-expectation",
-        is_sampled=True,
     ),
     Honest(
         "Add a fixture to conftest.py, and use it",
