@@ -80,7 +80,7 @@ def test_running_it_again_makes_the_same_commit(stage: Stage) -> None:
 
 
 def test_modes_links_deletions_and_odd_names_are_committed_as_they_were_made(tmp_path: Path) -> None:
-    before = {**SAMPLE, "gen/old": "x", "gen/was/one": "1", "gen/file": "f", "gen/tool": Program("#!/bin/sh\n")}
+    before: Files = {**SAMPLE, "gen/old": "x", "gen/was/one": "1", "gen/file": "f", "gen/tool": Program("#!/bin/sh\n")}
     stage = Stage(tmp_path, {**before, "gen/link": Link("old")})
     stage.run(
         "cd gen && rm old && rm -r was && echo now a file > was && rm file && mkdir file && echo x > file/within && "
