@@ -13,6 +13,7 @@ import anyio
 from ...gates.contract import CannotJudge
 from ...gates.kinds import KINDS
 from ...gates.sandbox import choose
+from ...gates.text import number_of
 from ...schemas.records import Evidence, Outcome
 from ..proofs import SCOPE, Gate, Proof, gates_of, keep_proofs, read_proofs
 from .mends import Mend, option_mend
@@ -134,7 +135,7 @@ class Examination:
             return
         already = f", {len(green.tolerated)} red already" if green.tolerated else ""
         red = f"; red with {proved.spoiled.what}" if proved.spoiled is not None else ""
-        text = f"passed on {_counted(green.counted, green.unit)}{already} in {green.duration_s:.1f} s{red}."
+        text = f"passed on {number_of(green.counted, green.unit)}{already} in {green.duration_s:.1f} s{red}."
         self._add(Item(name, is_good=True, text=text))
         if proved.lacks is not None:
             self._add(Item(name, is_good=None, text=f"{proved.lacks} It was tried on one that doctor made up."))
@@ -143,7 +144,7 @@ class Examination:
     def _say_known(self, gate: Gate, proof: Proof) -> None:
         red = f"; red with {proof.red}" if proof.red is not None else ""
         ago = _ago(proof.age_s(self._services.clock()))
-        counted = _counted(proof.counted, proof.unit)
+        counted = number_of(proof.counted, proof.unit)
         text = f"proved {ago} at {proof.commit[:10]}: passed on {counted} in {proof.green_s:.1f} s{red}."
         self._add(Item(gate.label, is_good=True, text=text))
         self._say_whether_seen_red(gate, is_seen=proof.red is not None)
@@ -245,15 +246,8 @@ def _is_explained(evidence: Evidence) -> bool:
     return evidence.outcome is Outcome.ERRORED and any(p.search(evidence.summary) for p, _ in _ADVICE[:-1])
 
 
-def _counted(number: int, unit: str) -> str:
-    """`1 file`, `2 entries`: the unit as the kind names it, one of it for one."""
-    single = unit.removesuffix("ies") + "y" if unit.endswith("ies") else unit.removesuffix("s")
-    return f"{number} {single if number == 1 else unit}"
-
-
 def _ago(seconds: float) -> str:
-    for size, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+    for size, unit in ((86_400, "days"), (3_600, "hours"), (60, "minutes")):
         if seconds >= size:
-            number = int(seconds // size)
-            return f"{number} {unit}{'' if number == 1 else 's'} ago"
+            return f"{number_of(int(seconds // size), unit)} ago"
     return "just now"
