@@ -20,6 +20,7 @@ from .text import clean_text, number_of, shorten
 FINDINGS_MAX = 500
 MESSAGE_CHARS_MAX = 600
 QUESTION_CHARS_MAX = 12_000
+PLACE_CHARS_MAX = 1_000
 ID_DIGITS = 7
 
 _NUMBER_OF_LINE = re.compile(r"\b(line|lines|column|col)\s+\d+", re.IGNORECASE)
@@ -166,14 +167,19 @@ def _finding(gate: str, problem: Problem, moved: Mapping[str, str], *, on_base: 
         id=f"f{name[:ID_DIGITS]}",
         gate=gate,
         severity=problem.severity,
-        rule=clean_text(problem.rule),
+        rule=_on_one_line(problem.rule),
         message=shorten(clean_text(problem.message).strip(), MESSAGE_CHARS_MAX),
         fingerprint=mark,
-        path=problem.path,
+        # A path may be as deceitful as any text of the artifact's.
+        path=_on_one_line(problem.path) if problem.path else None,
         line=problem.line,
         satisfy=clean_text(problem.satisfy) if problem.satisfy else None,
         on_base=on_base,
     )
+
+
+def _on_one_line(text: str) -> str:
+    return shorten(clean_text(text).replace("\n", " "), PLACE_CHARS_MAX)
 
 
 def _summary(outcome: Outcome, judged: Judged) -> str:
