@@ -64,9 +64,9 @@ class Decision:
                 self._judge_carried(rule.name)
         self.start_landing()
 
-    def start_run(self, name: str) -> None:
-        """Have the server make the artifact of a `run:` stage."""
-        self.add(e.TransformStarted(self.now, name, self.next_evaluation()))
+    def start_run(self, name: str, by: str | None = None) -> None:
+        """Have the server make the artifact of a `run:` stage, as a person asked or because it is its turn."""
+        self.add(e.TransformStarted(self.now, name, self.next_evaluation(), by))
 
     def start_landing(self) -> None:
         """Begin a landing when every stage that it needs has passed and none is under way."""

@@ -111,7 +111,7 @@ def _changes(
     """What the command wrote: all of it inside `writes`, and elsewhere what git does not ignore."""
     found = list_files(tree)
     fresh = [path for path in found if path not in base and not matches(path, submission.job.writes)]
-    skipped = ignored(submission.store.git, tree, fresh)
+    skipped = ignored(submission.store.git, tree, found, fresh)
     files = {path: told for path, told in found.items() if path not in skipped}
     # A large file that was there before may stay; no new one is read only to be refused.
     large = max((w.size for w in before.values()), default=0)
@@ -130,6 +130,10 @@ def _changes(
 def _problems(submission: Submission, changes: Changes, base: Mapping[str, TreeEntry]) -> Iterator[Problem]:
     job, limit = submission.job, submission.limits.file
     command = job.run.command if job.run is not None else ""
+    size = sum(written.size for written in changes.values() if written is not None)
+    if size > submission.limits.tree:
+        message = f"`{command}` writes {size} bytes in all; {submission.limits.tree} are allowed."
+        yield Problem("size", message, satisfy="Let it write less, or raise `limits.tree`.")
     for path, written in sorted(changes.items()):
         trouble = path_problem(path) or _no_text(path)
         if written is not None and written.mode == ODD:

@@ -50,7 +50,7 @@ def retry_gates(decision: Decision, stage: StageRecord, command: RetryGates) -> 
     if stage.state is not StageState.ESCALATED:
         return refusals.unknown_attempt(decision.record.id, stage.name, "nothing escalated to judge again")
     if decision.record.rule(stage.name).is_transform:
-        decision.start_run(stage.name)
+        decision.start_run(stage.name, command.by)
         return decision.events
     if stage.current is None:
         return refusals.unknown_attempt(decision.record.id, stage.name, "no artifact yet to judge again")

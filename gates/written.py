@@ -37,12 +37,7 @@ def list_files(tree: Path) -> dict[str, os.stat_result]:
 
     A folder that is a git repository of its own is one path, that of its `.git`. Raises `TooLarge` above `PATHS_MAX`.
     """
-    found: dict[str, os.stat_result] = {}
-    for path, entry in _entries(tree):
-        found[path] = entry
-        if len(found) > PATHS_MAX:
-            raise TooLarge(f"There are more than {PATHS_MAX} files in the tree.")
-    return found
+    return dict(_entries(tree))
 
 
 def read_files(
@@ -52,10 +47,14 @@ def read_files(
     return {path: _written(tree / path, found, oid_chars, file_bytes_max) for path, found in files.items()}
 
 
-def ignored(git: Git, tree: Path, paths: Iterable[str]) -> frozenset[str]:
-    """Those of the paths that the tree's `.gitignore` files name."""
+def ignored(git: Git, tree: Path, files: Mapping[str, os.stat_result], paths: Iterable[str]) -> frozenset[str]:
+    """Those of the paths that the `.gitignore` files among `files` name; none when one of them is no file."""
     asked = b"".join(os.fsencode(path) + b"\0" for path in paths)
-    if not asked:
+    # git would wait for what a pipe has to say.
+    is_odd = any(
+        path.rpartition("/")[2] == ".gitignore" and not stat.S_ISREG(found.st_mode) for path, found in files.items()
+    )
+    if not asked or is_odd:
         return frozenset()
     arguments = ("check-ignore", "--no-index", "-z", "--stdin")
     there = Git(git.git_dir, work_tree=tree, config={**git.config, "core.bare": "false"})
@@ -64,10 +63,14 @@ def ignored(git: Git, tree: Path, paths: Iterable[str]) -> frozenset[str]:
 
 
 def _entries(tree: Path) -> Iterator[tuple[str, os.stat_result]]:
-    waiting = [""]
+    waiting, seen = [""], 0
     while waiting:
         folder = waiting.pop()
-        for entry in _scan(tree / folder):
+        entries = _scan(tree / folder)
+        seen += len(entries)
+        if seen > PATHS_MAX:
+            raise TooLarge(f"There are more than {PATHS_MAX} files and folders in the tree.")
+        for entry in entries:
             path = f"{folder}/{entry.name}" if folder else entry.name
             if is_dot_git(entry.name):
                 if folder:

@@ -77,7 +77,7 @@ class LeaseReleased:
 
 @dataclass(frozen=True, slots=True)
 class TransformStarted:
-    """The server begins to run a `run:` stage whose needs passed; the fence rises by one.
+    """The server begins to run a `run:` stage whose needs passed; the fence rises by one. `by` is a person who asked.
 
     Its artifact comes with `ArtifactSubmitted`, in the decision that settles the evaluation.
     """
@@ -85,6 +85,7 @@ class TransformStarted:
     at: datetime
     stage: str
     evaluation: str
+    by: str | None = None
     kind: Literal["transform_started"] = "transform_started"
 
 

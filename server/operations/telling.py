@@ -20,7 +20,7 @@ def tell(event: e.Event) -> str | None:  # noqa: C901, PLR0912 - one line an eve
         case e.LeaseReleased():
             return f"'{event.stage}' was released ({event.because}): {event.reason}"
         case e.TransformStarted():
-            return f"the server runs '{event.stage}'"
+            return f"the server runs '{event.stage}'{f' again, asked by {event.by}' if event.by else ''}"
         case e.ArtifactSubmitted() if event.principal == SERVER:
             return f"the server made {short(event.commit)} as attempt {event.attempt} of '{event.stage}'"
         case e.ArtifactSubmitted():

@@ -71,7 +71,8 @@ def stage_key(stage: StageRecord) -> Key:
         stage.escalation and stage.escalation.cause,
         stage.carried is not None,
         stage.transform is not None and min(errors, 3),
-        now is not None and (
+        now is not None
+        and (
             (now.outcome, now.asked, now.allowed, now.error_retries, now.is_free)
             if now.state is AttemptState.JUDGING
             else now.state

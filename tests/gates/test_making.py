@@ -161,6 +161,20 @@ def test_what_no_commit_can_hold_is_a_finding(tmp_path: Path, what: str) -> None
     assert (ran.outcome, {finding.rule for finding in ran.findings}) == (Outcome.FAILED, {rule})
 
 
+def test_a_pipe_where_git_looks_for_rules_keeps_nobody_waiting(stage: Stage) -> None:
+    ran = stage.run("mkfifo .gitignore && touch new")
+
+    assert (ran.outcome, {finding.rule for finding in ran.findings}) == (Outcome.FAILED, {"kind", "outside"})
+
+
+def test_what_it_writes_is_bounded_in_all(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, limits={"tree": "1MB"})
+
+    ran = stage.run("mkdir gen && for i in 1 2 3; do head -c 400000 /dev/zero > gen/$i; done; test -e gen/3")
+
+    assert (ran.outcome, {finding.rule for finding in ran.findings}) == (Outcome.FAILED, {"size"})
+
+
 def test_a_configuration_planted_beside_the_output_runs_nothing(stage: Stage) -> None:
     """A git of ours that looked into the tree would run what stands there."""
     witness = stage.project.root / "witness"
