@@ -13,6 +13,10 @@ from .data_documents import DataUnreadable, Format, read_data
 from .patterns import example_of
 
 TEXT = "planted by gatewright doctor"
+# One of these is refused by any schema that asks for a type, for a key, or for none but its own.
+OTHERS: tuple[object, ...] = (None, {}, {"gatewright_canary": TEXT}, [], TEXT, -1, True)
+# What stands in a schema and refuses nothing.
+NOTES = frozenset({"$schema", "$id", "id", "$comment", "$defs", "definitions", "title", "description", "examples"})
 DEPTH_MAX = 20
 ITEMS_MAX = 100
 _FORMATS = {
@@ -37,15 +41,36 @@ def sample_document(schema: bytes, schema_format: Format, kind: Format) -> str |
     try:
         value = read_data(schema, schema_format).value
         sample = sample_of(value)
-        text = written_as(sample, kind)
+        return written_as(sample, kind) if _accepts(value, sample) else None
     except (DataUnreadable, NoSample):
         return None
-    jsonschema, registry = import_module("jsonschema"), import_module("referencing").Registry()
-    validator = jsonschema.validators.validator_for(value)(value, registry=registry)
+
+
+def refused_document(schema: bytes, schema_format: Format, kind: Format) -> str | None:
+    """A document that the schema refuses; None when none of those tried is. Of a schema that says nothing, any."""
     try:
-        return text if validator.is_valid(sample) else None
-    except (jsonschema.exceptions._WrappedReferencingError, re.error):  # noqa: SLF001 - what the library raises
-        return None
+        value = read_data(schema, schema_format).value
+        says_nothing = value is True or (isinstance(value, dict) and value.keys() <= NOTES)
+        for other in OTHERS:
+            # Only tables are TOML.
+            if (kind != "toml" or isinstance(other, dict)) and (says_nothing or not _accepts(value, other)):
+                return written_as(other, kind)
+    except (DataUnreadable, NoSample):
+        pass
+    return None
+
+
+def _accepts(schema: object, value: object) -> bool:
+    """Whether it does. Raises `NoSample` when the schema is none, or is not here as a whole."""
+    jsonschema, registry = import_module("jsonschema"), import_module("referencing").Registry()
+    kind = jsonschema.validators.validator_for(schema)
+    try:
+        kind.check_schema(schema)
+        return bool(kind(schema, registry=registry).is_valid(value))
+    except (jsonschema.SchemaError, jsonschema.exceptions._WrappedReferencingError) as exc:  # noqa: SLF001 - as raised
+        raise NoSample from exc
+    except (re.error, RecursionError, ArithmeticError, TypeError) as exc:
+        raise NoSample from exc
 
 
 def sample_of(schema: object) -> object:

@@ -26,9 +26,9 @@ from ..objects import EXECUTABLE, FILE, LINK
 from ..paths import matches, substitute
 from ..planting import path_in
 from ..process import Finished, judge_exit
-from ..schema_sample import sample_document
+from ..schema_sample import refused_document, sample_document
 from ..submission import Submission
-from ..text import clean_text
+from ..text import clean_text, shorten
 from ..walk import TreeEntry
 
 # Our own Python, which has jsonschema; isolated, with the folders that this process imports from.
@@ -40,6 +40,7 @@ REPORT_BYTES_MAX = 20_000_000
 DOCUMENTS_MAX = 2_000
 DOCUMENTS_BYTES_MAX = 20_000_000
 A_PERSONS = "A person has to mend the policy: your change is not at fault."
+SHOWN_CHARS_MAX = 60
 MISSING = "missing"
 # Rules of the child for documents that were not looked at as a whole.
 NOT_READ = frozenset({"unreadable", "too-many"})
@@ -136,10 +137,14 @@ class Schema:
         return {} if text is None else {path: text.encode()}
 
     def spoil(self, options: Options, tree: Specimen) -> Spoiled | None:
-        """A document that is none."""
+        """A document that the schema refuses; else one that is none."""
         path = _new_path(substitute(options.path, change=tree.change, stage=tree.stage), options, tree)
         if path is None:
             return None
+        schema = tree.read(options.schema_path) or b""
+        text = refused_document(schema, format_of(options.schema_path) or "json", _format(path, options))
+        if text is not None:
+            return Spoiled({path: text.encode()}, f"a {path} that says {shorten(text.strip(), SHOWN_CHARS_MAX)}")
         return Spoiled({path: b"{ planted by: [gatewright doctor\n"}, f"a {path} that cannot be read")
 
 

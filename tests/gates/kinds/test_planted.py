@@ -8,7 +8,7 @@ import pytest
 
 from gatewright.gates.artifacts import ArtifactStore
 from gatewright.gates.kinds import KINDS
-from gatewright.gates.schema_sample import NoSample, sample_of, written_as
+from gatewright.gates.schema_sample import NoSample, refused_document, sample_document, sample_of, written_as
 from gatewright.gates.specimens import SpecimenMaker
 from gatewright.schemas.records import Outcome
 
@@ -48,7 +48,7 @@ CASES: Mapping[str, tuple[Mapping[str, object], Files]] = {
     "a document of the change": (schema("docs/{change}/tasks.yaml"), {"s.json": json.dumps(RICH)}),
     "a document in JSON": (schema("docs/*.json"), {"s.json": json.dumps(RICH)}),
     "a document in TOML": (schema("docs/**/a.toml"), {"s.json": json.dumps(RICH)}),
-    "a schema of anything": (schema("a.json"), {"s.json": "true"}),
+    "a schema that few documents break": (schema("a.json"), {"s.json": '{"properties": {"a": {"type": "null"}}}'}),
     "documents that are there": (schema("data/*.json"), {"s.json": '{"type": "object"}', "data/a.json": "{}"}),
     "a plan of the change": (trace(), {"calc.py": ""}),
     "a plan for all": (trace(path="plan.md"), {"plan.md": "- REQ-1: it works\n", "tests/t.py": "# REQ-1\n"}),
@@ -80,6 +80,22 @@ def test_a_gate_passes_its_specimen_and_objects_to_what_is_planted(tmp_path: Pat
     assert (green.outcome, green.counted > 0) == (Outcome.PASSED, True), green
     assert red.outcome is Outcome.FAILED, red
     assert {finding.path for finding in red.findings} & set(spoiled.files)
+
+
+@pytest.mark.parametrize("text", ["true", "{}", '{"title": "Anything", "$defs": {"a": false}}'])
+def test_a_schema_that_refuses_nothing_is_not_seen_red(text: str) -> None:
+    planted = refused_document(text.encode(), "json", "json")
+
+    assert planted == "null\n"
+    assert sample_document(text.encode(), "json", "json") is not None
+
+
+@pytest.mark.parametrize(
+    "text", ['{"type": "strange"}', "{", '{"$ref": "#"}', '{"$ref": "other.json"}', "[]", '{"type": {}}']
+)
+def test_nothing_is_made_up_for_a_schema_that_is_none(text: str) -> None:
+    assert sample_document(text.encode(), "json", "json") is None
+    assert refused_document(text.encode(), "json", "yaml") is None
 
 
 @pytest.mark.parametrize(
