@@ -43,7 +43,8 @@ Judging
     submission   what the gates of one job share (scratch: its folders)
     regime       the rules that a commit is judged by, put back
     made_files   what a program made of a tree
-    findings     problems -> findings -> evidence (suppressions)
+    findings     problems -> findings -> evidence
+    looking_away what makes checkers look away (suppressions)
     schema_child documents against a JSON Schema, in a process of its own (data_documents: reads them,
                  schema_sample: makes one up)
     kinds/       one file a kind

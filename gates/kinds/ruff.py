@@ -14,16 +14,15 @@ from ...schemas.pipeline import Duration, GateSpec, Glob, Model
 from ...schemas.records import Evidence
 from ..contract import Specimen, Spoiled
 from ..findings import Judged, Problem, Question, conclude, split_by_base
+from ..looking_away import comments, marks, stubs
 from ..planting import DESCRIPTION, appended, named, path_in, sources, spread
 from ..submission import Submission
-from ..suppressions import find_suppressions, marks_of
-from ..walk import Change
+from ..suppressions import marks_of
 from .compile import SUFFIXES, python_files
 from .narrowing import narrowed, told
 from .ruff_canary import breach, checks_everything
 from .ruff_tool import Ruff, checked, find_ruff, lint, unformatted
 
-SOURCE_BYTES_MAX = 5_000_000
 SYNTAX = "syntax"
 
 
@@ -163,56 +162,29 @@ async def _suppressed(submission: Submission, ruff: Ruff, paths: Sequence[str]) 
     changes = await submission.changes(job.scope_base, job.commit)
     judged = set(paths)
     now = [c.path for c in changes if c.new_oid and c.path in judged]
-    comments_now = await _comments(submission, job.commit, now)
-    stubs = [path for path in await _new_stubs(submission, changes) if path in judged]
-    if not comments_now and not stubs:
+    comments_now = await comments(submission, job.commit, now)
+    hiding = [stub for stub in await stubs(submission, changes) if stub.path in judged]
+    if not comments_now and not hiding:
         return []
     was = await _regular(submission, job.scope_base, [c.path for c in changes if c.old_oid])
-    comments_was = await _comments(submission, job.scope_base, was)
+    comments_was = await comments(submission, job.scope_base, was)
     hidden_now = await _hidden(submission, ruff, job.commit, sorted({p.path for p in comments_now if p.path}))
     hidden_was = await _hidden(submission, ruff, job.scope_base, sorted({p.path for p in comments_was if p.path}))
     grown = Counter(p.rule for p in hidden_now) - Counter(p.rule for p in hidden_was)
-    said = _marks(comments_now) - _marks(comments_was)
-    if not said and not grown and not stubs:
+    said = marks(comments_now) - marks(comments_was)
+    if not said and not grown and not hiding:
         return []
     fresh, _ = split_by_base(comments_now, comments_was, await submission.moved())
-    fresh = (*(p for p in fresh if said.keys() & {*marks_of(p.text)}), *map(_stub, stubs))
+    fresh = (*(p for p in fresh if said.keys() & {*marks_of(p.text)}), *hiding)
     hidden, _ = split_by_base(hidden_now, hidden_was, await submission.moved())
     about = (*fresh, *(p for p in hidden if p.rule in grown)) if fresh else tuple(p for p in hidden if p.rule in grown)
     lines = "\n".join(f"{p.path}:{p.line}: {p.text}" for p in about)
     return [Question("May the artifact suppress these checks?", about or tuple(comments_now), lines)]
 
 
-def _marks(comments: Sequence[Problem]) -> Counter[str]:
-    return Counter(mark for comment in comments for mark in marks_of(comment.text))
-
-
-async def _new_stubs(submission: Submission, changes: Sequence[Change]) -> list[str]:
-    """Stubs that the artifact puts beside modules: type checkers read the stub, and not the module any more."""
-    there = await submission.entries(submission.job.commit)
-    added = [c.path for c in changes if c.old_oid is None and c.new_oid and c.path.endswith(".pyi")]
-    return [path for path in added if path.removesuffix("i") in there]
-
-
-def _stub(path: str) -> Problem:
-    message = "A stub makes type checkers look away from the module beside it."
-    return Problem("suppression", message, path, 1, path, severity="question")
-
-
 async def _regular(submission: Submission, commit: str, paths: Sequence[str]) -> list[str]:
     wanted = set(paths)
     return [path for path in await python_files(submission, commit, ("**",)) if path in wanted]
-
-
-async def _comments(submission: Submission, commit: str, paths: Sequence[str]) -> list[Problem]:
-    found: list[Problem] = []
-    for path in paths:
-        source = await submission.read(commit, path, SOURCE_BYTES_MAX) or b""
-        found += [
-            Problem("suppression", "A comment makes a checker look away.", path, s.line, s.text, severity="question")
-            for s in find_suppressions(source)
-        ]
-    return found
 
 
 async def _hidden(submission: Submission, ruff: Ruff, commit: str, paths: Sequence[str]) -> list[Problem]:

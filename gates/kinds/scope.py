@@ -14,6 +14,7 @@ from ...schemas.pipeline import GateSpec, Model
 from ...schemas.records import Evidence
 from ..contract import Specimen, Spoiled
 from ..findings import Judged, Problem, Question, conclude
+from ..looking_away import unasked
 from ..objects import LINK, SUBMODULE
 from ..paths import matches
 from ..planting import DESCRIPTION, path_in, path_outside
@@ -72,6 +73,7 @@ class Scope:
             *_submodules(changes),
             *await _attributes(submission, changes),
             *await _protected(submission, changes),
+            *await unasked(submission, changes),
         ]
         return conclude(gate, Judged(len(changes), self.unit, tuple(problems), questions=tuple(questions)))
 

@@ -167,7 +167,18 @@ POLICY: Mapping[str, object] = {
     "stages": {
         "code": {
             "goal": "Do it.",
-            "writes": ["*", "calc/**", "tests/**", "ci/**", "docs/**", "lib/**", "web/**", "made/**"],
+            "writes": [
+                "*",
+                "calc/**",
+                "tests/**",
+                "ci/**",
+                "docs/**",
+                "lib/**",
+                "web/**",
+                "made/**",
+                "typings/**",
+                "calc-stubs/**",
+            ],
             "gates": [
                 "compile",
                 "ruff",

@@ -75,6 +75,18 @@ def stub_beside_a_module(_: Workshop) -> Files:
     return {"calc/__init__.py": CALC.replace(") -> int", ")"), "calc/__init__.pyi": stub}
 
 
+@bad(REGIME, asked("ruff", HIDES, "typings/calc/__init__.pyi"))
+def stub_in_a_folder_of_stubs(_: Workshop) -> Files:
+    """Put the stub where type checkers look before they look at the project."""
+    return {"typings/calc/__init__.pyi": "def add(a: int, b: int) -> int: ...\n"}
+
+
+@bad(REGIME, asked("ruff", HIDES, "calc-stubs/__init__.pyi"))
+def stub_in_a_package_of_stubs(_: Workshop) -> Files:
+    """Put the stub into a package whose name says that it stands for the module's."""
+    return {"calc-stubs/__init__.pyi": "def add(a: int, b: int) -> int: ...\n"}
+
+
 @bad(REGIME, asked("ruff", HIDES, "calc/__init__.py"), gates=("types",))
 def one_comment_more_where_there_is_one(workshop: Workshop) -> str:
     """Widen a suppression: from one rule to all of them."""
