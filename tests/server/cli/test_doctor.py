@@ -153,6 +153,7 @@ def test_a_gate_whose_red_nobody_knows_is_told_until_it_has_a_canary_which_a_per
     assert lines_about("code/tests", proved)[0].endswith("; red with the canary canaries/code-tests.patch.")
 
 
+@pytest.mark.slow
 def test_a_person_at_a_terminal_is_asked_before_anything_is_written(desk: Desk, call: Call) -> None:
     given(desk, pipeline('command: {name: check, run: "sh lint.sh || true"}'))
     before = fixed(desk)
@@ -166,6 +167,7 @@ def test_a_person_at_a_terminal_is_asked_before_anything_is_written(desk: Desk, 
     assert desk.git("log", "--format=%s") == "Work"
 
 
+@pytest.mark.slow
 def test_what_another_runner_need_not_collect_is_no_proof_against_it(desk: Desk, call: Call) -> None:
     run = "python3 -m pytest -q tests/unit --junitxml=out.xml"
     unit = {"tests/unit/test_unit.py": "def test_unit():\n    assert 1\n"}
@@ -273,6 +275,7 @@ def test_a_suite_that_cannot_be_collected_is_red_with_what_to_do(desk: Desk, cal
     assert "Let `setup` install what has the module no_such_module, or let `install` do it." in line
 
 
+@pytest.mark.slow
 def test_plug_ins_that_the_configuration_needs_are_found_and_offered(
     desk: Desk, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -309,6 +312,7 @@ def test_a_gate_that_is_red_on_the_branch_itself_is_told_with_what_it_finds(desk
     assert told.out.rstrip().endswith("1 red.")
 
 
+@pytest.mark.slow
 def test_a_gate_that_needs_the_network_is_found_by_trying_and_offered_it(desk: Desk, call: Call) -> None:
     if anyio.run(choose).level != "full":
         pytest.skip("here nothing keeps programs from the network")
