@@ -5,6 +5,7 @@
 The commands take turns, so that a busy machine slows all of them alike.
 """
 
+import os
 import statistics
 import subprocess
 import sys
@@ -14,7 +15,10 @@ from pathlib import Path
 
 import anyio
 
+from gatewright.gates.installations import default_reads, hidden_places
 from gatewright.gates.process import ProcessLimits, allowed_environment, run_process
+from gatewright.gates.reach import Reach, Sandbox
+from gatewright.gates.sandbox import find_best
 
 ROUNDS = 200
 COMMAND = ("/bin/true",)
@@ -24,6 +28,7 @@ LIMITS = ProcessLimits(timeout_s=60, output_bytes_max=200_000, processes_max=512
 async def measure(rounds: int, folder: Path) -> dict[str, list[float]]:
     environment = allowed_environment(path="/usr/bin:/bin", home=folder, tmp=folder, extra={})
     times: dict[str, list[float]] = {"subprocess.run": [], "anyio.run_process": [], "run_process": []}
+    sandboxes = await find_sandboxes(folder)
     first = time.perf_counter()
     await run_process(COMMAND, cwd=folder, environment=environment, limits=LIMITS)
     print(f"first command of a runner, launcher included: {(time.perf_counter() - first) * 1e3:.1f} ms")
@@ -38,7 +43,22 @@ async def measure(rounds: int, folder: Path) -> dict[str, list[float]]:
         begun = time.perf_counter()
         await run_process(COMMAND, cwd=folder, environment=environment, limits=LIMITS)
         times["run_process"].append(time.perf_counter() - begun)
+        for level, sandbox in sandboxes.items():
+            begun = time.perf_counter()
+            await run_process(COMMAND, cwd=folder, environment=environment, limits=LIMITS, sandbox=sandbox)
+            times.setdefault(f"at level {level}", []).append(time.perf_counter() - begun)
     return times
+
+
+async def find_sandboxes(folder: Path) -> dict[str, Sandbox]:
+    """Each level of isolation that works here, with what a gate may read by default."""
+    (folder / "temporary").mkdir()
+    python, path = Path(sys.executable), os.environ["PATH"]
+    hidden = hidden_places(Path.home(), shared=folder / "repository" / ".git", own=[folder / "cache"])
+    reads = default_reads(path, python, server=os.environ, variables={}, hidden=hidden)
+    reach = Reach(reads, (folder,), hidden, folder / "temporary")
+    choices = [await find_best({**os.environ, "GATEWRIGHT_ISOLATION": level}) for level in ("full", "files")]
+    return {choice.level: choice.enclose(reach) for choice in choices if choice.level not in ("process", "none")}
 
 
 def main() -> None:
