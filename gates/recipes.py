@@ -72,13 +72,15 @@ RUNNERS = (
     Runner(frozenset({"hadolint"}), ("**/.hadolint.y*ml",)),
     Runner(frozenset({"markdownlint", "markdownlint-cli2"}), ("**/.markdownlint*",)),
     Runner(
-        frozenset("npm npx yarn pnpm bun tsc eslint jest vitest mocha prettier stylelint biome playwright".split()),
+        frozenset(
+            "npm npx yarn pnpm bun c8 nyc tsc eslint jest vitest mocha prettier stylelint biome playwright".split()
+        ),
         (
             *("**/.npmrc", "**/.yarnrc", "**/.yarnrc.yml", "**/.pnpmfile.cjs", "**/bunfig.toml"),
             *("**/.babelrc*", "**/babel.config.*", "**/playwright.config.*", "**/biome.json*", "**/.eslintignore"),
             *("**/.prettierrc*", "**/prettier.config.*", "**/.prettierignore", "**/.stylelintrc*"),
             *("**/jest.config.*", "**/vitest.config.*", "**/vite.config.*", "**/.mocharc.*", "**/tsconfig*.json"),
-            *("**/eslint.config.*", "**/.eslintrc*"),
+            *("**/eslint.config.*", "**/.eslintrc*", "**/.c8rc*", "**/.nycrc*", "**/nyc.config.*"),
         ),
         (
             (
