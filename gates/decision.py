@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from ..schemas import events as e
 from ..schemas.records import Cause, ChangeRecord, Escalation, GateOutcome, Note, StageRecord, StageState
 from . import graph
-from .evolve import evolve, has_kept_question
+from .evolve import evolve
+from .stage_steps import has_kept_question
 
 SERVER = "server"
 LANDING_FAILURES_MAX = 5

@@ -3,7 +3,8 @@
 port       work, is_busy: what any engine offers
 jobs       from a record to the job that a runner judges, and what of it is known already
 runners    runner processes, one kept warm
-execution  one evaluation: start under a token, heartbeat, judge, finish by conditional write
+execution  one start of an evaluation: under a token, with a heartbeat, finished by conditional write
+judging    an evaluation of a stage, from its job to what is decided by it
 landing    merge, judge the merged tree, move the target, recover
 embedded   the server's own engine: slots for all agents of the repository
 

@@ -16,7 +16,8 @@ from ..liveness import is_running
 from ..services import Services
 from ..signal import wait_for
 from ..store import EvaluationRow, EvaluationState, Purpose
-from .execution import LOST_AFTER_S, execute
+from .execution import LOST_AFTER_S
+from .judging import execute
 from .landing import execute_landing, finish_landings, intended_landings, retry_blocked
 from .runners import Runners
 

@@ -10,7 +10,7 @@ import pytest
 from gatewright.gates import settlement
 from gatewright.gates.commands import RetryGates
 from gatewright.schemas.records import Cause, StageState
-from gatewright.server.engine import execution
+from gatewright.server.engine import judging
 
 from .conftest import Repositories
 from .house import OK_GATE, Agent, Repository, Server, serving, solo
@@ -142,7 +142,7 @@ async def test_a_runner_that_is_always_killed_ends_with_a_person_and_not_with_a_
 ) -> None:
     """Invariant I10: also the loop of lost runners is finite."""
     monkeypatch.setattr(settlement, "ERROR_RETRY_DELAYS_S", ())
-    monkeypatch.setattr(execution, "STARTS_MAX", 2)
+    monkeypatch.setattr(judging, "STARTS_MAX", 2)
     # The gate's grandparent is the runner, above the supervisor.
     repository = make()
     gate = '{command: {name: murder, run: "kill -9 $(ps -o ppid= -p $(ps -o ppid= -p $PPID)) ; sleep 5"}}'
@@ -163,7 +163,7 @@ async def test_a_defect_of_ours_in_an_evaluation_ends_with_a_person_and_not_in_a
     from gatewright.server.engine import jobs
 
     monkeypatch.setattr(settlement, "ERROR_RETRY_DELAYS_S", ())
-    monkeypatch.setattr(execution, "STARTS_MAX", 2)
+    monkeypatch.setattr(judging, "STARTS_MAX", 2)
     starts = 0
 
     def fail(*_: object) -> None:
