@@ -3,7 +3,7 @@
 ids        names and numbers: change, stage, commit, lease
 pipeline   what should hold: `gatewright.yaml` as models
 records    what happened: the change record, attempts, evidence, findings
-events     each single thing that can happen to a change
+events     each single thing that can happen to a change (change_events: as a whole; stage_events: to one stage)
 refusals   every refusal code with all of its wording
 arguments  what the eleven tools take
 replies    what they answer (fitting: within what clients show; prose: as text)
