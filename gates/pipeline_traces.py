@@ -23,8 +23,7 @@ def trace_problems(
 
 
 def _traces(path: KeyPath, holder: Mapping[str, object]) -> Iterator[tuple[KeyPath, Mapping[str, object]]]:
-    gates = holder.get("gates")
-    for index, gate in enumerate(gates if isinstance(gates, list) else ()):
+    for index, gate in enumerate(_gates(holder)):
         options = gate.get(TRACE) if isinstance(gate, dict) else None
         if isinstance(options, dict):
             yield (*path, "gates", index, TRACE), options
@@ -52,7 +51,12 @@ def _problems(
 
 
 def _says_where(stage: Mapping[str, object]) -> bool:
-    gates, writes = stage.get("gates"), stage.get("writes")
-    if any(isinstance(gate, dict) and "document" in gate for gate in (gates if isinstance(gates, list) else ())):
+    writes = stage.get("writes")
+    if any(isinstance(gate, dict) and "document" in gate for gate in _gates(stage)):
         return True
     return isinstance(writes, list) and EVERYTHING not in writes
+
+
+def _gates(holder: Mapping[str, object]) -> Iterable[object]:
+    written = holder.get("gates")
+    return written if isinstance(written, list) else ()

@@ -150,6 +150,8 @@ def _formats(schema: object) -> Iterator[str]:
         case list():
             for value in schema:
                 yield from _formats(value)
+        case _:
+            pass
 
 
 def _judge(validator: Validator, data: bytes, kind: Any) -> list[dict[str, object]]:  # noqa: ANN401 - from the request
