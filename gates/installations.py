@@ -20,7 +20,7 @@ SYSTEM_FOLDERS = (
 )
 RESOLVER = Path("/etc/resolv.conf")
 PROGRAM_FOLDERS = frozenset({"bin", "sbin", "shims", ".bin"})
-# What only root can read: nothing to hide from anybody else's programs.
+# Open to root's programs alone, or of no use to those of others.
 SYSTEM_SECRETS = ("/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-", "/etc/ssh", "/etc/ssl/private")
 # Beside toolchains in the home that a PATH leads to.
 HOME_SECRETS = (".cargo/credentials", ".cargo/credentials.toml", ".gem/credentials")
@@ -50,7 +50,8 @@ def hidden_places(home: Path, *, shared: Path, own: Iterable[Path]) -> tuple[Pat
     """What stays hidden wherever it lies: the home, the repository with its worktrees, `own` folders, credentials."""
     links = [file.read_text(errors="surrogateescape").strip() for file in shared.glob("worktrees/*/gitdir")]
     worktrees = [*([shared.parent] if shared.name == ".git" else []), *(Path(link).parent for link in links)]
-    secrets = [*map(Path, SYSTEM_SECRETS), *(home / place for place in HOME_SECRETS)]
+    of_root = map(Path, SYSTEM_SECRETS if os.geteuid() == 0 else ())
+    secrets = [*of_root, *(home / place for place in HOME_SECRETS)]
     readable = [place for place in secrets if os.access(place, os.R_OK)]
     places = {home, shared, *worktrees, *own, *readable}
     # A link in the way would let the same folder be reached under its other name.

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Protocol
 
@@ -114,10 +114,12 @@ def is_inside(path: Path, folders: Iterable[Path]) -> bool:
     return any(text == (other := os.fspath(folder)) or text.startswith(f"{other.rstrip('/')}/") for folder in folders)
 
 
-def spread(root: Path, hidden: Sequence[Path]) -> tuple[Path, ...]:
+@lru_cache(maxsize=256)
+def spread(root: Path, hidden: tuple[Path, ...]) -> tuple[Path, ...]:
     """`root` itself when nothing below it is hidden, otherwise what is in it instead, without what is hidden.
 
-    For sandboxes that can grant a folder but take nothing out of it again.
+    For sandboxes that can grant a folder but take nothing out of it again. Looked up once: what comes into such a
+    folder later is not granted.
     """
     if root in hidden:
         return ()
