@@ -32,7 +32,7 @@ Running programs
     sandbox      what a program may touch: the best way that works here (reach: the value; installations: by default;
                  bubblewrap, landlock with fence, seatbelt: the ways)
     environment  what `setup` and `install` make (environment_cache, layer, stand_ins,
-                 server_settings, locks)
+                 server_settings, setup_secrets, progress, locks)
     reports/     what programs report, one reader a format (report_file: the file; text)
 
 Judging
