@@ -2,9 +2,11 @@
 
 import json
 from argparse import ArgumentParser, Namespace
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...gates.kinds import KINDS
 from ...gates.policy import Policy, PolicyInvalid, PolicyMissing, land_gates_of, load_policy, parse_pipeline
 from ...schemas.pipeline import PIPELINE_FILE, GateSpec
 from .command import CannotGoOn, Exit
@@ -40,6 +42,7 @@ def run(_command: str, options: Namespace, terminal: Terminal) -> int:
         terminal.write_data(json.dumps(told, indent=2) + "\n")
     else:
         _tell_policy(policy, terminal)
+        _tell_what_is_missing(policy, {path for path, _ in source.paths()}, terminal)
         _tell_where_it_stands(repository, data, target, options, terminal)
     return Exit.OK
 
@@ -94,6 +97,18 @@ def _tell_policy(policy: Policy, terminal: Terminal) -> None:
         terminal.say(f"stage {name}{needs}: {_names(('scope',), stage.gates)}")
     terminal.say(f"land after {', '.join(pipeline.land.needs)}: {_names((), land_gates_of(pipeline))}")
     terminal.say(f"digest: {policy.digest}")
+
+
+def _tell_what_is_missing(policy: Policy, there: Collection[str], terminal: Terminal) -> None:
+    """Files that gates refer to and the commit does not have: these gates could judge nothing."""
+    stages = [*((name, stage.gates) for name, stage in policy.pipeline.stages.items())]
+    for name, gates in (*stages, ("land", policy.pipeline.land.gates or ())):
+        for gate in gates:
+            kind = KINDS[gate.kind]
+            for path in kind.references(kind.options.model_validate(gate.options)):
+                if path not in there:
+                    text = f"{name}/{gate.name} needs {path}, which is not committed: commit it with {PIPELINE_FILE}."
+                    terminal.say(text, "yellow")
 
 
 def _names(first: tuple[str, ...], gates: tuple[GateSpec, ...]) -> str:

@@ -27,6 +27,19 @@ def test_a_good_pipeline_is_told_with_its_stages_gates_and_digest(ready: Desk, c
     assert told.out.rstrip().splitlines()[-1].startswith("digest: ")
 
 
+def test_a_schema_that_is_not_committed_is_told_though_the_pipeline_is_good(ready: Desk, call: Call) -> None:
+    gate = '{schema: {path: "a.json", schema: schemas/a.json}}'
+    ready.commit({"gatewright.yaml": PIPELINE.replace("gates:\n", f"gates:\n      - {gate}\n", 1)})
+
+    without = call("check-pipeline")
+    ready.commit({"schemas/a.json": "{}"})
+    told = call("check-pipeline")
+
+    assert without.status == told.status == Exit.OK
+    assert "plan/schema needs schemas/a.json, which is not committed" in without.out
+    assert "not committed" not in told.out
+
+
 def test_every_problem_of_a_pipeline_is_told_at_once_with_its_line(desk: Desk, call: Call) -> None:
     wrong = PIPELINE.replace("document:", "documnet:").replace("needs: [plan]", "needs: [plna]")
     desk.write({"gatewright.yaml": wrong})
