@@ -6,7 +6,7 @@ from .sample import CALC, PYPROJECT, TESTS, Files, Link, Program
 from .workshop import Workshop
 
 # Every gate of the sample but `web`, for which nothing is installed.
-ALL_GATES = ("compile", "ruff", "types", "blackbox", "once", "suite", "make", "test", "document")
+ALL_GATES = ("compile", "ruff", "types", "blackbox", "once", "reader", "suite", "make", "test", "document")
 
 CONTROLS: dict[str, Callable[[Workshop], Files | str]] = {}
 

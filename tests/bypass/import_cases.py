@@ -46,7 +46,7 @@ def ruff_in_the_tree(_: Workshop) -> Files:
     return {"calc/extra.py": '"""More."""\n\nimport os\n', "ruff": program, "web/ruff": program, "lib/ruff.py": LEAVES}
 
 
-@bad(REGIME, asked("scope", "protected", "sitecustomize.py"), TEST_FAILS, BLACKBOX_FAILS, quick=True)
+@bad(REGIME, asked("scope", "protected", "sitecustomize.py"), TEST_FAILS, BLACKBOX_FAILS)
 def code_that_python_runs_when_it_starts(_: Workshop) -> Files:
     """Bring along the modules that Python imports by itself."""
     return {**BAD_SUMS, "sitecustomize.py": LEAVES, "usercustomize.py": LEAVES}
@@ -108,7 +108,7 @@ def package_of_tests_that_fills_the_modules(_: Workshop) -> Files:
     return {**BAD_SUMS, "tests/__init__.py": fill}
 
 
-@bad(REGIME, TEST_FAILS, quick=True)
+@bad(REGIME, TEST_FAILS)
 def new_test_that_mends_for_the_others(_: Workshop) -> Files:
     """Add a test file that is collected first and patches what the known tests see."""
     return {**BAD_SUMS, "tests/test_aaa.py": f"{MENDS}\n\ndef test_new() -> None:\n    assert calc.add\n"}

@@ -35,7 +35,7 @@ def pipeline_without_gates_that_object(_: Workshop) -> Files:
     return {**BAD_SUMS, "gatewright.yaml": json.dumps({**POLICY, "stages": stages})}
 
 
-@bad(POLICY_LAYER, failed("scope", "outside", "vendor/other.py"), quick=True)
+@bad(POLICY_LAYER, failed("scope", "outside", "vendor/other.py"))
 def pipeline_that_allows_more_paths(_: Workshop) -> Files:
     """Allow oneself the paths that the stage may not write."""
     text = json.dumps(POLICY).replace('"calc/**"', '"calc/**", "vendor/**"')
@@ -48,7 +48,7 @@ def pipeline_of_the_same_name_in_other_case(_: Workshop) -> Files:
     return {**BAD_SUMS, "gatewright.yaml": None, "Gatewright.yaml": json.dumps({**POLICY, "version": 1})}
 
 
-@bad(POLICY_LAYER, asked("scope", "protected", "ci/blackbox.py"), BLACKBOX_FAILS, quick=True)
+@bad(POLICY_LAYER, asked("scope", "protected", "ci/blackbox.py"), BLACKBOX_FAILS)
 def script_of_a_gate_edited(_: Workshop) -> Files:
     """Have the program that a gate runs always be content."""
     return {**BAD_SUMS, "ci/blackbox.py": ALWAYS}
@@ -131,7 +131,7 @@ def program_where_npm_looks_first(_: Workshop) -> Files:
     return {"web/node_modules/.bin/node": "#!/bin/sh\nexit 0\n"}
 
 
-@bad(POLICY_LAYER, asked("scope", "protected", "pyproject.toml"), RUFF_FAILS, quick=True)
+@bad(POLICY_LAYER, asked("scope", "protected", "pyproject.toml"), RUFF_FAILS)
 def ruff_rules_in_pyproject(_: Workshop) -> Files:
     """Select no rules in the table that the policy has."""
     return {**UNUSED, "pyproject.toml": PYPROJECT.replace('["E", "F", "S307"]', "[]")}
@@ -222,7 +222,7 @@ def pytest_section_of_tox_ini(_: Workshop) -> Files:
     return {**BAD_SUMS, "tox.ini": "[pytest]\naddopts = -k nothing\n"}
 
 
-@bad(POLICY_LAYER, asked("scope", "protected", "pyproject.toml"), TEST_FAILS, quick=True)
+@bad(POLICY_LAYER, asked("scope", "protected", "pyproject.toml"), TEST_FAILS)
 def pytest_table_of_pyproject(_: Workshop) -> Files:
     """Have every test be expected to fail, by one option in the policy's table."""
     options = 'testpaths = ["tests"]\naddopts = "--collect-only"'
@@ -259,7 +259,7 @@ def submodule_moved_to_another_address(_: Workshop) -> Files:
     return {".gitmodules": '[submodule "lib"]\n\tpath = lib/other\n\turl = https://example.org/evil.git\n'}
 
 
-@bad(POLICY_LAYER, asked("scope", "attributes", ".gitattributes"), BLACKBOX_FAILS, quick=True)
+@bad(POLICY_LAYER, asked("scope", "attributes", ".gitattributes"), BLACKBOX_FAILS)
 def attributes_that_filter(_: Workshop) -> Files:
     """Have other bytes be checked out than were judged."""
     return {**BAD_SUMS, ".gitattributes": "*.py filter=mend\n"}
@@ -330,7 +330,7 @@ def outside_by_a_merge(workshop: Workshop) -> str:
     return workshop.commit_of(tree, workshop.base, side)
 
 
-@bad(POLICY_LAYER, failed("scope", "nothing", ""), quick=True)
+@bad(POLICY_LAYER, failed("scope", "nothing", ""))
 def nothing_changed(workshop: Workshop) -> str:
     """Hand in a commit that changes nothing, for which no gate could object to anything."""
     return workshop.commit_of(workshop.git("rev-parse", "main^{tree}"), workshop.base)

@@ -62,7 +62,7 @@ async def lease_after_a_takeover(scene: Scene) -> Given:
     return await submit(scene.eve, late["lease"], files=BROKEN)
 
 
-@bad(PROTOCOL, refused("unknown_lease", ""), quick=True)
+@bad(PROTOCOL, refused("unknown_lease", ""))
 async def lease_with_another_fence(scene: Scene) -> Given:
     """Count the fence up by hand, to be the holder after the holder."""
     await scene.ada.start()
@@ -96,7 +96,7 @@ async def lease_of_another_change(scene: Scene) -> Given:
     return await submit(scene.ada, brief["lease"].replace(".c1.", ".c2."), files=BROKEN)
 
 
-@bad(PROTOCOL, refused("lease_held", "ada"), quick=True)
+@bad(PROTOCOL, refused("lease_held", "ada"))
 async def stage_that_somebody_holds(scene: Scene) -> Given:
     """Claim what another agent works on, under that agent's name."""
     change = await scene.ada.start()
@@ -131,7 +131,7 @@ async def check_that_was_green_before(scene: Scene) -> Given:
     return answer(await scene.eve.submit(brief, BROKEN))
 
 
-@bad(PROTOCOL, told(Outcome.FAILED, "ok"), quick=True)
+@bad(PROTOCOL, told(Outcome.FAILED, "ok"))
 async def evidence_of_another_change(scene: Scene) -> Given:
     """Pass with one change, and hand the same stage of another one in with what would fail."""
     await pass_plan(scene.eve)

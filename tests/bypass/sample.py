@@ -185,6 +185,7 @@ POLICY: Mapping[str, object] = {
                 {"command": {"name": "types", "run": "python3 -I ci/types.py calc", "report": "lines"}},
                 {"command": {"name": "blackbox", "run": "python3 -I ci/blackbox.py"}},
                 {"command": {"name": "once", "run": "python3 -I ci/once.py", "timeout": "4s"}},
+                {"command": {"name": "reader", "run": "python3 -I ci/once.py", "timeout": "4s", "tree": "shared"}},
                 {
                     "command": {
                         "name": "suite",

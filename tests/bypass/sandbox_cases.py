@@ -112,7 +112,7 @@ def environment_is_honest(workshop: Workshop) -> None:
     assert [place.read_text() for place in made] == ["honest\n"]
 
 
-@bad(SANDBOX, KEPT_OUT, level="files", afterwards=environment_is_honest, quick=True)
+@bad(SANDBOX, KEPT_OUT, level="files", afterwards=environment_is_honest)
 def writes_into_the_shared_environment(_: Workshop) -> Files:
     """Change what setup made, which every later gate runs with."""
     return {"calc/__init__.py": attacking("open('made/installed', 'a').write('evil')")}
@@ -137,6 +137,12 @@ def writes_into_the_checkouts(workshop: Workshop) -> Files:
     """Change a checkout that others are judged in."""
     folder = workshop.root / "cache" / "checkouts"
     return {"calc/__init__.py": attacking(f"open({str(folder / 'evil')!r}, 'w').write('x')")}
+
+
+@bad(SANDBOX, failed("reader", "exit-code", "kept out"), level="files")
+def writes_into_the_checkout_that_gates_share(_: Workshop) -> Files:
+    """Mend the bad program in a tree that other gates read at the same time."""
+    return {"calc/__init__.py": attacking("open(__file__, 'a').write('# mended')")}
 
 
 @bad(SANDBOX, KEPT_OUT, level="files")
@@ -364,7 +370,7 @@ def leaves_many_daemons(_: Workshop) -> Files:
     return {"calc/__init__.py": BROKEN + ALL_CLOSED.replace("    _stay()", "    for _ in range(12):\n        _stay()")}
 
 
-@bad(SANDBOX, errored("once", "did not end within"), afterwards=nothing_runs_on, quick=True)
+@bad(SANDBOX, errored("once", "did not end within"), afterwards=nothing_runs_on)
 def never_ends(_: Workshop) -> Files:
     """Sleep for ever, deaf to every polite signal."""
     stays = "\n\nimport signal\nimport time\n\nfor number in range(1, 32):\n    try:\n"

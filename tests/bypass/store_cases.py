@@ -15,7 +15,7 @@ def nothing_was_taken(workshop: Workshop) -> None:
     assert not [place for place in workshop.root.iterdir() if place.name in {"taken", "ran"}]
 
 
-@bad(STORE, refused("bad_artifact", NOT_FULL), quick=True)
+@bad(STORE, refused("bad_artifact", NOT_FULL))
 def abbreviated_id(workshop: Workshop) -> str:
     """Name a commit by the first digits, to which another object can be made later."""
     return workshop.commit({"calc/__init__.py": BROKEN})[:12]
@@ -112,6 +112,7 @@ def shallow_repository(workshop: Workshop) -> str:
 @bad(STORE, failed("blackbox", "exit-code", "add 2 3"), is_alone=True, afterwards=nothing_was_taken)
 def repository_with_hooks_and_filters(workshop: Workshop) -> str:
     """Have hooks, filters and included settings of the shared repository mend the files that are judged."""
+    commit = workshop.commit({"calc/__init__.py": BROKEN, "filtered": ""})
     evil = workshop.repository / "evil.sh"
     evil.write_text(f"#!/bin/sh\ntouch {workshop.root}/ran\nsed 's/a - b/a + b/'\n")
     evil.chmod(0o755)
@@ -122,7 +123,7 @@ def repository_with_hooks_and_filters(workshop: Workshop) -> str:
         workshop.git("config", key, str(evil))
     (workshop.common_dir / "info").mkdir(exist_ok=True)
     (workshop.common_dir / "info" / "attributes").write_text("* filter=evil\n")
-    return workshop.commit({"calc/__init__.py": BROKEN, "filtered": ""})
+    return commit
 
 
 @bad(STORE, refused("bad_artifact", "cannot be taken over"))
@@ -133,7 +134,7 @@ def duplicate_entries(workshop: Workshop) -> str:
     return workshop.with_item("100644", b"Makefile", entry[2])
 
 
-@bad(STORE, refused("bad_artifact", "cannot be taken over"), quick=True)
+@bad(STORE, refused("bad_artifact", "cannot be taken over"))
 def git_folder_in_the_tree(workshop: Workshop) -> str:
     """Bring a `.git` along, whose settings would be read by whoever runs git in the checkout."""
     config = workshop.object("blob", b"[core]\n\tfsmonitor = touch /tmp/never\n")
@@ -202,8 +203,11 @@ def bomb_of_commits(workshop: Workshop) -> str:
         f"commit refs/bypass/many\nmark :{n}\n{who}from {':' + str(n - 1) if n > 1 else workshop.base}\n"
         for n in range(1, 1_103)
     ]
+    content = "M 100644 inline calc/many.py\ndata 6\nx = 1\n\n"
     marks = workshop.root / "many"
-    workshop.git("fast-import", "--quiet", "--force", f"--export-marks={marks}", stdin="".join(lines).encode())
+    workshop.git(
+        "fast-import", "--quiet", "--force", f"--export-marks={marks}", stdin=f"{''.join(lines)}{content}".encode()
+    )
     return marks.read_text().strip().rpartition(" ")[2]
 
 
@@ -219,7 +223,7 @@ def names_that_differ_by_case(_: Workshop) -> Files:
     return {"README": "honest\n", "readme": "not\n"}
 
 
-@bad(STORE, failed("scope", "collision"), quick=True)
+@bad(STORE, failed("scope", "collision"))
 def names_that_differ_by_normal_form(_: Workshop) -> Files:
     """Have two files whose names look the same and are composed otherwise."""
     return {"docs/\u00e9.md": "one\n", "docs/e\u0301.md": "two\n"}
@@ -249,7 +253,7 @@ def link_out_through_another_link(_: Workshop) -> Files:
     return {"docs/up": Link(".."), "docs/out": Link("up/../../..")}
 
 
-@bad(STORE, asked("scope", "submodule", "lib/other"), quick=True)
+@bad(STORE, asked("scope", "submodule", "lib/other"))
 def submodule_of_another_repository(_: Workshop) -> Files:
     """Put code in that no gate sees: only its id is in the commit."""
     return {"lib/other": Submodule("1" * 40)}

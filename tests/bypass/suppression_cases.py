@@ -106,7 +106,7 @@ def known_finding_in_another_file(_: Workshop) -> Files:
     return {"calc/other.py": "import os\n"}
 
 
-@bad(REGIME, failed("ruff", "syntax", "calc/extra.py"), failed("compile", "syntax", "calc/extra.py"), quick=True)
+@bad(REGIME, failed("ruff", "syntax", "calc/extra.py"), failed("compile", "syntax", "calc/extra.py"))
 def code_that_does_not_compile(_: Workshop) -> Files:
     """Hand in a module that nobody can import."""
     return {"calc/extra.py": "def more(:\n"}
