@@ -21,7 +21,9 @@ FORMATS: Mapping[str, Format] = {".json": "json", ".yaml": "yaml", ".yml": "yaml
 
 DATA_BYTES_MAX = 1_000_000
 DEPTH_MAX = 60
-_BOUNDS = Bounds(bytes_max=DATA_BYTES_MAX, depth_max=DEPTH_MAX, nodes_max=200_000, keys_are_words=True)
+_BOUNDS = Bounds(
+    bytes_max=DATA_BYTES_MAX, depth_max=DEPTH_MAX, nodes_max=200_000, keys_are_words=True, numbers_are_plain=True
+)
 
 _JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
 _TOML_LINE = re.compile(r"\(at line (\d+), column \d+\)$")

@@ -28,12 +28,17 @@ KeyPath = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How much of a file is read. With `keys_are_words`, `on` as a key is a word and no doubtful boolean."""
+    """How much of a file is read, and how.
+
+    With `keys_are_words`, `on` as a key is a word and no doubtful boolean. With `numbers_are_plain`, what is a number
+    for some readers only is refused; otherwise it is text.
+    """
 
     bytes_max: int
     depth_max: int
     nodes_max: int
     keys_are_words: bool = False
+    numbers_are_plain: bool = False
 
 
 POLICY_BOUNDS = Bounds(bytes_max=256_000, depth_max=20, nodes_max=5_000)
@@ -47,6 +52,12 @@ _DOUBTFUL = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 # Eighteen digits are more than any number of a policy needs, and fewer than Python refuses to convert.
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17})")
 _DECIMAL = re.compile(r"[-+]?[0-9]{1,18}(?:\.[0-9]{0,18}(?:[eE][-+]?[0-9]{1,2})?|[eE][-+]?[0-9]{1,2})")
+
+# Octal, in other bases, with separators, by sixties, too long, without digits before the point, none; exponents.
+_DISPUTED_NUMBER = re.compile(
+    r"[-+]?(?:0[0-9_]+|0[box][0-9a-fA-F_]+|[0-9]+_[0-9_.]*|[0-9]+(?::[0-9]{1,2})+(?:\.[0-9]*)?|[0-9]{19,}|\.[0-9_]+"
+    r"|[0-9]+\.?[0-9]*[eE][0-9]+|\.?[0-9]+[eE][-+]?[0-9]+|\.(?:inf|Inf|INF))|\.(?:nan|NaN|NAN)"
+)
 
 # What PyYAML says, and what the person at the keyboard can do about it.
 _HINTS: Mapping[str, str] = {
@@ -225,6 +236,9 @@ class _Builder:
         if text.lower() in _DOUBTFUL:
             meant = _DOUBTFUL[text.lower()]
             self.problem(event, path, f"{text!r} is a boolean or a word", f'write {meant}, or "{text}" for the word')
+        if self.bounds.numbers_are_plain and _DISPUTED_NUMBER.fullmatch(text):
+            hint = f'write a plain decimal number, or "{text}" for the text'
+            self.problem(event, path, f"{text!r} is a number for some readers of YAML only", hint)
         if _INTEGER.fullmatch(text):
             return int(text)
         return float(text) if _DECIMAL.fullmatch(text) else text

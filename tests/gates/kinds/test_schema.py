@@ -300,6 +300,20 @@ def test_a_document_that_is_made_to_hurt_or_to_be_read_in_two_ways_is_refused_by
     assert {item["rule"] for item in problems} == {"unreadable"}
 
 
+@pytest.mark.parametrize("text", "010 0x1F 0o17 0b1 1_000 1:30 16:9 .5 .inf .nan 1e3 1.5e3 1e-3".split() + ["1" * 19])
+def test_a_number_of_some_readers_only_is_to_be_quoted(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    problems = validate(monkeypatch, True, "a.yaml", f"a: {text}\n")["problems"]
+
+    assert isinstance(problems, list)
+    assert [item["line"] for item in problems] == [1]
+    assert validate(monkeypatch, True, "a.yaml", f'a: "{text}"\n')["problems"] == []
+
+
+@pytest.mark.parametrize("text", "0 -12 1.5 1.5e+3 1.10 2026-11-22 1.2.3 T1 0a3f 12:30-13:30 v1e3".split())
+def test_plain_numbers_dates_and_words_are_read(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    assert validate(monkeypatch, True, "a.yaml", f"a: {text}\n")["problems"] == []
+
+
 def test_a_pattern_that_runs_for_ever_on_a_document_is_ended_and_its_document_named(tmp_path: Path) -> None:
     gate = {"schema": {"path": "*.json", "schema": "schemas/tasks.json", "timeout": "2s"}}
 
