@@ -74,8 +74,11 @@ def gates_of(policy: "Policy") -> Iterator[Gate]:
     """Every gate of the policy that a program answers, `scope` of each stage first; those that do the same once."""
     from ..gates.policy import SCOPE_GATE, SOFT_KINDS, land_gates_of
 
-    stages = [(name, stage.writes, (SCOPE_GATE, *stage.gates)) for name, stage in policy.pipeline.stages.items()]
-    stages.append((LAND, ("**",), tuple(gate for gate in land_gates_of(policy.pipeline) if gate.kind != SCOPE)))
+    landing = tuple(gate for gate in land_gates_of(policy.pipeline) if gate.kind != SCOPE)
+    stages: list[tuple[str, tuple[str, ...], tuple[GateSpec, ...]]] = [
+        *((name, stage.writes, (SCOPE_GATE, *stage.gates)) for name, stage in policy.pipeline.stages.items()),
+        (LAND, ("**",), landing),
+    ]
     seen: set[str] = set()
     for stage, writes, gates in stages:
         for spec in gates:

@@ -78,11 +78,11 @@ def _settings(tree: Specimen, config: str | None) -> _Settings | None:
         if data is None:
             continue
         try:
-            table: object = tomllib.loads(data.decode())
+            table = tomllib.loads(data.decode())
         except ValueError:
             return None
         if PurePosixPath(name).name == "pyproject.toml":
-            tool = table.get("tool") if isinstance(table, Mapping) else None
+            tool = table.get("tool")
             table = tool.get("ruff") if isinstance(tool, Mapping) else None
         if isinstance(table, Mapping):
             found = _Settings(table)
