@@ -60,7 +60,10 @@ CASES: Mapping[str, tuple[Mapping[str, object], Files]] = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+FEW = {"a document of the change", "a plan for all", "what is not made yet"}
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, marks=[] if case in FEW else pytest.mark.slow) for case in CASES])
 def test_a_gate_passes_its_specimen_and_objects_to_what_is_planted(tmp_path: Path, case: str) -> None:
     gate, files = CASES[case]
     stages = {"plan": {"writes": ["docs/**"], "gates": [PLAN]}, "code": {"needs": ["plan"], "gates": [gate]}}
