@@ -1,7 +1,11 @@
-"""Read what a program prints: bounded memory, both ends kept, the whole of it counted and hashed."""
+"""The streams of a program: what it prints is read in bounded memory, both ends kept, all of it counted and hashed."""
 
 import os
+import tempfile
+from contextlib import ExitStack
 from hashlib import sha256
+from pathlib import Path
+from typing import IO
 
 import anyio
 
@@ -62,3 +66,23 @@ def collect_waiting(descriptor: int, capture: Capture) -> bool:
             return False
         capture.add(piece)
     return True
+
+
+def open_pipe(opened: ExitStack) -> tuple[IO[bytes], IO[bytes]]:
+    """A pipe to read a stream from, without blocking, and its other end; `opened` closes both."""
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    return opened.enter_context(os.fdopen(reader, "rb", 0)), opened.enter_context(os.fdopen(writer, "wb", 0))
+
+
+def open_stdin(content: bytes | None) -> IO[bytes]:
+    """What a program reads: the content, or nothing."""
+    if content is None:
+        return Path(os.devnull).open("rb")
+    # A file and not a pipe: nobody needs to feed it, and a program that never reads cannot block us.
+    with ExitStack() as opened:
+        file = opened.enter_context(tempfile.TemporaryFile())
+        file.write(content)
+        file.seek(0)
+        opened.pop_all()
+        return file

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import select
 import signal
 import sys
 import time
@@ -10,8 +11,6 @@ from contextlib import nullcontext, suppress
 
 KILL_TIME_S = 10.0
 KILL_PAUSE_S = 0.002
-# What is just ending, such as the first process of a sandbox, is gone long before that.
-FIRST_PAUSE_S = 0.0002
 
 _PR_SET_CHILD_SUBREAPER = 36
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -55,14 +54,16 @@ def kill_trees(pids: Iterable[int]) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
-def kill_descendants(group: int) -> tuple[dict[int, int], int]:
-    """Kill until no child of this process is left; the wait statuses seen, and how many could not be killed in time."""
+def kill_descendants(group: int, wakeups: int) -> tuple[dict[int, int], int]:
+    """Kill until no child of this process is left; the wait statuses seen, and how many could not be killed in time.
+
+    `wakeups` becomes readable when a child has ended.
+    """
     if not can_adopt():
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(group, signal.SIGKILL)
     statuses: dict[int, int] = {}
     until = time.monotonic() + KILL_TIME_S
-    pause_s = FIRST_PAUSE_S
     while True:
         ended, has_children = reap()
         statuses |= ended
@@ -73,8 +74,15 @@ def kill_descendants(group: int) -> tuple[dict[int, int], int]:
         if time.monotonic() > until:
             return statuses, max(1, len(alive))
         kill_trees(alive)
-        time.sleep(pause_s)
-        pause_s = min(2 * pause_s, KILL_PAUSE_S)
+        select.select([wakeups], [], [], KILL_PAUSE_S)
+        drain(wakeups)
+
+
+def drain(descriptor: int) -> None:
+    """Read a non-blocking descriptor empty."""
+    with suppress(BlockingIOError):
+        while os.read(descriptor, 1 << 12):
+            pass
 
 
 def reap() -> tuple[dict[int, int], bool]:

@@ -16,8 +16,8 @@ import select
 import socket
 import time
 
-from .descendants import KILL_PAUSE_S, KILL_TIME_S, adopt_orphans, children_of, kill_trees
-from .supervisor import DESCRIPTORS, await_program, drain, listen_for_children
+from .descendants import KILL_PAUSE_S, KILL_TIME_S, adopt_orphans, children_of, drain, kill_trees
+from .supervisor import DESCRIPTORS, await_program, listen_for_children
 
 
 def launch_forever() -> None:

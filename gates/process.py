@@ -10,17 +10,18 @@ sandbox's to say (`sandbox.py`); without one it may touch whatever the server ma
 import os
 import signal
 import socket
-import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 import anyio
 
-from .capture import Capture, collect, collect_waiting
+from .capture import Capture, collect, collect_waiting, open_pipe, open_stdin
 from .descendants import can_adopt, tasks_of_user
 from .endings import explain_disk, explain_end, explain_start, has_started, signal_name
 from .launching import LAUNCHER, Conversation
@@ -29,6 +30,8 @@ from .request import NO_LIMIT, Ending, Request
 
 # RLIMIT_NPROC counts every thread of the user, so it is only the outer wall; the supervisor counts processes exactly.
 TASKS_PER_PROCESS = 16
+# Counting takes as long as starting a program.
+TASKS_COUNTED_EVERY_S = 5.0
 
 COULD_NOT_EXECUTE: Final = 126
 NOT_FOUND: Final = 127
@@ -233,7 +236,12 @@ def _tasks_of_user_max(processes_max: int | None) -> int:
     # The system does not hold root to this limit.
     if processes_max is None or os.geteuid() == 0:
         return NO_LIMIT
-    return tasks_of_user(os.geteuid()) + processes_max * TASKS_PER_PROCESS
+    return _tasks_lately(int(time.monotonic() / TASKS_COUNTED_EVERY_S)) + processes_max * TASKS_PER_PROCESS
+
+
+@lru_cache(maxsize=1)
+def _tasks_lately(_: int) -> int:
+    return tasks_of_user(os.geteuid())
 
 
 async def _run(
@@ -244,8 +252,8 @@ async def _run(
         control, theirs = map(opened.enter_context, socket.socketpair())
         control.setblocking(False)
         captures = (stdout, output) if stdout else (output,)
-        pipes = [(*_open_pipe(opened), capture) for capture in captures]
-        with theirs, opened.enter_context(_open_stdin(stdin)) as source:
+        pipes = [(*open_pipe(opened), capture) for capture in captures]
+        with theirs, opened.enter_context(open_stdin(stdin)) as source:
             writers = [writer.fileno() for _, writer, _ in pipes]
             LAUNCHER.launch([theirs.fileno(), source.fileno(), writers[0], writers[-1]])
         # Kept open here, they would hide the end of the output.
@@ -260,24 +268,6 @@ async def _run(
         for reader, _, capture in pipes:
             collect_waiting(reader.fileno(), capture)
         return ending
-
-
-def _open_pipe(opened: ExitStack) -> tuple[IO[bytes], IO[bytes]]:
-    reader, writer = os.pipe()
-    os.set_blocking(reader, False)
-    return opened.enter_context(os.fdopen(reader, "rb", 0)), opened.enter_context(os.fdopen(writer, "wb", 0))
-
-
-def _open_stdin(content: bytes | None) -> IO[bytes]:
-    if content is None:
-        return Path(os.devnull).open("rb")
-    # A file and not a pipe: nobody needs to feed it, and a program that never reads cannot block us.
-    with ExitStack() as opened:
-        file = opened.enter_context(tempfile.TemporaryFile())
-        file.write(content)
-        file.seek(0)
-        opened.pop_all()
-        return file
 
 
 def _unstarted(problem: str, isolation: str) -> Finished:

@@ -18,7 +18,7 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 
-from .descendants import adopt_orphans, descendants_of, kill_descendants, memory_exceeds, reap
+from .descendants import adopt_orphans, descendants_of, drain, kill_descendants, memory_exceeds, reap
 from .disk import DiskUse
 from .fence import shut_in
 from .request import NO_LIMIT, Ending, Request, receive
@@ -60,12 +60,6 @@ def listen_for_children() -> int:
     return readable
 
 
-def drain(descriptor: int) -> None:
-    with suppress(BlockingIOError):
-        while os.read(descriptor, 1 << 12):
-            pass
-
-
 def _supervise(control: socket.socket, streams: list[int], wakeups: int) -> None:
     """Receive one request, run it on the three `streams`, and send its ending when everything it started is dead."""
     control.sendall(b"%d\n" % os.getpid())
@@ -84,7 +78,7 @@ def _supervise(control: socket.socket, streams: list[int], wakeups: int) -> None
         os.close(descriptor)
     reason, status = _watch(pid, request, control, wakeups, deadline=begun_at + request.timeout_s)
     duration_us = int((time.monotonic() - begun_at) * 1e6)
-    statuses, survivors = kill_descendants(group=pid)
+    statuses, survivors = kill_descendants(pid, wakeups)
     number = statuses.get(pid, int(signal.SIGKILL)) if status is None else status
     if request.tells_status and reason == "exit" and os.WIFEXITED(number) and not _has_run(told):
         reason = "sandbox"

@@ -25,7 +25,7 @@ from gatewright.gates.reach import Reach
 from gatewright.gates.sandbox import Choice, choose, find_best
 from gatewright.schemas.records import Evidence, Outcome
 
-from .kinds.workbench import Project
+from .kinds.workbench import SAMPLE, Project
 
 PATH = os.pathsep.join([str(Path(sys.executable).parent), "/usr/local/bin", "/usr/bin", "/bin"])
 LIMITS = ProcessLimits(timeout_s=30, output_bytes_max=20_000)
@@ -487,7 +487,7 @@ class TestChoosing:
 
 class TestInTheVerdict:
     def judge(self, tmp_path: Path, **pipeline: object) -> Evidence:
-        project = Project(tmp_path, [{"command": {"name": "check", "run": "test -f calc.py"}}], **pipeline)
+        project = Project(tmp_path, [{"command": {"name": "check", "run": "test -f calc.py"}}], SAMPLE, **pipeline)
         return project.judge(project.commit({"more.py": "x = 1\n"}))["check"]
 
     @pytest.mark.parametrize("level", LEVELS)
