@@ -81,13 +81,17 @@ def _settings(tree: Specimen, config: str | None) -> _Settings | None:
             table = tomllib.loads(data.decode())
         except ValueError:
             return None
-        if PurePosixPath(name).name == "pyproject.toml":
-            tool = table.get("tool")
-            table = tool.get("ruff") if isinstance(tool, Mapping) else None
-        if isinstance(table, Mapping):
-            found = _Settings(table)
+        own = _own_table(table) if PurePosixPath(name).name == "pyproject.toml" else table
+        if own is not None:
+            found = _Settings(own)
             return None if found.extends else found
     return _Settings({})
+
+
+def _own_table(table: Mapping[str, object]) -> Mapping[str, object] | None:
+    tool = table.get("tool")
+    own = tool.get("ruff") if isinstance(tool, Mapping) else None
+    return own if isinstance(own, Mapping) else None
 
 
 def _texts(tables: Iterable[Mapping[str, object]], key: str) -> tuple[str, ...]:
