@@ -33,7 +33,9 @@ class SpecimenMaker:
 
     def specimen(self, commit: str) -> Specimen:
         """The tree of the commit, read as it is needed."""
-        files = {e.path: e for e in self.store.entries(commit) if e.mode in (FILE, EXECUTABLE)}
+        entries = self.store.entries(commit)
+        # What is larger is nobody's source, and nothing is planted in it.
+        files = {e.path for e in entries if e.mode in (FILE, EXECUTABLE) and e.size <= FILE_BYTES_MAX}
 
         def read(path: str) -> bytes | None:
             return self.store.read(commit, path, FILE_BYTES_MAX) if path in files else None

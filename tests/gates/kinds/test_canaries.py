@@ -169,3 +169,13 @@ def test_what_is_planted_keeps_the_rest_of_the_tree(tmp_path: Path) -> None:
     assert {change.path for change in store.changes(base, made)} == {"calc.py", "new/a.txt", "tests/test_calc.py"}
     assert store.read(made, "new/a.txt", 10) == b"\xff\x00"
     assert bench.maker.commit(base, {}) == base
+
+
+def test_nothing_is_planted_in_what_is_too_large_to_be_source(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, KINDS["compile"])
+    made = bench.maker.commit(bench.project.base, {"data.py": b"#" * 5_000_001})
+
+    found = bench.maker.specimen(made)
+
+    assert "data.py" not in found.paths
+    assert found.read("data.py") is None
