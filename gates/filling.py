@@ -15,8 +15,8 @@ from .submodules import Places, SubmoduleStore, places_of
 from .walk import TreeBudget, TreeEntry
 
 NESTED_MAX = 8
-SUBMODULES_MEND = "Somebody has to run `git submodule update --init --recursive` in the repository"
-LFS_MEND = "Somebody has to run `git lfs fetch` in the repository with that commit"
+SUBMODULES_MEND = "a person has to run `git submodule update --init --recursive` in the repository"
+LFS_MEND = "a person has to run `git lfs fetch` in the repository with that commit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ class Filler:
         try:
             self.lfs.get(found.pointer)
         except ContentMissing as exc:
-            missing.append(Missing(path, f"{path} {exc}. {LFS_MEND}."))
+            missing.append(Missing(path, f"{path} {exc}: {LFS_MEND}."))
             return None
         return FilledFile(found.path, found.blob, found.pointer)
 
@@ -148,7 +148,7 @@ class Filler:
         except BadArtifact as exc:
             return _Inner(None, (Missing(path, f"{what}, which cannot be taken over: {exc}"),))
         if not is_here:
-            return _Inner(None, (Missing(path, f"{what}, which is not on this machine. {SUBMODULES_MEND}."),))
+            return _Inner(None, (Missing(path, f"{what}, which is not on this machine: {SUBMODULES_MEND}."),))
         store = self.submodules.store
         entries = {entry.path: entry for entry in store.entries(submodule.commit, used.budget)}
         used.add(len(entries), sum(entry.size for entry in entries.values()))

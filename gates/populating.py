@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from . import transfer
+from .files import replace_text
 from .git import Git, GitFailed
 from .objects import SUBMODULE
 from .placeholders import Submodule, named_submodules
@@ -17,16 +18,28 @@ from .submodules import Places
 
 POPULATE_TIMEOUT_S = 300.0
 NESTED_MAX = 8
+# Names the submodules that are not on this machine.
+EMPTY_FILE = "gatewright-empty"
 
 log = logging.getLogger(__name__)
 
 
-def populate(git: Git, commit: str, places: Places) -> tuple[str, ...]:
-    """Check out the submodules of the worktree that `git` stands in, at `commit`; the paths that stay empty.
+def populate(git: Git, commit: str, places: Places) -> None:
+    """Check out the submodules of the worktree that `git` stands in, at `commit`.
 
     Never raises for a submodule that cannot be checked out: the agent has less there, and gates will say so.
     """
-    return tuple(_populate(git, commit, places, prefix="", depth=1))
+    empty = _populate(git, commit, places, prefix="", depth=1)
+    replace_text(git.git_dir / EMPTY_FILE, "\0".join(empty), mode=0o600)
+
+
+def left_empty(git_dir: Path) -> tuple[str, ...]:
+    """The submodules that `populate` found nothing for, by the worktree's private git folder."""
+    try:
+        names = (git_dir / EMPTY_FILE).read_text("utf-8", "surrogateescape")
+    except OSError:
+        return ()
+    return tuple(filter(None, names.split("\0")))
 
 
 def _populate(git: Git, commit: str, places: Places, *, prefix: str, depth: int) -> Iterator[str]:

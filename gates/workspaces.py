@@ -21,7 +21,7 @@ from .files import locked, replace_text
 from .git import Git, GitFailed
 from .included import copy_included, included_paths
 from .placeholders import MODULES_FILE
-from .populating import populate
+from .populating import left_empty, populate
 from .problems import WorkspaceProblem
 from .repository import SharedRepository
 from .snapshot import Snapshot, commit_tree, find_head, is_ancestor, take_snapshot
@@ -92,6 +92,11 @@ class Workspaces:
             return None if admin is None else (admin / _LEASE_FILE).read_text(encoding="utf-8").strip() or None
         except OSError:
             return None
+
+    def empty_submodules(self, path: Path) -> tuple[str, ...]:
+        """The submodules that the workspace was made without, because this machine has not got them."""
+        admin = self._admin_of(path)
+        return () if admin is None else left_empty(admin)
 
     def snapshot(self, path: Path, *, base: str, message: str, author: str, when: datetime) -> Snapshot:
         """What the agent has now, as a commit: see `take_snapshot`; without the private files that were lent to it."""

@@ -2,11 +2,12 @@
 
 from typing import TYPE_CHECKING
 
+from ...gates.filling import SUBMODULES_MEND
 from ...gates.kinds import KINDS
 from ...gates.paths import fill
 from ...gates.policy import SCOPE_GATE, Policy
 from ...gates.precedence import missing_needs
-from ...gates.text import shorten
+from ...gates.text import clean_text, shorten
 from ...schemas.arguments import ClaimStage
 from ...schemas.pipeline import GateSpec
 from ...schemas.records import ChangeRecord, ChangeState, Note, StageRecord, StageState
@@ -34,6 +35,9 @@ def brief(tx: "Tx", services: Services, record: ChangeRecord, name: str, fence: 
     notes = [_note(note) for note in stage.notes]
     if base.conflicts:
         notes.append(f"what this stage builds on conflicts in {', '.join(base.conflicts)}: resolve it there")
+    if empty := services.workspaces.empty_submodules(path)[:NOTE_PATHS_MAX]:
+        names = ", ".join(map(clean_text, empty))
+        notes.append(f"submodules that are not on this machine have empty folders: {names}; {SUBMODULES_MEND}")
     if problem is not None:
         notes.append(problem)
     elif policy.pipeline.setup is not None and policy.pipeline.setup.keep:

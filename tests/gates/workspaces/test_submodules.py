@@ -46,6 +46,7 @@ def test_a_workspace_has_the_submodules_that_the_person_has(workspaces: Workspac
     assert (path / "vendor" / "lib" / "lib.txt").read_text() == "library\n"
     assert (path / "vendor" / "lib" / "inner" / "deep.txt").read_text() == "deep\n"
     assert git(path, "status", "--porcelain") == ""
+    assert workspaces.empty_submodules(path) == ()
     assert git(path / "vendor" / "lib", "status", "--porcelain") == ""
 
 
@@ -79,6 +80,7 @@ def test_a_submodule_that_is_not_on_this_machine_stays_empty_and_stops_nobody(
     path = workspaces.ensure("c1", "code", 1, base=with_submodule, lease="token")
 
     assert list((path / "vendor" / "lib").iterdir()) == []
+    assert workspaces.empty_submodules(path) == ("vendor/lib",)
 
 
 def test_nothing_that_a_submodule_brings_along_runs(
