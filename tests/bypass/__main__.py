@@ -7,7 +7,7 @@ import os
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -68,7 +68,7 @@ def _try(case: Case, workshop: Workshop, reached: str) -> list[str] | None:
 
 
 @contextmanager
-def _own_home(folder: Path) -> Iterator[None]:
+def _own_home(folder: Path) -> Generator[None]:
     """A home and a git identity of its own, and the Python of this run as the first on the PATH."""
     (folder / "gitconfig").write_text("[user]\nname = Eve\nemail = eve@example.org\n")
     before = dict(os.environ)

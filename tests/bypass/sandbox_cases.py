@@ -5,6 +5,7 @@ gate means that somebody got out. `level` is the weakest level of isolation that
 """
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -48,7 +49,10 @@ if sys.argv[1:2] == ["add"]:
 def close_what_was_opened(_: Workshop) -> None:
     """The attack's counterpart outside goes away."""
     while _opened:
-        _opened.pop().close()
+        with _opened.pop() as listening:
+            name = listening.getsockname()
+        if isinstance(name, str) and name:
+            shutil.rmtree(Path(name).parent)
 
 
 # -- what it may not see ----------------------------------------------------------------------------------------------
