@@ -47,7 +47,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table; `detail` says more than fits there."""
+    """One line of the table; `detail` says more than fits there, `tolerated` counts what the base has already."""
 
     project: str
     honest: Honest
@@ -55,6 +55,7 @@ class Row:
     got: str
     seconds: float
     detail: str = ""
+    tolerated: int = 0
 
     @property
     def expected(self) -> str:
@@ -149,7 +150,8 @@ async def _judge_one(table: Table, bench: Bench, number: int, change: Change) ->
     asks = f"asks: {', '.join(sorted(verdict.rules))}"
     got = asks if verdict.outcome is Outcome.PENDING else verdict.outcome
     kind = _compare(change.honest, verdict)
-    table.add(Row(bench.project, change.honest, kind, got, verdict.seconds, verdict.told()))
+    tolerated = sum(len(item.tolerated) for item in verdict.evidence)
+    table.add(Row(bench.project, change.honest, kind, got, verdict.seconds, verdict.told(), tolerated))
 
 
 def _compare(honest: Honest, verdict: Verdict) -> Kind:
@@ -159,7 +161,8 @@ def _compare(honest: Honest, verdict: Verdict) -> Kind:
         case Outcome.ERRORED:
             return Kind.ERRORED
         case Outcome.PENDING:
-            return Kind.RIGHT if verdict.rules == {honest.asks} else Kind.ASKED
+            is_right = honest.asks is not None and verdict.rules == frozenset({honest.asks})
+            return Kind.RIGHT if is_right else Kind.ASKED
         case Outcome.PASSED:
             return Kind.RIGHT if honest.asks is None else Kind.NOT_ASKED
 
@@ -169,8 +172,10 @@ def _conclude(rows: Sequence[Row], problems: Sequence[str]) -> int:
     count = Counter(row.kind for row in rows)
     asked = sum(row.kind is Kind.RIGHT and row.honest.asks is not None for row in rows)
     total = len(rows)
-    projects = len({row.project for row in rows})
-    print(f"{total} honest changes to {projects} projects")
+    red = {row.project: max(other.tolerated for other in rows if other.project == row.project) for row in rows}
+    print(f"{total} honest changes to {len(red)} projects")
+    for name, findings in sorted(red.items()):
+        print(f"  {name} starts with {findings} findings or failing tests")
     for kind in Kind:
         print(f"  {kind:<17} {count[kind]:>3}  {100 * count[kind] / max(total, 1):5.1f} %")
     print(f"  {'asked rightly':<17} {asked:>3}  {100 * asked / max(total, 1):5.1f} %")

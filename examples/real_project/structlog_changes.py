@@ -170,21 +170,25 @@ HONEST = (
     Honest(
         "Move a module that has findings, and re-export it",
         [
-            MoveFile("src/structlog/_output.py", "src/structlog/_loggers.py"),
+            MoveFile("src/structlog/_output.py", "src/structlog/_output_loggers.py"),
             Write(
                 "src/structlog/_output.py",
-                LICENCE + '"""\nThe former place of `structlog._loggers`.\n"""\n\n'
+                LICENCE + '"""\nThe former place of `structlog._output_loggers`.\n"""\n\n'
                 "from __future__ import annotations\n\n"
-                "from ._loggers import WRITE_LOCKS, stderr, stdout\n\n\n"
+                "from ._output_loggers import WRITE_LOCKS, stderr, stdout\n\n\n"
                 '__all__ = ["WRITE_LOCKS", "stderr", "stdout"]\n',
             ),
-            Replace("src/structlog/__init__.py", "from structlog._output import (", "from structlog._loggers import ("),
+            Replace(
+                "src/structlog/__init__.py",
+                "from structlog._output import (",
+                "from structlog._output_loggers import (",
+            ),
             Replace(
                 "src/structlog/_config.py",
                 "from ._output import PrintLoggerFactory",
-                "from ._loggers import PrintLoggerFactory",
+                "from ._output_loggers import PrintLoggerFactory",
             ),
-            Replace("tests/test_output.py", "from structlog._output import", "from structlog._loggers import"),
+            Replace("tests/test_output.py", "from structlog._output import", "from structlog._output_loggers import"),
         ],
     ),
     Honest(
