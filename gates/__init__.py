@@ -31,7 +31,7 @@ Running programs
                  descendants, disk, capture, endings)
     sandbox      what a program may touch: the best way that works here (reach: the value; installations: by default;
                  bubblewrap, landlock with fence, seatbelt: the ways)
-    environment  what `setup` and `install` make (environment_cache, layer, stand_ins,
+    environment  what `setup` makes; installing: what `install` does (environment_cache, layer, stand_ins,
                  server_settings, setup_secrets, progress, locks)
     reports/     what programs report, one reader a format (report_file: the file; text)
 

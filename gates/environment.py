@@ -2,8 +2,8 @@
 
 It is built at a constant path, because a virtual environment cannot be moved, from the key files alone, and only a
 finished one is ever used: a marker beside it is written last. Building is the one place where a project's program gets
-the network, the secrets that the policy names, and the person's own settings for package indexes. `layer_install` then
-lays the artifact itself over it (`layer.py`), never into it.
+the network, the secrets that the policy names, and the person's own settings for package indexes. The artifact
+itself is laid over it (`installing.py`), never into it.
 """
 
 import os
@@ -19,10 +19,10 @@ from pathlib import Path
 import anyio
 from anyio import to_thread
 
-from ..schemas.pipeline import Install, Limits, Setup
+from ..schemas.pipeline import Limits, Setup
 from .environment_cache import finish, forget_unused, is_finished, start_anew, touch
 from .installations import default_reads, network_reads, paths_in
-from .layer import find_python, make_layer
+from .layer import find_python
 from .locks import try_lock
 from .process import Finished, ProcessLimits, allowed_environment, judge_exit, run_process
 from .progress import progress
@@ -31,15 +31,11 @@ from .sandbox import choose
 from .scratch import remove_tree
 from .server_settings import SECRET_PREFIX, find_secrets, index_settings, server_path, toolchains
 from .setup_secrets import find_leak
-from .stand_ins import programs_of, stand_ins
 
 LOCK_POLL_S = 0.1
 KEY_DIGITS = 24
-INSTALL_TIMEOUT_S = 600.0
 KEY_FILE_BYTES_MAX = 10_000_000
 
-# What installs the artifact finds its dependencies in the environment; an index would only hide that one is missing.
-OFFLINE = {"PIP_NO_INDEX": "1", "PIP_NO_INPUT": "1", "UV_OFFLINE": "1", "NPM_CONFIG_OFFLINE": "true"}
 # In a sandbox root is alone, and tar would fail to give files to others.
 OWNERLESS = {"TAR_OPTIONS": "--no-same-owner"}
 
@@ -127,54 +123,6 @@ async def prepare_environment(
     return _describe(setup, cache / key, bare)
 
 
-async def layer_install(
-    prepared: PreparedEnvironment,
-    install: Install | None,
-    *,
-    tree: Path,
-    into: Path,
-    limits: Limits,
-    reads: Sequence[Path] = (),
-) -> PreparedEnvironment | SetupFailed:
-    """Put the artifact in `tree` (a private copy) into a layer of its own in `into`, an empty folder.
-
-    Python programs then run from the layer, which falls back to the shared environment for everything else, so that
-    what is installed by gates never reaches the shared one. Other kept folders are linked into the tree. `reads` is
-    what the installation may read besides, such as the objects that the tree's `.git` refers to.
-    """
-    await to_thread.run_sync(_link_kept, prepared, tree)
-    has_venv = prepared.root is not None and _venv(prepared.root).is_dir()
-    if install is None and not has_venv:
-        return prepared
-    venv, home, temporary = _venv(into), into / "home", into / "temporary"
-    for folder in (venv, home, temporary):
-        folder.mkdir()
-    enclose = (await choose()).enclose
-    process_limits = _process_limits(limits, INSTALL_TIMEOUT_S)
-    bare = allowed_environment(path=prepared.path, home=home, tmp=home, extra=prepared.variables)
-    asking = enclose(prepared.reach(writes=[home], temporary=temporary))
-    problem = await make_layer(prepared.python, venv, environment=bare, limits=process_limits, sandbox=asking)
-    if problem is not None:
-        return SetupFailed(problem, "", could_not_judge=True)
-    await to_thread.run_sync(_link, venv, _venv(tree), tree)
-    layered = replace(
-        prepared,
-        path=f"{venv / 'bin'}{os.pathsep}{prepared.path}",
-        python=venv / "bin" / "python",
-        variables={**prepared.variables, "VIRTUAL_ENV": str(venv)},
-        reads=(*prepared.reads, venv),
-    )
-    if install is None:
-        return layered
-    environment = allowed_environment(path=layered.path, home=home, tmp=home, extra={**layered.variables, **OFFLINE})
-    command = ["/bin/sh", "-c", install.run]
-    sandbox = enclose(layered.reach(*reads, writes=[tree, venv, home], temporary=temporary))
-    before = await to_thread.run_sync(programs_of, venv)
-    finished = await run_process(command, cwd=tree, environment=environment, limits=process_limits, sandbox=sandbox)
-    found = await to_thread.run_sync(stand_ins, venv, before, prepared.path)
-    return _judge("install", finished) or replace(layered, stand_ins=found)
-
-
 async def _build(
     setup: Setup,
     files: Mapping[str, bytes],
@@ -196,16 +144,17 @@ async def _build(
             ["/bin/sh", "-c", setup.run],
             cwd=root,
             environment=allowed_environment(path=bare.path, home=home, tmp=home, extra=extra),
-            limits=_process_limits(limits, setup.timeout),
+            limits=process_limits(limits, setup.timeout),
             sandbox=(await choose()).enclose(reach),
         )
     finally:
         with anyio.CancelScope(shield=True):
             await to_thread.run_sync(remove_tree, private)
-    return _judge("setup", finished) or _check_made(setup, root, finished)
+    return judge_run("setup", finished) or _check_made(setup, root, finished)
 
 
-def _judge(what: str, finished: Finished) -> SetupFailed | None:
+def judge_run(what: str, finished: Finished) -> SetupFailed | None:
+    """Why a run of `setup` or `install`, as `what` says, made nothing; None when it ended well."""
     problem = judge_exit(finished)
     if problem is not None:
         return SetupFailed(f"`{what}` could not be run: {problem}", finished.output, could_not_judge=True)
@@ -220,7 +169,7 @@ def _check_made(setup: Setup, root: Path, finished: Finished) -> SetupFailed | N
         if not _kept(root, (pattern,)):
             sentence = f"`setup` ended well but made no '{pattern}', which the pipeline says to keep."
             return SetupFailed(sentence, finished.output, could_not_judge=False)
-    if _venv(root).is_dir() and not (_venv(root) / "bin" / "python").exists():
+    if venv_of(root).is_dir() and not (venv_of(root) / "bin" / "python").exists():
         sentence = "`setup` made a .venv without an interpreter, or one whose interpreter lay in the private home."
         return SetupFailed(sentence, finished.output, could_not_judge=False)
     return None
@@ -244,7 +193,7 @@ def _kept(root: Path, patterns: tuple[str, ...]) -> tuple[str, ...]:
 
 def _describe(setup: Setup, root: Path, without: PreparedEnvironment) -> PreparedEnvironment:
     """The environment with what `setup` made, over what the server has without it."""
-    venv = _venv(root)
+    venv = venv_of(root)
     folders = [folder for folder in (venv / "bin", root / "node_modules" / ".bin") if folder.is_dir()]
     return replace(
         without,
@@ -257,7 +206,8 @@ def _describe(setup: Setup, root: Path, without: PreparedEnvironment) -> Prepare
     )
 
 
-def _venv(folder: Path) -> Path:
+def venv_of(folder: Path) -> Path:
+    """Where a folder has its virtual environment, if it has one."""
     return folder / ".venv"
 
 
@@ -283,7 +233,8 @@ def _without_secrets(failed: SetupFailed, secrets: Mapping[str, str]) -> SetupFa
     return replace(failed, sentence=sentence, output=output)
 
 
-def _process_limits(limits: Limits, timeout_s: float) -> ProcessLimits:
+def process_limits(limits: Limits, timeout_s: float) -> ProcessLimits:
+    """The policy's limits for one run of `setup` or `install`."""
     return ProcessLimits(
         timeout_s=timeout_s,
         output_bytes_max=limits.output,
@@ -306,24 +257,3 @@ async def _lock(file: Path, report: Callable[[str], None]) -> AsyncGenerator[Non
         yield
     finally:
         os.close(descriptor)
-
-
-def _link_kept(prepared: PreparedEnvironment, tree: Path) -> None:
-    for path in prepared.keep if prepared.root else ():
-        if path != ".venv" and prepared.root:
-            _link(prepared.root / path, tree / path, tree)
-
-
-def _link(target: Path, link: Path, tree: Path) -> None:
-    """Make the link unless the artifact has something there, and keep it out of what git calls untracked.
-
-    Where a folder on the way is a link of the artifact's, none is made: it would be made wherever that leads.
-    """
-    if os.path.lexists(link) or not link.parent.is_dir() or not link.parent.resolve().is_relative_to(tree.resolve()):
-        return
-    link.symlink_to(target)
-    if not (tree / ".git").is_dir():
-        return
-    (tree / ".git" / "info").mkdir(exist_ok=True)
-    with (tree / ".git" / "info" / "exclude").open("a") as exclude:
-        exclude.write(f"/{link.relative_to(tree)}\n")

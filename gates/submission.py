@@ -21,10 +21,11 @@ from ..schemas.pipeline import PIPELINE_FILE
 from .artifacts import ArtifactStore
 from .checkout import CheckoutPool, leave_out
 from .contract import BaseResult, CannotJudge, Job, Message, Progress
-from .environment import KEY_FILE_BYTES_MAX, PreparedEnvironment, SetupFailed, layer_install, prepare_environment
+from .environment import KEY_FILE_BYTES_MAX, PreparedEnvironment, SetupFailed, prepare_environment
 from .filling import Filled, Filler
 from .findings import Problem
 from .installations import hidden_places
+from .installing import layer_install
 from .lfs import ContentMissing, LfsCache
 from .objects import TooLarge
 from .process import Finished, ProcessLimits, allowed_environment, run_process

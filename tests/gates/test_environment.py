@@ -13,7 +13,8 @@ import anyio
 import pytest
 
 from gatewright.gates import environment_cache
-from gatewright.gates.environment import PreparedEnvironment, SetupFailed, layer_install, prepare_environment
+from gatewright.gates.environment import PreparedEnvironment, SetupFailed, prepare_environment
+from gatewright.gates.installing import layer_install
 from gatewright.schemas.pipeline import Install, Limits, Setup
 
 PATH = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
