@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
-from ..schemas.pipeline import GateSpec
+from ..schemas.pipeline import ISOLATION_LEVELS, GateSpec
 from ..schemas.records import Evidence, Finding, Outcome
 from .process import Finished
 from .text import clean_text, number_of, shorten
@@ -203,4 +203,4 @@ def _put(questions: Sequence[Question]) -> str:
 
 def _weakest(runs: Sequence[Finished]) -> str:
     levels = {run.isolation for run in runs}
-    return "none" if not levels or "none" in levels else min(levels, key=len)
+    return max(levels, key=ISOLATION_LEVELS.index, default="none")
