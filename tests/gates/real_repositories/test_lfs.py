@@ -139,12 +139,9 @@ def test_once_taken_over_it_stays_when_the_user_prunes(tmp_path: Path) -> None:
 
 
 class TestAttacked:
-    @pytest.mark.parametrize("content", [b"LARGE\n", b"large\n and more", b""])
-    def test_content_that_is_not_what_the_pointer_says_is_never_written_out(
-        self, tmp_path: Path, content: bytes
-    ) -> None:
+    def test_content_that_is_not_what_the_pointer_says_is_never_written_out(self, tmp_path: Path) -> None:
         project = with_lfs(tmp_path, [shell("test -f calc.py")], CONTENT)
-        keep_content(project, content, name=hashlib.sha256(CONTENT).hexdigest())
+        keep_content(project, b"LARGE\n", name=hashlib.sha256(CONTENT).hexdigest())
 
         found = look(project, project.commit({"more.py": "x = 1\n"}))
 
@@ -283,6 +280,18 @@ class TestTheCache:
 
         kept = {file.name for file in (tmp_path / "cache").rglob("*") if file.is_file()}
         assert kept == {pointer.sha256 for pointer in pointers[2:]}
+
+    @pytest.mark.parametrize("content", [b"LARGE\n", b"large\n and more", b""])
+    def test_what_is_not_as_the_pointer_says_is_not_taken_over(self, tmp_path: Path, content: bytes) -> None:
+        pointer = Pointer(hashlib.sha256(CONTENT).hexdigest(), len(CONTENT))
+        place = tmp_path / "git" / "lfs" / "objects" / pointer.sha256[:2] / pointer.sha256[2:4] / pointer.sha256
+        place.parent.mkdir(parents=True)
+        place.write_bytes(content)
+
+        with pytest.raises(ContentMissing):
+            LfsCache(tmp_path / "cache", tmp_path / "git").get(pointer)
+
+        assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
 
     def test_a_folder_or_a_device_in_the_place_of_content_is_none(self, tmp_path: Path) -> None:
         pointer = Pointer("ab" * 32, 0)
