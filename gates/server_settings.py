@@ -14,8 +14,8 @@ PASSED_NAMES = frozenset(
     {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"}
     | {"CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "GIT_SSL_CAINFO", "GOPROXY", "GOPRIVATE", "GOSUMDB"}
 )
-# What publishes a package is no business of an environment.
-HELD_BACK = "PUBLISH"
+# What publishes a package is no business of an environment, and a cache of the person's is not to be written by it.
+HELD_BACK = ("PUBLISH", "CACHE")
 
 # Where people keep the same settings in files: the variable that names one, and the places below their home.
 SETTINGS_FILES: Mapping[str, tuple[str, ...]] = {
@@ -39,7 +39,8 @@ def index_settings(server: Mapping[str, str]) -> dict[str, str]:
     passed = {
         name: value
         for name, value in server.items()
-        if (name.startswith(PASSED_PREFIXES) or name.upper() in PASSED_NAMES) and HELD_BACK not in name.upper()
+        if (name.startswith(PASSED_PREFIXES) or name.upper() in PASSED_NAMES)
+        and not any(word in name.upper() for word in HELD_BACK)
     }
     for variable, places in SETTINGS_FILES.items():
         for place in (Path(server.get("HOME", os.devnull)) / place for place in places):

@@ -237,6 +237,7 @@ def test_setup_gets_the_named_secrets_and_the_settings_for_indexes_and_nothing_e
         "HOME": str(home),
         "API_KEY": "private",
         "UV_PUBLISH_TOKEN": "private",
+        "UV_CACHE_DIR": str(home),
         "GATEWRIGHT_SECRET_TOKEN": "s3cret",
         "PIP_INDEX_URL": "index",
         "https_proxy": "proxy",
@@ -250,7 +251,7 @@ def test_setup_gets_the_named_secrets_and_the_settings_for_indexes_and_nothing_e
     assert expected.items() <= seen.items()
     assert seen["PIP_CONFIG_FILE"] == f"{home}/.config/pip/pip.conf"
     assert seen["HOME"] != str(home)
-    assert not {"API_KEY", "UV_PUBLISH_TOKEN", "GATEWRIGHT_SECRET_TOKEN"} & seen.keys()
+    assert not {"API_KEY", "UV_PUBLISH_TOKEN", "UV_CACHE_DIR", "GATEWRIGHT_SECRET_TOKEN"} & seen.keys()
     assert made.variables == {"RUSTUP_HOME": f"{home}/.rustup"}, "gates get none of the rest"
 
 
