@@ -3,7 +3,7 @@ PYTHON ?= python3
 PIP = .venv/bin/pip --disable-pip-version-check install --quiet
 BIN = .venv/bin
 
-.PHONY: help demo test test-all lint format docs bench clients real wheel constraints clean
+.PHONY: help demo test test-all lint format docs bench real honest bypass clients wheel constraints clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*  ## /  make \1\t/p' Makefile | expand -t 22
@@ -14,7 +14,7 @@ demo: .venv/run.stamp  ## A change through its gates, with scripted agents, in u
 test: .venv/dev.stamp  ## The fast tests, a worker a processor
 	$(BIN)/pytest -n auto --dist loadfile -m "not slow"
 
-test-all: .venv/dev.stamp  ## Every test, those that take long too
+test-all: honest .venv/dev.stamp  ## Every test, those that take long too, and the honest suite
 	$(BIN)/pytest -n auto --dist loadfile
 
 lint: .venv/dev.stamp  ## Format, rules and types, as CI checks them
@@ -36,6 +36,12 @@ bench: .venv/dev.stamp  ## Every benchmark, one after the other
 
 real: .venv/dev.stamp  ## Three published projects taken through their gates
 	$(BIN)/python examples/real_project/run.py
+
+honest: .venv/dev.stamp  ## Honest changes to published projects, which gates must not block (HONEST=--sample: some)
+	$(BIN)/python examples/real_project/honest.py $(HONEST)
+
+bypass: .venv/dev.stamp  ## Every bad commit of the bypass suite, with what stopped it
+	$(BIN)/python -m tests.bypass
 
 clients: .venv/dev.stamp  ## Claude Code and Codex driven through their gates by a scripted model on loopback
 	$(BIN)/python examples/real_clients/run.py
