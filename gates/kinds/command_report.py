@@ -38,6 +38,7 @@ OUTPUT_BYTES_MAX = 20_000_000
 PATTERN_TIMEOUT_S = 20.0
 MATCH_PROBE = Path(__file__).parent / "probes" / "match_probe.py"
 GROUPS = frozenset({"path", "line", "message", "rule"})
+LEVELLED = ("lines", "sarif", "eslint", "gatewright")
 FAILING = ("failed", "errored")
 
 PARSERS: Mapping[str, Callable[[bytes], Report]] = {
@@ -89,6 +90,8 @@ class Options(Model):
             raise ValueError("a report at a `path` cannot be written into a shared tree")
         if self.pattern is not None and self.report != "lines":
             raise ValueError("`pattern` goes with `report: lines`")
+        if "level" in self.model_fields_set and self.report not in LEVELLED:
+            raise ValueError(f"`level` goes with a report that has levels: {', '.join(LEVELLED)}")
         return self
 
     @property

@@ -1,6 +1,7 @@
 """The `command` gate: exit codes, reports, and what is no answer at all."""
 
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -139,6 +140,18 @@ class TestTheRules:
 
         assert "s3cret" not in evidence.output
         assert evidence.outcome is Outcome.PASSED
+
+    @pytest.mark.parametrize(("network", "reached"), [(False, False), (True, True)])
+    def test_it_leaves_its_own_loopback_only_where_the_gate_says_so(
+        self, tmp_path: Path, network: bool, reached: bool
+    ) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            connect = f"import socket; socket.create_connection(('127.0.0.1', {server.getsockname()[1]}), 5)"
+            evidence = judge(make(tmp_path, f'python3 -c "{connect}"', network=network), {"more.txt": "x\n"})
+
+        if evidence.isolation != "full":
+            pytest.skip("nothing here keeps a program from the network")
+        assert (evidence.outcome is Outcome.PASSED) is reached
 
     def test_git_answers_as_in_a_clone(self, tmp_path: Path) -> None:
         project = make(tmp_path, 'git describe --tags && test -z "$(git status --porcelain)"')

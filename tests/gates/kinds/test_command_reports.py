@@ -16,11 +16,11 @@ from gatewright.schemas.records import Evidence, Outcome
 from .workbench import SAMPLE, Files, Link, Program, Project
 
 DOCS = Path(__file__).parents[3] / "docs"
-# What the tool would say lies in the tree. The policy names only the scripts, so that an artifact may change it.
+# What the tool would say lies in the tree, in files that the scripts find and do not name: what they name is protected.
 COPY, PRINT = "sh copy.sh", "sh print.sh"
 SCRIPTS = {
-    "copy.sh": 'cat report > out.json; exit "$(cat code)"\n',
-    "print.sh": 'echo "on standard error" >&2; sed "s#TREE#$PWD#" report; exit "$(cat code)"\n',
+    "copy.sh": 'cat repor? > out.json; exit "$(cat cod?)"\n',
+    "print.sh": 'echo "on standard error" >&2; sed "s#TREE#$PWD#" repor?; exit "$(cat cod?)"\n',
 }
 
 RUFF = [{"filename": "calc.py", "code": "F401", "message": "unused", "location": {"row": 1, "column": 1}}]
@@ -226,6 +226,8 @@ class TestPattern:
         ({"path": "a"}, "goes with a report in a file"),
         ({"pattern": "(?P<path>a)"}, "report: lines"),
         ({"report": "lines", "pattern": "a"}, "named groups"),
+        ({"level": "warning"}, "has levels"),
+        ({"report": "ruff", "level": "error"}, "has levels"),
         ({"report": "lines", "pattern": "(?P<file>a)"}, "named groups"),
         ({"report": "lines", "pattern": "(?P<path>(a+)+)"}, "run for ever"),
         ({"report": "tap"}, "report"),
