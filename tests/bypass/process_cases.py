@@ -11,17 +11,22 @@ from .suite import bad, errored, failed
 from .workshop import Workshop
 
 
-def nothing_runs_on(_: Workshop) -> None:
-    """No process of an attack is left."""
+def nothing_runs_on(workshop: Workshop) -> None:
+    """No process of an attack is left; those of another run of this suite have another mark, and work elsewhere."""
     left = []
-    for place in Path("/proc").glob("[0-9]*/cmdline"):
+    for place in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            if b"gw-bypass-daemon" in place.read_bytes():
-                left.append(int(place.parent.name))
+            is_marked = _mark(workshop).encode() in (place / "cmdline").read_bytes()
+            if is_marked or (place / "cwd").readlink().is_relative_to(workshop.scratch):
+                left.append(int(place.name))
     for process in left:
         with suppress(OSError):
             os.kill(process, signal.SIGKILL)
     assert not left
+
+
+def _mark(workshop: Workshop) -> str:
+    return f"daemon-of-{workshop.root}"
 
 
 DAEMON = """
@@ -41,7 +46,7 @@ def _stay():
 
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    os.execv(sys.executable, [sys.executable, "-I", "-c", "import time; time.sleep(120)", "gw-bypass-daemon"])
+    os.execv(sys.executable, [sys.executable, "-I", "-c", "import time; time.sleep(120)", MARK])
 
 
 if sys.argv[1:2] == ["add"]:
@@ -49,25 +54,29 @@ if sys.argv[1:2] == ["add"]:
 """
 
 
-ALL_CLOSED = DAEMON.replace("DESCRIPTORS", "(0, 1, 2)")
+def _daemon(workshop: Workshop, *, closed: str = "(0, 1, 2)") -> str:
+    return DAEMON.replace("DESCRIPTORS", closed).replace("MARK", repr(_mark(workshop)))
 
 
 @bad(SANDBOX, SUM_IS_WRONG, afterwards=nothing_runs_on, quick=True)
-def leaves_a_daemon(_: Workshop) -> Files:
+def leaves_a_daemon(workshop: Workshop) -> Files:
     """Fork twice, leave session and group, ignore signals, and stay."""
-    return {"calc/__init__.py": BROKEN + ALL_CLOSED}
+    return {"calc/__init__.py": BROKEN + _daemon(workshop)}
 
 
 @bad(SANDBOX, errored("once", "did not end within"), afterwards=nothing_runs_on)
-def leaves_a_daemon_that_keeps_the_pipes(_: Workshop) -> Files:
+def leaves_a_daemon_that_keeps_the_pipes(workshop: Workshop) -> Files:
     """Have whoever reads the program's output wait for its daemon."""
-    return {"calc/__init__.py": CALC + DAEMON.replace("DESCRIPTORS", "()")}
+    return {"calc/__init__.py": CALC + _daemon(workshop, closed="()")}
 
 
 @bad(SANDBOX, failed("blackbox", "exit-code", "add 2 3"), afterwards=nothing_runs_on)
-def leaves_many_daemons(_: Workshop) -> Files:
+def leaves_many_daemons(workshop: Workshop) -> Files:
     """Start them faster than one by one could be ended."""
-    return {"calc/__init__.py": BROKEN + ALL_CLOSED.replace("    _stay()", "    for _ in range(12):\n        _stay()")}
+    return {
+        "calc/__init__.py": BROKEN
+        + _daemon(workshop).replace("    _stay()", "    for _ in range(12):\n        _stay()")
+    }
 
 
 @bad(SANDBOX, errored("once", "did not end within"), afterwards=nothing_runs_on)
