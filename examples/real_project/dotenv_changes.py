@@ -1,4 +1,4 @@
-"""python-dotenv: setup.py and a file of requirements, tests that start programs, ruff red, a test that root fails."""
+"""python-dotenv: setup.py and a file of requirements, tests that start programs, ruff red, tests that root fails."""
 
 from edits import Append, Link, Remove, Replace, Write
 from project import Honest, Project
@@ -62,17 +62,6 @@ HONEST = (
                 "src/dotenv/variables.py",
                 "    def __ne__(self, other: object) -> bool:\n",
                 "        return not result\n\n",
-            )
-        ],
-    ),
-    Honest(
-        "Skip where it cannot pass a test that fails here",
-        [
-            Replace(
-                MAIN_TESTS,
-                "def test_set_key_permission_error(dotenv_path):\n",
-                '@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")\n'
-                "def test_set_key_permission_error(dotenv_path):\n",
             )
         ],
     ),
@@ -177,6 +166,6 @@ DOTENV = Project(
     archive=Archive(
         "pip", "python_dotenv", "1.1.1", "a8a6399716257f45be6a007360200409fce5cda2661e3dec71d23dc15f6189ab"
     ),
-    about="starts with ruff red, and with a failing test where root runs it",
+    about="starts with ruff red, and with failing tests where root runs them outside a sandbox",
     honest=HONEST,
 )

@@ -22,8 +22,9 @@ class Feature:
 class Honest:
     """A change as good people and agents make it: it must pass at its first attempt.
 
-    With `asks`, a rule's name, a person must be asked about that instead (rule 8 of docs/protocol.md). `meanwhile` is
-    what has landed on the target since, and is merged in before the edits. `is_sampled`: part of the quick sample.
+    With `asks`, a rule's name or several in order, a person must be asked about that instead (rule 8 of
+    docs/protocol.md). `meanwhile` is what has landed on the target since, and is merged in after the edits.
+    `is_sampled`: part of the quick sample.
     """
 
     title: str
