@@ -330,7 +330,11 @@ class Submission:
                 await to_thread.run_sync(remove_tree, places)
 
     async def base_result(self, key: str, compute: Callable[[], Awaitable[str]]) -> str:
-        """A result about the base: known to the server, or computed now and told to it."""
+        """A result about the base: known to the server, or computed now and told to it.
+
+        One from another level of isolation counts for nothing: what fails only in a sandbox would be blamed.
+        """
+        key = f"{(await choose()).level}:{key}"
 
         async def compute_and_tell() -> str:
             known = self.job.baselines.get(key)

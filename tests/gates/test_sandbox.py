@@ -521,6 +521,27 @@ class TestInTheVerdict:
         assert evidence.outcome is Outcome.ERRORED
         assert not witness.exists()
 
+    def test_what_the_base_did_at_another_level_counts_for_nothing(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What fails in the sandbox only would otherwise be the artifact's fault."""
+        outside = tmp_path / "outside.txt"
+        outside.write_text("")
+        lint = (
+            "if test -e bad.txt; then echo bad.txt:1: error: it is bad; exit 1; fi; "
+            f"if ! cat {outside}; then echo calc.py:1: error: it is not there; exit 1; fi"
+        )
+        project = Project(tmp_path / "p", [{"command": {"name": "check", "run": lint, "report": "lines"}}], SAMPLE)
+        if choice_of("files").level != "files":
+            pytest.skip(choice_of("files").unreached["files"])
+        monkeypatch.setenv("GATEWRIGHT_ISOLATION", "process")
+        failed = project.judge(project.commit({"bad.txt": "x\n"}, on=project.base))["check"]
+        monkeypatch.setenv("GATEWRIGHT_ISOLATION", "files")
+        passed = project.judge(project.commit({"more.py": "x = 1\n"}, on=project.base))["check"]
+
+        assert (failed.outcome, passed.outcome) == (Outcome.FAILED, Outcome.PASSED)
+        assert len(project.baselines) == 2
+
     def test_a_gate_reaches_neither_the_repository_nor_the_checkouts_of_others(self, tmp_path: Path) -> None:
         level = choice_of("full").level
         if level == "process":
