@@ -36,6 +36,8 @@ LOCK_POLL_S = 0.1
 KEY_DIGITS = 24
 KEY_FILE_BYTES_MAX = 10_000_000
 
+# `setup` may run gatewright itself, which an editable installation has elsewhere than Python.
+PACKAGE = Path(__file__).resolve().parent.parent
 # In a sandbox root is alone, and tar would fail to give files to others.
 OWNERLESS = {"TAR_OPTIONS": "--no-same-owner"}
 
@@ -111,7 +113,7 @@ async def prepare_environment(
             own = {"UV_PYTHON_INSTALL_DIR": str(cache / key / ".uv-python")}
             settings = index_settings(server)
             extra = {**variables, **OWNERLESS, **own, **settings, **known}
-            reads = paths_in(settings.values())
+            reads = (*paths_in(settings.values()), PACKAGE)
             async with progress(report, "setup: building the environment"):
                 failed = await _build(setup, files, cache / key, bare, extra=extra, reads=reads, limits=limits)
             failed = failed or await _leaking(cache / key, known)
