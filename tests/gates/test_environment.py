@@ -167,6 +167,15 @@ def test_setup_sees_the_key_files_only_and_runs_once_for_the_same_content(tmp_pa
     assert (first.root / "listing").read_text() == listing, "a second run would have seen another time"
 
 
+def test_setup_runs_gatewright_where_it_is_installed_in_place(tmp_path: Path) -> None:
+    """Found by the honest suite: `init` writes `gatewright requirements` into set-up."""
+    program = Path(sys.executable).with_name("gatewright")
+
+    made = prepare(setup_of(f"{program} --version"), tmp_path / "cache")
+
+    assert isinstance(made, PreparedEnvironment), made
+
+
 def test_other_key_files_get_an_environment_of_their_own(tmp_path: Path) -> None:
     setup = setup_of("true")
     contents: list[Mapping[str, bytes]] = [{"a": b"b"}, {"a": b"c"}, {"ab": b""}, {"a": b"b", "c": b""}, {}]
