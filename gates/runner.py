@@ -29,7 +29,7 @@ from .objects import BadArtifact
 from .policy import RUN_GATE
 from .scratch import remove_tree, scratch_folder
 from .submission import Blamed, Submission
-from .text import head_and_tail
+from .text import head_and_tail, number_of
 
 SCRATCH = "scratch"
 # The known and own runs of a suite with their second and third chances, the base's likewise, one for red_first.
@@ -137,12 +137,9 @@ async def _mapped(gate: GateSpec, unit: str, bound_s: float, check: Callable[[],
 def _without_allowed(evidence: Evidence, allowed: tuple[str, ...]) -> Evidence:
     """A gate that asks only what people have allowed already has passed."""
     asked = Counter(finding.fingerprint for finding in evidence.findings)
-    # At the bound there may be more that is asked, of which no finding tells.
+    # At the bound the list was cut, or may have been: what is not on it was never allowed.
     is_whole = 0 < len(evidence.findings) < FINDINGS_MAX
     if evidence.outcome is not Outcome.PENDING or not is_whole or not asked <= Counter(allowed):
-        return evidence
-    if len(evidence.findings) >= FINDINGS_MAX:
-        # The list was cut, or may have been: what is not on it was never allowed.
         return evidence
     known = tuple(replace(finding, severity="allowed") for finding in evidence.findings)
     return replace(
@@ -151,7 +148,7 @@ def _without_allowed(evidence: Evidence, allowed: tuple[str, ...]) -> Evidence:
         question=None,
         findings=(),
         tolerated=(*evidence.tolerated, *known),
-        summary=f"{evidence.counted} {evidence.unit}. A person has allowed what it asked.",
+        summary=f"{number_of(evidence.counted, evidence.unit)}. A person has allowed what it asked.",
     )
 
 
