@@ -23,13 +23,13 @@ from .policy import RUN_GATE, SCOPE_GATE
 from .process import Finished, judge_exit
 from .regime import judged_tree
 from .submission import Submission
+from .text import last_lines
 from .trees import path_problem
 from .walk import TreeEntry
 from .written import ODD, Written, ignored, list_files, read_files
 
 SHELL = "/bin/sh"
 UNIT = "runs"
-TAIL_LINES = 20
 
 # What becomes of each path; None: it is gone.
 Changes = Mapping[str, Written | None]
@@ -99,8 +99,7 @@ def _conflicting(path: str) -> Problem:
 
 
 def _exit_code(run: Run, finished: Finished) -> Problem:
-    tail = "\n".join(finished.output.strip().splitlines()[-TAIL_LINES:])
-    message = f"`{run.command}` ended with exit code {finished.returncode}.\n{tail}"
+    message = f"`{run.command}` ended with exit code {finished.returncode}.\n{last_lines(finished.output)}"
     satisfy = f"Make `{run.command}` end with exit code 0 on what the stages before hand over."
     return Problem("exit-code", message, text=f"{run.command} {finished.returncode}", satisfy=satisfy)
 

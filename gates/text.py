@@ -6,6 +6,7 @@ backwards, and invisible "tag" letters carry instructions to a model that no per
 
 import re
 
+LAST_LINES = 20
 _ESCAPE_SEQUENCE = re.compile(
     "\x1b\\[[0-?]{0,64}[ -/]{0,16}[@-~]"  # CSI: colours, cursor movements
     "|\x9b[0-?]{0,64}[ -/]{0,16}[@-~]"  # the same, introduced by one 8-bit character
@@ -48,6 +49,11 @@ def head_and_tail(head: bytes, tail: bytes, bytes_left_out: int) -> str:
 def shorten(text: str, chars_max: int) -> str:
     """Return `text` in at most `chars_max` characters (3 or more), the end replaced by dots when it is longer."""
     return text if len(text) <= chars_max else text[: chars_max - 3] + "..."
+
+
+def last_lines(output: str) -> str:
+    """The end of what a program printed, where it says as a rule why it failed."""
+    return "\n".join(output.strip().splitlines()[-LAST_LINES:])
 
 
 def number_of(number: int, things: str) -> str:

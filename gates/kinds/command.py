@@ -19,11 +19,11 @@ from ..process import judge_exit
 from ..regime import judged_tree, what_was_restored
 from ..report_file import remove_report
 from ..submission import Submission
+from ..text import last_lines
 from .command_report import Options, Ran, read_answer
 from .narrowing import CHANGED_FILES, write_list
 
 SHELL = "/bin/sh"
-TAIL_LINES = 20
 COUNTED = {
     "lines": "findings, or the run when there are none",
     "junit": "test cases of its report",
@@ -163,7 +163,6 @@ def _unexplained(ran: Ran, base: Ran | None, options: Options) -> tuple[Problem,
         known = (
             " It ends so on the base too." if base.returncode == ran.returncode else f" On the base: {base.returncode}."
         )
-    tail = "\n".join(ran.finished.output.strip().splitlines()[-TAIL_LINES:])
-    message = f"`{options.run}` ended with exit code {ran.returncode}.{known}\n{tail}"
+    message = f"`{options.run}` ended with exit code {ran.returncode}.{known}\n{last_lines(ran.finished.output)}"
     satisfy = f"Make `{options.run}` end with exit code 0."
     return (Problem("exit-code", message, text=f"{options.run} {ran.returncode}", satisfy=satisfy),)

@@ -25,6 +25,7 @@ from ..planting import path_in
 from ..process import Finished, judge_exit
 from ..regime import composed, judged_tree, what_was_restored
 from ..submission import Submission
+from ..text import last_lines
 
 SHELL = "/bin/sh"
 A_PERSONS = "A person has to mend the command or the policy: your change is not at fault."
@@ -32,7 +33,6 @@ A_PERSONS = "A person has to mend the command or the policy: your change is not 
 MADE_ENTRIES_MAX = 100_000
 MADE_BYTES_MAX = 500_000_000
 DIFF_BYTES_MAX = 200_000
-TAIL_LINES = 20
 NAMES_MAX = 5
 # Two runs differ in what must not matter: the folder, the time, and the order of sets.
 SEEDS = ("0", "1")
@@ -246,8 +246,8 @@ async def _ended_badly(submission: Submission, options: Options, globs: Sequence
     if on_base is None or on_base.code != 0:
         sentence = f"`{options.run}` ended with exit code {made.code}, and does not succeed on the base either."
         raise CannotJudge(sentence, output=made.finished.output, advice=A_PERSONS)
-    tail = "\n".join(made.finished.output.strip().splitlines()[-TAIL_LINES:])
-    message = f"`{options.run}` ended with exit code {made.code}; on the base it succeeds.\n{tail}"
+    said = last_lines(made.finished.output)
+    message = f"`{options.run}` ended with exit code {made.code}; on the base it succeeds.\n{said}"
     satisfy = f"Make `{options.run}` succeed, and commit what it makes."
     problem = Problem("exit-code", message, text=options.run, satisfy=satisfy)
     return Judged(1, Transform.unit, new=(problem,), runs=(made.finished,))
