@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ...gates.kinds import KINDS
 from ...gates.policy import Policy, PolicyInvalid, PolicyMissing, land_gates_of, load_policy, parse_pipeline
+from ...gates.text import number_of
 from ...schemas.pipeline import PIPELINE_FILE, GateSpec
 from .command import CannotGoOn, Exit
 from .commit_source import FILE_BYTES_MAX, CommitSource
@@ -84,7 +85,7 @@ def _tell_problems(invalid: PolicyInvalid, terminal: Terminal, *, as_json: bool)
     for problem in invalid.problems:
         terminal.say(str(problem), "red")
     count = len(invalid.problems)
-    terminal.say(f"{count} problem{'' if count == 1 else 's'}.")
+    terminal.say(f"{number_of(count, 'problems')}.")
     return Exit.REFUSED
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ...gates.git import GitFailed
 from ...gates.repository import SharedRepository
+from ...gates.text import number_of
 from ...gates.worktree import user_environment
 from ...schemas.pipeline import PIPELINE_FILE
 from ..guard import OVERRIDE, GuardKind, guard_state, install_guard
@@ -202,7 +203,7 @@ def _say_next(repository: SharedRepository, top: Path, target: str, terminal: Te
 def _described(project: Project) -> str:
     if not project.languages:
         return "this repository, in which no known language was found"
-    tests = f", {len(project.test_files)} test file{'' if len(project.test_files) == 1 else 's'}"
+    tests = f", {number_of(len(project.test_files), 'test files')}"
     lists = [f"extra '{name}'" for name in project.extras] + [f"group '{name}'" for name in project.groups]
     lists += list(project.requirements_files)
     needs = f", requirements from {' and '.join(lists)}" if lists and project.is_python else ""

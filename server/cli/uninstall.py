@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ...gates.git import Git
 from ...gates.scratch import remove_tree
+from ...gates.text import number_of
 from ...gates.workspaces import EXCLUDED, Workspaces
 from ...schemas.pipeline import PIPELINE_FILE
 from ...schemas.records import ChangeState
@@ -47,7 +48,7 @@ def run(_command: str, options: Namespace, terminal: Terminal) -> int:
         live = store.read(lambda tx: tx.count_changes((ChangeState.ACTIVE, ChangeState.LANDING)))
     workspaces = Workspaces(repository)
     if not options.keep_store:
-        lost = f"{_counted(live, 'change')} under way and {_counted(len(workspaces.list()), 'workspace')}"
+        lost = f"{number_of(live, 'changes')} under way and {number_of(len(workspaces.list()), 'workspaces')}"
         terminal.say(f"With it go {lost}.", "yellow")
     confirm_by_typing(terminal, "uninstall", "take gatewright away from this repository")
     _remove_registrations(repository, clients, terminal)
@@ -62,10 +63,6 @@ def run(_command: str, options: Namespace, terminal: Terminal) -> int:
         terminal.say("Deleted the store, the artifacts, the workspaces, our refs and the cache.")
     terminal.say(f"{PIPELINE_FILE} stays, for it is yours: git rm {PIPELINE_FILE}", "dim")
     return Exit.OK
-
-
-def _counted(count: int, thing: str) -> str:
-    return f"{count} {thing}{'' if count == 1 else 's'}"
 
 
 def _remove_registrations(repository: "SharedRepository", clients: list[str], terminal: Terminal) -> None:

@@ -18,7 +18,7 @@ from ...gates import commands as c
 from ...gates.contract import BaseResult, Found, Job, Made, Message, Progress, Started
 from ...gates.findings import errored
 from ...gates.policy import RUN_GATE, SCOPE_GATE
-from ...gates.text import shorten
+from ...gates.text import number_of, shorten
 from ...schemas.pipeline import GateSpec
 from ...schemas.records import ChangeRecord, Evidence, Outcome
 from ..operations.deciding import get_change
@@ -118,7 +118,7 @@ class Execution:
         if job.run is None:
             return None
         made = self._judgement.made
-        came_to = "came to nothing" if made is None else f"wrote {made.paths} path{'' if made.paths == 1 else 's'}"
+        came_to = "came to nothing" if made is None else f"wrote {number_of(made.paths, 'paths')}"
         summary = f"The server ran `{shorten(job.run.command, COMMAND_CHARS_MAX)}`, which {came_to}."
         return c.Made(subject.commit, subject.tree, subject.scope_base, summary)
 
