@@ -17,7 +17,6 @@ from .objects import EXECUTABLE, FILE, SUBMODULE, TooLarge
 from .walk import TreeEntry
 
 MODULES_FILE = ".gitmodules"
-MODULES_BYTES_MAX = 1_000_000
 ATTRIBUTES_FILE = ".gitattributes"
 ATTRIBUTES_BYTES_MAX = 1_000_000
 LFS = "lfs"

@@ -55,11 +55,6 @@ class Proved:
     about: Evidence | None = None
     lacks: str | None = None
 
-    @property
-    def is_seen_red(self) -> bool:
-        """Whether the gate has objected to what it must object to."""
-        return self.wrong is None and self.spoiled is not None
-
 
 class Prover:
     """Judges specimens of one policy, one gate at a time; `say` is told what is going on."""

@@ -366,9 +366,6 @@ def test_a_cancelled_change_refuses_everything() -> None:
     assert story.refused(c.Cancel("person:eve", "twice")) is RefusalCode.CHANGE_OVER
 
 
-LAND_PASSED = (GateOutcome("test", PASSED),)
-
-
 def judged(story: Story, outcome: Outcome = PASSED, **fields: object) -> c.SettleLanding:
     landing = story.record.landing
     assert landing is not None
