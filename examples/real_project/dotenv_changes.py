@@ -166,6 +166,6 @@ DOTENV = Project(
     archive=Archive(
         "pip", "python_dotenv", "1.1.1", "a8a6399716257f45be6a007360200409fce5cda2661e3dec71d23dc15f6189ab"
     ),
-    about="starts with ruff red, and with failing tests where root runs them outside a sandbox",
+    about="starts with failing tests where root runs them outside a sandbox",
     honest=HONEST,
 )

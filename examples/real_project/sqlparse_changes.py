@@ -192,6 +192,6 @@ HONEST = (
 
 SQLPARSE = Project(
     archive=Archive("pip", "sqlparse", "0.5.3", "09f67787f56a0b16ecdbde1bfc7f5d9c3371ca683cfeaa8e6ff60b4807ec9272"),
-    about="starts with ruff red, and tests that are expected to fail",
+    about="starts with tests that are expected to fail",
     honest=HONEST,
 )

@@ -239,7 +239,7 @@ HONEST = (
 
 STRUCTLOG = Project(
     archive=Archive("pip", "structlog", "26.1.0", "f63a716cbd1b1291cf7661de7794b455acfa4c43c5bcf1630e6ad5ddc1adb3b7"),
-    about="starts with ruff red",
+    about="starts green under the ruff that it pins, red under others",
     honest=HONEST,
     journey=Journey(FEATURE, REFACTORING, DEPENDENCY, BAD),
 )

@@ -158,7 +158,7 @@ HONEST = (
 
 TABULATE = Project(
     archive=Archive("pip", "tabulate", "0.10.0", "e2cfde8f79420f6deeffdeda9aaec3b6bc5abce947655d17ac662b126e48a60d"),
-    about="starts with ruff red, and tests that skip",
+    about="starts with tests that skip",
     honest=HONEST,
     journey=Journey(FEATURE, REFACTORING, DEPENDENCY, BAD),
 )
