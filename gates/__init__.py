@@ -39,10 +39,9 @@ Judging
     contract     the job, the messages, what a kind is
     specimens    trees on which gates are proved (planting: what is put there so that a gate objects)
     runner       judge one job: all its gates (runner_child: in a process of its own, forked by runner_nursery)
-    making       run the command of a `run:` stage and commit what it wrote (written: what that was)
+    making       run the command of a `run:` stage and commit what it wrote (written: what a program wrote into a tree)
     submission   what the gates of one job share (scratch: its folders)
     regime       the rules that a commit is judged by, put back
-    made_files   what a program made of a tree
     findings     problems -> findings -> evidence
     looking_away what makes checkers look away (suppressions)
     schema_child documents against a JSON Schema, in a process of its own (data_documents: reads them,

@@ -10,57 +10,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 
-from anyio import to_thread
-from pydantic import Field
-
-from ...schemas.pipeline import Duration, GateSpec, Glob, Model, Shell
+from ...schemas.pipeline import GateSpec
 from ...schemas.records import Evidence
-from .. import made_files
 from ..contract import CannotJudge, Specimen, Spoiled
 from ..findings import Judged, Problem, conclude, split_by_base
-from ..made_files import SPECIAL, MadeFile, TooMuchMade, survey
-from ..objects import EXECUTABLE, FILE, LINK
+from ..objects import LINK
 from ..paths import matches, substitute
 from ..planting import path_in
-from ..process import Finished, judge_exit
-from ..regime import composed, judged_tree, what_was_restored
+from ..regime import judged_tree, what_was_restored
 from ..submission import Submission
 from ..text import last_lines
+from ..written import ODD
+from .transform_run import A_PERSONS, DIFF_BYTES_MAX, Made, Options, make
 
-SHELL = "/bin/sh"
-A_PERSONS = "A person has to mend the command or the policy: your change is not at fault."
-# Beyond what the artifact itself may have.
-MADE_ENTRIES_MAX = 100_000
-MADE_BYTES_MAX = 500_000_000
-DIFF_BYTES_MAX = 200_000
 NAMES_MAX = 5
+DIFF_LINES = 3
+DIFF_LINE_CHARS_MAX = 80
 # Two runs differ in what must not matter: the folder, the time, and the order of sets.
 SEEDS = ("0", "1")
-
-
-class Options(Model):
-    """`run` is given to `sh -c`; `paths` are the globs of what it makes."""
-
-    run: Shell
-    paths: tuple[Glob, ...] = Field(min_length=1)
-    network: bool = False
-    timeout: Duration | None = None
-    absolute: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    """What one run made in `paths`, with the start of what differs from the commit, and what it wrote elsewhere."""
-
-    files: Mapping[str, MadeFile]
-    starts: Mapping[str, bytes]
-    outside: tuple[str, ...]
-    finished: Finished
-
-    @property
-    def code(self) -> int:
-        assert self.finished.returncode is not None, "judge_exit answers for a program without an exit code"
-        return self.finished.returncode
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +61,13 @@ class Transform:
         """Make it twice; the base only when that decides."""
         job = submission.job
         globs = tuple(substitute(glob, change=job.change, stage=job.stage) for glob in options.paths)
-        committed = await _committed(submission, job.commit, globs)
-        first = await _make(submission, options, job.commit, globs, SEEDS[0])
+        first = await make(submission, options, job.commit, globs, SEEDS[0])
         if first.code != 0:
             return conclude(gate, await _ended_badly(submission, options, globs, first))
-        second = await _make(submission, options, job.commit, globs, SEEDS[1])
+        second = await make(submission, options, job.commit, globs, SEEDS[1])
         unstable = _unstable(first, second)
-        problems = [*await _compared(submission, options, committed, first, unstable)]
-        if unstable or (committed and not first.files):
+        problems = [*await _compared(submission, options, first, unstable)]
+        if unstable or (first.committed and not first.files):
             await _refuse_useless(submission, options, globs, unstable)
         moved = await submission.moved() if problems else {}
         on_base = await _on_base(submission, options, globs) if problems and not options.absolute else None
@@ -109,7 +75,7 @@ class Transform:
         new = (*(_unsteady(path, options) for path in unstable), *new)
         notes = [await what_was_restored(submission), _wrote_elsewhere(first)]
         summary = " ".join(note for note in notes if note)
-        if not first.files and not committed:
+        if not first.files and not first.committed:
             summary = f"Checked nothing: `{options.run}` makes no file in {', '.join(globs)}."
         runs = (first.finished, second.finished)
         judged = Judged(len(first.files), self.unit, new, tolerated, summary=summary, runs=runs, moved=moved)
@@ -133,52 +99,6 @@ class Transform:
 KIND = Transform()
 
 
-async def _committed(submission: Submission, commit: str, globs: Sequence[str]) -> Mapping[str, MadeFile]:
-    """The commit's files in `paths`. What is protected is not made: it takes part in judging."""
-    return {
-        path: MadeFile(entry.mode, entry.oid)
-        for path, entry in (await submission.entries(commit)).items()
-        if entry.mode in (FILE, EXECUTABLE, LINK) and _is_made(submission, path, globs)
-    }
-
-
-def _is_made(submission: Submission, path: str, globs: Sequence[str]) -> bool:
-    return matches(path, globs) and not submission.job.policy.is_protected(path)
-
-
-async def _make(submission: Submission, options: Options, commit: str, globs: Sequence[str], seed: str) -> Made:
-    """Run the command on the commit without the files that it makes. Raises `CannotJudge` when its end says nothing."""
-    committed = await _committed(submission, commit, globs)
-    run_in = await composed(submission, await judged_tree(submission, commit), dict.fromkeys(committed))
-    entries_max = submission.limits.entries + MADE_ENTRIES_MAX
-    async with submission.workplace(run_in, of=commit) as (tree, environment):
-        try:
-            await to_thread.run_sync(made_files.make_folders, tree, tuple(committed))
-            before = await to_thread.run_sync(lambda: survey(tree, entries_max=entries_max))
-            finished = await submission.run(
-                [SHELL, "-c", options.run],
-                cwd=tree,
-                environment=environment,
-                timeout_s=options.timeout or submission.limits.gate,
-                extra={"PYTHONHASHSEED": seed},
-                network=options.network,
-            )
-            said = judge_exit(finished)
-            if said is not None:
-                raise CannotJudge(said, output=finished.output)
-            after = await to_thread.run_sync(lambda: survey(tree, entries_max=entries_max))
-            fresh = made_files.written(before, after)
-            inside = [path for path in fresh if _is_made(submission, path, globs)]
-            files = await to_thread.run_sync(
-                lambda: made_files.read_made(tree, after, inside, oid_digits=len(commit), bytes_max=MADE_BYTES_MAX)
-            )
-        except TooMuchMade as exc:
-            raise CannotJudge(str(exc), advice=A_PERSONS) from exc
-        other = [p for p, file in files.items() if file.mode in (FILE, EXECUTABLE) and committed.get(p) != file]
-        starts = {path: made_files.read_start(tree / path, DIFF_BYTES_MAX) for path in other if path in committed}
-        return Made(files, starts, tuple(path for path in fresh if path not in files), finished)
-
-
 def _unstable(first: Made, second: Made) -> tuple[str, ...]:
     paths = {*first.files, *second.files}
     return tuple(sorted(path for path in paths if first.files.get(path) != second.files.get(path)))
@@ -187,31 +107,28 @@ def _unstable(first: Made, second: Made) -> tuple[str, ...]:
 async def _compared(
     submission: Submission,
     options: Options,
-    committed: Mapping[str, MadeFile],
     made: Made,
-    unstable: Sequence[str] = (),
+    unstable: Sequence[str],
 ) -> list[Problem]:
     """A problem for each file that is not the same in both. Untouched since the base, it has the base's mark."""
     problems = []
-    for path in sorted({*committed, *made.files} - {*unstable}):
-        ours, theirs = committed.get(path), made.files.get(path)
+    for path in sorted({*made.committed, *made.files} - {*unstable}):
+        ours, theirs = made.committed.get(path), made.files.get(path)
         if ours == theirs:
             continue
-        rule, message, line = await _difference(submission, options, path, ours, made)
+        rule, message, line = await _difference(submission, options, path, made)
         mark = f"{path}\0{ours.mode} {ours.oid}" if ours is not None else path
         satisfy = f"Run `{options.run}` and commit what it makes" + (f", without {path}." if theirs is None else ".")
         problems.append(Problem(rule, message, path, line, satisfy=satisfy, mark=mark))
     return problems
 
 
-async def _difference(
-    submission: Submission, options: Options, path: str, ours: MadeFile | None, made: Made
-) -> tuple[str, str, int | None]:
+async def _difference(submission: Submission, options: Options, path: str, made: Made) -> tuple[str, str, int | None]:
     """Rule, sentence and line."""
-    theirs = made.files.get(path)
+    ours, theirs = made.committed.get(path), made.files.get(path)
     if theirs is None:
         return "not-made", f"{path} is committed, and `{options.run}` does not make it.", None
-    if theirs.mode == SPECIAL:
+    if theirs.mode == ODD:
         return "special", f"`{options.run}` makes {path}, which is no file that a commit could hold.", None
     if ours is None:
         return "not-committed", f"`{options.run}` makes {path}, which is not committed.", None
@@ -219,8 +136,8 @@ async def _difference(
         return "differs", f"{path} leads elsewhere than `{options.run}` makes it.", None
     if ours.oid == theirs.oid or LINK in (ours.mode, theirs.mode):
         return "mode", f"{path} has the mode {ours.mode}, and `{options.run}` makes it with {theirs.mode}.", None
-    blobs = await to_thread.run_sync(lambda: submission.store.blobs([ours.oid], bytes_max=submission.limits.tree))
-    line, shown = made_files.first_difference(blobs[ours.oid][:DIFF_BYTES_MAX], made.starts[path])
+    content = await submission.read(made.commit, path, submission.limits.tree) or b""
+    line, shown = _first_difference(content[:DIFF_BYTES_MAX], made.starts[path])
     return "differs", f"{path} is not what `{options.run}` makes{shown}", line
 
 
@@ -259,13 +176,12 @@ async def _on_base(submission: Submission, options: Options, globs: Sequence[str
 
     async def run() -> str:
         try:
-            first = await _make(submission, options, job.base, globs, SEEDS[0])
-            second = await _make(submission, options, job.base, globs, SEEDS[1]) if first.code == 0 else first
+            first = await make(submission, options, job.base, globs, SEEDS[0])
+            second = await make(submission, options, job.base, globs, SEEDS[1]) if first.code == 0 else first
         except CannotJudge:
             return json.dumps(None)
         unstable = _unstable(first, second)
-        committed = await _committed(submission, job.base, globs)
-        problems = [] if first.code else await _compared(submission, options, committed, first, unstable)
+        problems = [] if first.code else await _compared(submission, options, first, unstable)
         found = {"code": first.code, "counted": len(first.files), "unstable": unstable}
         return json.dumps({**found, "problems": [asdict(problem) for problem in problems]})
 
@@ -277,6 +193,19 @@ async def _on_base(submission: Submission, options: Options, globs: Sequence[str
         return None
     problems = tuple(Problem(**problem) for problem in known["problems"])
     return OnBase(known["code"], known["counted"], problems, tuple(known["unstable"]))
+
+
+def _first_difference(ours: bytes, theirs: bytes) -> tuple[int | None, str]:
+    """The first line that is not the same, and some lines of both from there on."""
+    if b"\0" in ours or b"\0" in theirs:
+        return None, "; its bytes differ."
+    one, other = [data.decode("utf-8", "replace").split("\n") for data in (ours, theirs)]
+    alike = next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+    if alike == min(len(one), len(other)) and len(one) == len(other):
+        return None, ", further down than is shown."
+    lines = [f"- {line[:DIFF_LINE_CHARS_MAX]}" for line in one[alike : alike + DIFF_LINES]]
+    lines += [f"+ {line[:DIFF_LINE_CHARS_MAX]}" for line in other[alike : alike + DIFF_LINES]]
+    return alike + 1, ":\n" + "\n".join(lines)
 
 
 def _unsteady(path: str, options: Options) -> Problem:

@@ -62,6 +62,23 @@ def test_missing_content_is_told_with_what_mends_it_and_never_judged_as_a_pointe
     assert found["compile"].outcome is Outcome.PASSED, "it reads no such file"
 
 
+def test_what_a_command_makes_is_compared_with_the_content(tmp_path: Path) -> None:
+    gate = {"transform": {"run": "python make.py", "paths": ["*.bin"]}}
+    project = with_lfs(tmp_path, [gate], CONTENT)
+    # What the command names itself would be protected, and so not made.
+    project.base = project.commit(
+        {"make.py": f"import pathlib; pathlib.Path('data' '.bin').write_bytes({CONTENT!r})\n"}
+    )
+    keep_content(project, b"other\n")
+
+    right = project.judge(project.commit({"more.txt": "more\n"}))["transform"]
+    wrong = project.judge(project.commit({"data.bin": pointer_to(b"other\n")}))["transform"]
+
+    assert (right.outcome, right.counted) == (Outcome.PASSED, 1), right
+    assert [(finding.path, finding.line) for finding in wrong.findings] == [("data.bin", 1)]
+    assert "- other" in wrong.findings[0].message
+
+
 def test_gates_that_read_files_read_their_content(tmp_path: Path) -> None:
     gates = ["compile", {"document": {"path": "guide.bin", "sections": ["Goal"]}}]
     files = {**SAMPLE, ".gitattributes": "*.bin filter=lfs\nbig.py filter=lfs\n", "big.py": pointer_to(b"x = 1\n")}
