@@ -55,6 +55,7 @@ class Options(Model):
     `level` is the least severe of what a report calls error, warning and note that is a finding. `pattern` finds
     findings in the lines of the output. `canary` is a patch of the policy commit with which the command must fail.
     `changed_only` are globs of files, of which the command is handed a list of those that differ from the base.
+    `history`: it looks at commits as well as at files, so that no other commit's verdict does for the same files.
     """
 
     run: Shell
@@ -65,6 +66,7 @@ class Options(Model):
     level: Severity = "error"
     changed_only: tuple[Glob, ...] = ()
     tree: Literal["own", "shared"] = "own"
+    history: bool = False
     network: bool = False
     timeout: Duration | None = None
     absolute: bool = False

@@ -18,6 +18,7 @@ from ...gates import commands as c
 from ...gates.contract import BaseResult, Found, Job, Made, Message, Progress, Started
 from ...gates.findings import errored
 from ...gates.policy import RUN_GATE, SCOPE_GATE
+from ...gates.sandbox import choose
 from ...gates.text import number_of, shorten
 from ...schemas.pipeline import GateSpec
 from ...schemas.records import ChangeRecord, Evidence, Outcome
@@ -91,9 +92,10 @@ class Execution:
 
         Raises `Lost` when the evaluation was cancelled or taken over, `RunnerLost` when its runner ended early.
         """
-        known, informed = await self.services.read(
+        kept, informed = await self.services.read(
             lambda tx: (jobs.find_known(tx, job, subject), jobs.with_knowledge(tx, job, self._record(tx)))
         )
+        known = {name: item for name, item in kept.items() if jobs.is_of_level(item, (await choose()).level)}
         missing = [gate for gate in job.gates if gate.name not in known]
         if missing:
             await self._run(_narrowed(informed, missing))

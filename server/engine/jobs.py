@@ -8,6 +8,7 @@ is known that there was one, and a pass of the same afterwards counts only where
 import hashlib
 import json
 import os
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from ... import __version__
 from ...gates.contract import Job, Run
+from ...gates.installations import READABLE_VARIABLE
 from ...gates.paths import fill
 from ...gates.policy import RUN_GATE, SCOPE_GATE, Policy, land_gates_of
 from ...schemas.ids import LAND
@@ -33,6 +35,10 @@ if TYPE_CHECKING:
 ALLOWED = "allowed"
 # Kinds that compare with where the stage started, and not only with the change's base.
 COMPARED_WITH_START = frozenset({"ruff", "trace"})
+# Kinds that start no program, so that nothing of the machine can decide.
+RUN_NOTHING = frozenset({"scope", "document"})
+# Programs that look at commits, by which two of the same tree can be told apart.
+HISTORIANS = re.compile(r"(?<![\w.-])(?:git|gitlint|gitleaks|trufflehog|commitlint|cog|cz)(?![\w.-])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +162,10 @@ def may_be_kept(evidence: Evidence, subject: Subject) -> bool:
 
 
 def verdict_key(job: Job, gate: GateSpec, subject: Subject) -> str:
-    """Equal exactly when the gate would be run on the same bytes under the same rules in the same surroundings."""
+    """Equal exactly when the gate would be run on the same bytes under the same rules in the same surroundings.
+
+    Which level of isolation the surroundings reach is told by the evidence: see `is_of_level`.
+    """
     inputs: dict[str, object] = {
         "tree": subject.tree,
         "base": subject.base,
@@ -164,6 +173,8 @@ def verdict_key(job: Job, gate: GateSpec, subject: Subject) -> str:
         "gate": gate_digest(gate),
         "surroundings": _surroundings(),
     }
+    if _looks_at_history(gate):
+        inputs |= {"commit": subject.commit}
     if gate.kind in COMPARED_WITH_START:
         inputs |= {"from": subject.scope_base, "change": job.change}
     if gate.kind == SCOPE_GATE.kind:
@@ -188,8 +199,20 @@ def gate_digest(gate: GateSpec) -> str:
     return _digest({"kind": gate.kind, "options": gate.options})
 
 
+def is_of_level(evidence: Evidence, level: str) -> bool:
+    """Whether evidence would be found at this level of isolation too: what passed in the open may not pass shut in."""
+    return evidence.kind in RUN_NOTHING or evidence.isolation == level
+
+
+def _looks_at_history(gate: GateSpec) -> bool:
+    """Whether a gate may tell two commits of the same tree apart: by their messages, and by what came before."""
+    run = gate.options.get("run")
+    return bool(gate.options.get("history")) or (isinstance(run, str) and HISTORIANS.search(run) is not None)
+
+
 def _surroundings() -> Mapping[str, str]:
-    return {"gatewright": __version__, "python": sys.version, "path": os.environ.get("PATH", "")}
+    told = {name: os.environ.get(name, "") for name in ("PATH", READABLE_VARIABLE)}
+    return {"gatewright": __version__, "python": sys.version, **told}
 
 
 def _digest(value: object) -> str:
