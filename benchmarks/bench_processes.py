@@ -20,7 +20,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from gatewright.gates.commands import Claim, Start
-from gatewright.schemas.records import ChangeState, Plan, PolicyPin, StageRule
+from gatewright.schemas.plan import Plan, PolicyPin, StageRule
+from gatewright.schemas.records import ChangeState
 from gatewright.server.operations.deciding import apply, get_change
 from gatewright.server.store import open_store
 from gatewright.server.store.sqlite import configure

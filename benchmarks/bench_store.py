@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from gatewright.gates.commands import Claim, Start
-from gatewright.schemas.records import Plan, PolicyPin, StageRule
+from gatewright.schemas.plan import Plan, PolicyPin, StageRule
 from gatewright.server.operations.deciding import apply, get_change
 from gatewright.server.store import Store, StoredReply, open_store
 from gatewright.server.store.sqlite import configure

@@ -7,7 +7,8 @@ only in `Settle` and `SettleLanding`, which the evaluator alone makes.
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ..schemas.records import GateOutcome, Plan, PolicyPin
+from ..schemas.plan import Plan, PolicyPin
+from ..schemas.records import GateOutcome
 
 
 class Because(StrEnum):

@@ -9,7 +9,7 @@ from typing import Protocol
 from pydantic import Field
 
 from ..schemas.pipeline import PIPELINE_FILE, GateSpec, Model, Pipeline, Stage
-from ..schemas.records import Plan, StageRule
+from ..schemas.plan import Plan, StageRule
 from . import graph
 from .paths import matches
 from .pipeline_file import all_kinds, parse_pipeline, read_pipeline

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from .records import GateOutcome, Plan, PolicyPin
+from .plan import Plan, PolicyPin
+from .records import GateOutcome
 
 
 @dataclass(frozen=True, slots=True)

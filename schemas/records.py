@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from .plan import Plan, PolicyPin, StageRule
+
 
 class ChangeState(StrEnum):
     """`landing` begins with the durable intent to move the target, and cannot be left but forwards or by recovery."""
@@ -121,40 +123,6 @@ class GateOutcome:
 
     gate: str
     outcome: Outcome
-
-
-@dataclass(frozen=True, slots=True)
-class PolicyPin:
-    """The policy a change is judged by: the commit it is read from and the digest of all that it covers."""
-
-    commit: str
-    digest: str
-
-
-@dataclass(frozen=True, slots=True)
-class StageRule:
-    """What the lifecycle needs to know of one stage of the policy."""
-
-    name: str
-    needs: tuple[str, ...]
-    gates: tuple[str, ...]
-    soft_gates: tuple[str, ...]
-    attempts: int
-    otherwise: str | None
-    reopens: int
-    role: str | None
-    is_transform: bool
-    writes: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """The policy as the lifecycle sees it: stages in an order in which needs come first, and what landing needs."""
-
-    stages: tuple[StageRule, ...]
-    land_needs: tuple[str, ...]
-    land_gates: tuple[str, ...]
-    lease_s: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,8 @@ from ...gates.policy import plan_of
 from ...gates.problems import RepositoryProblem
 from ...gates.text import shorten
 from ...gates.writing import Merge
-from ...schemas.records import ChangeRecord, ChangeState, Evidence, LandingStep, Outcome, PolicyPin
+from ...schemas.plan import PolicyPin
+from ...schemas.records import ChangeRecord, ChangeState, Evidence, LandingStep, Outcome
 from ...schemas.refusals import Refused
 from ..operations.clearing import remove_workspaces
 from ..operations.deciding import apply, get_change

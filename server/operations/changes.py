@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 from ...gates import commands as c
 from ...gates.policy import Policy, plan_of
 from ...schemas.arguments import StartChange
-from ...schemas.records import ChangeRecord, PolicyPin, StageState
+from ...schemas.plan import PolicyPin
+from ...schemas.records import ChangeRecord, StageState
 from ...schemas.replies import StartedReply
 from ..services import Services
 from ..store import EvaluationRow, EvaluationState, Purpose

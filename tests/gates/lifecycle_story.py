@@ -7,16 +7,8 @@ from gatewright.gates import commands as c
 from gatewright.gates.evolve import evolve
 from gatewright.gates.lifecycle import decide
 from gatewright.schemas.events import Event
-from gatewright.schemas.records import (
-    ChangeRecord,
-    GateOutcome,
-    Outcome,
-    Plan,
-    PolicyPin,
-    StageRecord,
-    StageRule,
-    StageState,
-)
+from gatewright.schemas.plan import Plan, PolicyPin, StageRule
+from gatewright.schemas.records import ChangeRecord, GateOutcome, Outcome, StageRecord, StageState
 from gatewright.schemas.refusals import Refusal, RefusalCode
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -6,7 +6,8 @@ from gatewright.gates.evolve import replay
 from gatewright.gates.lifecycle import live_evaluations
 from gatewright.gates.settlement import ERROR_RETRY_DELAYS_S
 from gatewright.schemas.events import AttemptFailed, EvaluationErrored, StageEscalated
-from gatewright.schemas.records import AttemptState, Cause, GateOutcome, Outcome, PolicyPin, StageState
+from gatewright.schemas.plan import PolicyPin
+from gatewright.schemas.records import AttemptState, Cause, GateOutcome, Outcome, StageState
 from gatewright.schemas.refusals import RefusalCode
 
 from .lifecycle_story import ERRORED, FAILED, LEASE_S, PASSED, PENDING, Story, rule

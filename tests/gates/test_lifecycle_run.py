@@ -9,7 +9,8 @@ from gatewright.gates.evolve import replay
 from gatewright.gates.lifecycle import live_evaluations
 from gatewright.gates.settlement import ERROR_RETRY_DELAYS_S
 from gatewright.schemas.events import EvaluationErrored, StageOpened, TransformStarted
-from gatewright.schemas.records import AttemptState, Cause, GateOutcome, Outcome, PolicyPin, StageState
+from gatewright.schemas.plan import PolicyPin
+from gatewright.schemas.records import AttemptState, Cause, GateOutcome, Outcome, StageState
 from gatewright.schemas.refusals import RefusalCode as R
 
 from .lifecycle_story import ERRORED, FAILED, PASSED, PENDING, Story, rule

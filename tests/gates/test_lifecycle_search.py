@@ -17,6 +17,7 @@ from gatewright.gates import graph
 from gatewright.gates.evolve import evolve
 from gatewright.gates.lifecycle import decide, live_evaluations
 from gatewright.schemas.ids import LAND
+from gatewright.schemas.plan import PolicyPin, StageRule
 from gatewright.schemas.records import (
     AttemptState,
     ChangeRecord,
@@ -24,9 +25,7 @@ from gatewright.schemas.records import (
     GateOutcome,
     LandingStep,
     Outcome,
-    PolicyPin,
     StageRecord,
-    StageRule,
     StageState,
 )
 from gatewright.schemas.refusals import Refusal

@@ -9,7 +9,8 @@ from sqlalchemy.exc import IntegrityError
 
 from gatewright.gates.commands import Claim, Command, Start
 from gatewright.gates.evolve import replay
-from gatewright.schemas.records import ChangeRecord, Evidence, Outcome, Plan, PolicyPin, StageRule
+from gatewright.schemas.plan import Plan, PolicyPin, StageRule
+from gatewright.schemas.records import ChangeRecord, Evidence, Outcome
 from gatewright.server.operations.deciding import apply, get_change
 from gatewright.server.store import EvaluationRow, EvaluationState, Purpose, Store, StoredEvidence, StoredReply
 from gatewright.server.store.tx import Tx

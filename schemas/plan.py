@@ -1,0 +1,37 @@
+"""What a change keeps of the policy that it is judged by: which one, and what the lifecycle needs to know of it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyPin:
+    """The policy a change is judged by: the commit it is read from and the digest of all that it covers."""
+
+    commit: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class StageRule:
+    """What the lifecycle needs to know of one stage of the policy."""
+
+    name: str
+    needs: tuple[str, ...]
+    gates: tuple[str, ...]
+    soft_gates: tuple[str, ...]
+    attempts: int
+    otherwise: str | None
+    reopens: int
+    role: str | None
+    is_transform: bool
+    writes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The policy as the lifecycle sees it: stages in an order in which needs come first, and what landing needs."""
+
+    stages: tuple[StageRule, ...]
+    land_needs: tuple[str, ...]
+    land_gates: tuple[str, ...]
+    lease_s: float
