@@ -68,6 +68,7 @@ PURE = (
 MAPPED = (
     "schemas",
     "gates",
+    "gates/kinds",
     "gates/testing",
     "gates/reports",
     "server",

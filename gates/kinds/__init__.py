@@ -2,6 +2,15 @@
 
 `KINDS` maps a kind's name to it and imports its module when it is asked for. A new kind is a module with a `KIND`, a
 line in `_MODULES` and a paragraph in docs/gates.md; the contract suite in tests/gates/kinds picks it up by itself.
+
+scope, compile, document, schema
+command      (command_report: what it said)
+ruff         (ruff_tool: calls it; ruff_canary: what is planted for it)
+test         (its rooms: gates/testing/)
+trace        (trace_search: looks for ids)
+transform    (transform_run: makes the files again)
+narrowing    leaves a gate the files that differ from the base
+probes/      programs that look in a process of their own
 """
 
 from collections.abc import Iterator, Mapping
