@@ -1,13 +1,12 @@
 """The rules of the protocol as stories: fences, parked leases, budgets, progress, exits, reopening."""
 
 from gatewright.gates import commands as c
-from gatewright.gates.decision import LANDING_FAILURES_MAX
 from gatewright.gates.evolve import replay
 from gatewright.gates.lifecycle import live_evaluations
 from gatewright.gates.settlement import ERROR_RETRY_DELAYS_S
 from gatewright.schemas.events import AttemptFailed, EvaluationErrored, StageEscalated
 from gatewright.schemas.plan import PolicyPin
-from gatewright.schemas.records import AttemptState, Cause, GateOutcome, Outcome, StageState
+from gatewright.schemas.records import AttemptState, Cause, GateOutcome, StageState
 from gatewright.schemas.refusals import RefusalCode
 
 from .lifecycle_story import ERRORED, FAILED, LEASE_S, PASSED, PENDING, Story, rule
@@ -365,128 +364,3 @@ def test_a_cancelled_change_refuses_everything() -> None:
 
     assert story.refused(c.Claim("plan", "ada", "stdio:ada")) is RefusalCode.CHANGE_OVER
     assert story.refused(c.Cancel("person:eve", "twice")) is RefusalCode.CHANGE_OVER
-
-
-def judged(story: Story, outcome: Outcome = PASSED, **fields: object) -> c.SettleLanding:
-    landing = story.record.landing
-    assert landing is not None
-    gates = () if fields.get("conflicts") else (GateOutcome("test", outcome),)
-    return c.SettleLanding(landing.evaluation, "old", "new", "tree", gates, **fields)  # type: ignore[arg-type]  # a test's shorthand - its fields are those of the command
-
-
-def test_landing_begins_when_everything_that_it_needs_has_passed() -> None:
-    story = Story().passed("plan", "code")
-
-    assert story.record.landing is not None
-    assert live_evaluations(story.record) == {"c1.e3"}
-
-
-def test_after_the_intent_a_change_can_only_go_forwards_or_be_recovered() -> None:
-    story = Story().passed("plan", "code")
-    story.do(judged(story))
-
-    assert story.refused(c.Cancel("person:eve", "stop")) is RefusalCode.CHANGE_LANDING
-    assert story.refused(c.Reopen("code", "person:eve", "stop")) is RefusalCode.CHANGE_LANDING
-    story.do(c.ConfirmLanding(1))
-    assert story.record.landed_commit == "new"
-
-
-def test_a_landing_that_lost_its_race_is_tried_again_and_not_for_ever() -> None:
-    """Invariant I10."""
-    story = Story().passed("plan", "code")
-    tries = 0
-    while story.state("code") is StageState.PASSED:
-        story.do(judged(story))
-        tries += 1
-        assert story.record.landing is not None
-        story.do(c.LoseLanding(story.record.landing.number, "the target had moved"))
-
-    assert tries == LANDING_FAILURES_MAX
-    assert story.state("code") is StageState.ESCALATED
-
-
-def test_a_confirmation_of_another_landing_than_the_current_changes_nothing() -> None:
-    story = Story().passed("plan", "code")
-    before = story.record
-
-    story.do(c.ConfirmLanding(1))
-    story.do(c.LoseLanding(7, "late"))
-
-    assert story.record is before
-
-
-def test_a_conflict_reopens_the_stage_whose_writes_cover_it() -> None:
-    story = Story().passed("plan", "code")
-
-    story.do(judged(story, conflicts=("code/a.py", "code/b.py")))
-
-    assert (story.state("plan"), story.state("code")) == (StageState.PASSED, StageState.OPEN)
-    assert story.stage("code").notes[-1].paths == ("code/a.py", "code/b.py")
-
-
-def test_a_conflict_that_no_single_stage_may_write_goes_to_a_person() -> None:
-    story = Story().passed("plan", "code")
-
-    story.do(judged(story, conflicts=("code/a.py", "plan/b.md")))
-
-    assert story.state("code") is StageState.ESCALATED
-
-
-def test_a_failed_land_gate_never_lands() -> None:
-    story = Story().passed("plan", "code")
-
-    story.do(judged(story, FAILED, paths=("code/a.py",), because="1 of 3 tests"))
-
-    assert story.state("code") is StageState.OPEN
-    assert story.record.landing is None
-
-
-def test_a_landing_without_evidence_for_its_gates_never_lands() -> None:
-    story = Story().passed("plan", "code")
-    landing = story.record.landing
-    assert landing is not None
-
-    story.do(c.SettleLanding(landing.evaluation, "old", "new", "tree", ()))
-
-    assert story.record.landed_commit is None
-    assert story.record.landing is not None
-    assert story.record.landing.number == 2
-
-
-def test_a_blocked_landing_waits_and_starts_again_when_asked() -> None:
-    story = Story().passed("plan", "code")
-    landing = story.record.landing
-    assert landing is not None
-    story.do(c.BlockLanding(landing.evaluation, "main is checked out with local changes"))
-    assert live_evaluations(story.record) == set()
-
-    story.do(c.RetryLanding("person:eve"))
-
-    assert live_evaluations(story.record) == {"c1.e4"}
-
-
-def test_what_a_land_gate_asks_is_answered_by_people_about_the_merged_commit() -> None:
-    story = Story().passed("plan", "code")
-    story.do(judged(story, PENDING))
-    assert story.record.landed_commit is None
-
-    story.do(c.Answer("land", None, True, "person:eve", "fine"))
-    story.do(c.ConfirmLanding(1))
-
-    assert story.record.landed_commit == "new"
-
-
-def test_a_person_who_refuses_the_landing_reopens_what_it_needs() -> None:
-    story = Story().passed("plan", "code")
-    story.do(judged(story, PENDING))
-
-    story.do(c.Answer("land", None, False, "person:eve", "not this week"))
-
-    assert story.state("code") is StageState.OPEN
-    assert story.record.landing is None
-
-
-def test_landing_answers_nothing_when_nothing_is_asked() -> None:
-    story = Story()
-
-    assert story.refused(c.Answer("land", None, True, "person:eve", "")) is RefusalCode.BAD_ARGUMENT
