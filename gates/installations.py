@@ -46,6 +46,11 @@ def default_reads(
     return tuple(sorted(found))
 
 
+def surroundings() -> Mapping[str, str]:
+    """The settings of the server that decide which programs there are and what they reach."""
+    return {name: os.environ.get(name, "") for name in ("PATH", READABLE_VARIABLE)}
+
+
 def hidden_places(home: Path, *, shared: Path, own: Iterable[Path]) -> tuple[Path, ...]:
     """What stays hidden wherever it lies: the home, the repository with its worktrees, `own` folders, credentials."""
     links = [file.read_text(errors="surrogateescape").strip() for file in shared.glob("worktrees/*/gitdir")]

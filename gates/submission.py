@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mappi
 from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
+from hashlib import sha256
 from itertools import count
 from pathlib import Path
 from typing import TypeVar, cast
@@ -24,7 +25,7 @@ from .contract import BaseResult, CannotJudge, Job, Message, Progress
 from .environment import KEY_FILE_BYTES_MAX, PreparedEnvironment, SetupFailed, prepare_environment
 from .filling import Filled, Filler
 from .findings import Problem
-from .installations import hidden_places
+from .installations import hidden_places, surroundings
 from .installing import layer_install
 from .lfs import ContentMissing, LfsCache
 from .objects import TooLarge
@@ -39,6 +40,7 @@ BYTECODE = (".pyc", ".pyo")
 # At these a program that may only read a tree cannot write there.
 READ_ONLY_LEVELS = ("full", "files")
 CLEAN_UP_TIMEOUT_S = 30.0
+SURROUNDINGS_DIGITS = 16
 # What a gate may add to its private copy before the copy counts as a runaway.
 FILE_BYTES_MAX = 2_000_000_000
 
@@ -332,9 +334,11 @@ class Submission:
     async def base_result(self, key: str, compute: Callable[[], Awaitable[str]]) -> str:
         """A result about the base: known to the server, or computed now and told to it.
 
-        One from another level of isolation counts for nothing: what fails only in a sandbox would be blamed.
+        One from another level of isolation, or with other programs at hand, counts for nothing: what failed only there
+        would be tolerated here, or the other way round. Where `compute` cannot judge, nothing is kept.
         """
-        key = f"{(await choose()).level}:{key}"
+        where = sha256(json.dumps(surroundings()).encode()).hexdigest()[:SURROUNDINGS_DIGITS]
+        key = f"{(await choose()).level}:{where}:{key}"
 
         async def compute_and_tell() -> str:
             known = self.job.baselines.get(key)

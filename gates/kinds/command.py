@@ -120,10 +120,7 @@ async def _base_run(submission: Submission, options: Options) -> Ran | None:
     job = submission.job
 
     async def run() -> str:
-        try:
-            ran = await run_command(submission, options, job.base)
-        except CannotJudge:
-            return json.dumps(None)
+        ran = await run_command(submission, options, job.base)
         lists = (("problems", ran.problems), ("hidden", ran.hidden))
         return json.dumps({"code": ran.returncode, **{name: [asdict(p) for p in found] for name, found in lists}})
 
@@ -132,8 +129,10 @@ async def _base_run(submission: Submission, options: Options) -> Ran | None:
     # What it was told to look at depends on the artifact.
     of = job.commit if options.changed_only else ""
     key = sha256(f"{tree} {environment.key} {options.model_dump_json()} {of}".encode()).hexdigest()
-    known = json.loads(await submission.base_result(f"command:{key}", run))
-    if known is None:
+    try:
+        known = json.loads(await submission.base_result(f"command:{key}", run))
+    except CannotJudge:
+        # Not kept: another time it may be able to.
         return None
     problems, hidden = (tuple(Problem(**problem) for problem in known[name]) for name in ("problems", "hidden"))
     return Ran(known["code"], problems, hidden)

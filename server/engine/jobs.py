@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from ... import __version__
 from ...gates.contract import Job, Run
-from ...gates.installations import READABLE_VARIABLE
+from ...gates.installations import surroundings
 from ...gates.paths import fill
 from ...gates.policy import RUN_GATE, SCOPE_GATE, Policy, land_gates_of
 from ...schemas.ids import LAND
@@ -211,8 +211,7 @@ def _looks_at_history(gate: GateSpec) -> bool:
 
 
 def _surroundings() -> Mapping[str, str]:
-    told = {name: os.environ.get(name, "") for name in ("PATH", READABLE_VARIABLE)}
-    return {"gatewright": __version__, "python": sys.version, **told}
+    return {"gatewright": __version__, "python": sys.version, **surroundings()}
 
 
 def _digest(value: object) -> str:

@@ -241,3 +241,36 @@ def test_the_script_that_the_documentation_shows_works(tmp_path: Path) -> None:
 
     assert [(f.where, f.rule) for f in evidence.findings] == [("src/b.py:2", "todo")]
     assert [f.where for f in evidence.tolerated] == ["src/a.py:1"]
+
+
+class TestWhatIsKeptAboutTheBase:
+    BAD = "{ echo calc.py:1: error: it is bad; exit 1; }"
+
+    def test_a_base_that_could_not_be_judged_is_tried_again(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Otherwise one killed run would have everybody blamed for what is wrong with the base."""
+        trouble = tmp_path / "outside" / "trouble"
+        trouble.parent.mkdir()
+        trouble.write_text("")
+        monkeypatch.setenv("GATEWRIGHT_READABLE", str(trouble.parent))
+        run = f"if test ! -e new.txt && test -e {trouble}; then kill -9 $$; fi; {self.BAD}"
+        project = make(tmp_path / "p", run, report="lines")
+        blamed = judge(project, {"new.txt": "1\n"})
+        trouble.unlink()
+
+        assert blamed.outcome is Outcome.FAILED
+        assert judge(project, {"new.txt": "2\n"}).outcome is Outcome.PASSED
+
+    def test_what_failed_on_the_base_for_want_of_a_program_is_not_tolerated_once_it_is_there(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        tool = tmp_path / "tools" / "a-tool-of-the-servers-owner"
+        tool.parent.mkdir()
+        tool.write_text("#!/bin/sh\ntest ! -e bad.txt\n")
+        tool.chmod(0o755)
+        project = make(tmp_path / "p", f"{tool.name} || {self.BAD}", report="lines")
+
+        assert judge(project, {"bad.txt": "1\n"}).outcome is Outcome.PASSED, "it is so on the base too"
+        monkeypatch.setenv("PATH", f"{tool.parent}{os.pathsep}{os.environ['PATH']}")
+        assert judge(project, {"bad.txt": "2\n"}).outcome is Outcome.FAILED
