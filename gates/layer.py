@@ -42,6 +42,10 @@ print(json.dumps({
 """
 
 
+# What scripts of version managers answered; asking takes longer than many a gate.
+_pythons: dict[tuple[str, tuple[float, ...]], Path] = {}
+
+
 @dataclass(frozen=True)
 class _Interpreter:
     executable: str
@@ -66,6 +70,16 @@ async def find_python(path: str, fallback: Path) -> Path:
     with found.open("rb") as file:
         if file.read(2) != b"#!":
             return found
+    key = (path, _state_of(found))
+    if key not in _pythons:
+        told = await _ask_for_python(found, path)
+        if told is None:
+            return fallback
+        _pythons[key] = told
+    return _pythons[key]
+
+
+async def _ask_for_python(found: Path, path: str) -> Path | None:
     finished = await run_process(
         [str(found), "-I", "-c", "import sys; print(sys.executable)"],
         cwd=Path("/"),
@@ -74,7 +88,13 @@ async def find_python(path: str, fallback: Path) -> Path:
         stdout_bytes_max=10_000,
     )
     told = os.fsdecode(finished.stdout or b"").strip()
-    return Path(told) if finished.returncode == 0 and told.startswith("/") else fallback
+    return Path(told) if finished.returncode == 0 and told.startswith("/") else None
+
+
+def _state_of(script: Path) -> tuple[float, ...]:
+    """When what a version manager's script goes by was last changed, as far as that is known."""
+    places = (script, script.parent.parent / "version", Path.home() / ".tool-versions")
+    return tuple(place.stat().st_mtime if place.exists() else 0.0 for place in places)
 
 
 async def make_layer(

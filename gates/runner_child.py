@@ -15,6 +15,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, TextIO
 
@@ -67,7 +68,8 @@ def log_to_stderr() -> None:
 def import_everything() -> None:
     """Be ready for a job, without collecting garbage: imports make none, and looking for it costs a tenth of them.
 
-    How programs can be isolated here is tried out as well, which takes longer than many a gate.
+    How programs can be isolated here is tried out as well, and which Python they find, which takes longer than many a
+    gate.
     """
     gc.disable()
     import anyio
@@ -75,13 +77,12 @@ def import_everything() -> None:
     from . import kinds, runner  # noqa: F401 - imported early
     from .contract import get_ready
     from .launching import LAUNCHER
-    from .sandbox import choose
 
     for name in kinds.KINDS:
         assert kinds.KINDS[name].name == name, "a kind is registered under its name"
     get_ready()
     # The first event loop of a process imports its backend.
-    anyio.run(choose)
+    anyio.run(_look_around)
     # It is this process's own, and there may be forks of it.
     LAUNCHER.stop()
     gc.freeze()
@@ -92,6 +93,15 @@ def die_with_parent() -> None:
     """Have this process told to end when its parent does, where the system can do that."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+
+
+async def _look_around() -> None:
+    from .layer import find_python
+    from .sandbox import choose
+    from .server_settings import server_path
+
+    await choose()
+    await find_python(server_path(os.environ), Path(sys.executable))
 
 
 async def _judge_until_ended(line: bytes, emit: "Callable[[Message], None]") -> int:
