@@ -26,16 +26,23 @@ TOOL_FOLDERS = frozenset(
 )
 
 _PATH = re.compile(r"[\w.@+-]+(?:/[\w.@+-]+)*")
-_STARTED = re.compile(
-    # `python3 -I ci/rows.py`, `@sh ci/check.sh`, `. ci/env`, `include ci.mk`, `$(PYTHON) ci/rows.py`
-    r"(?:^|[\s;&|(@\"'-])(?:[\w./-]*/)?"
-    r"(?:sh|bash|dash|zsh|python[0-9.]*|node|ruby|perl|source|include|\.|\$[({]?\w{1,40}[)}]?)"
-    r"[ \t]+(?:-[\w=-]{1,40}[ \t]+){0,5}[\"']?(?P<named>[\w.@+-][\w./@+-]*)"
-    # `./check.sh`, `tools/check`
-    # and no target of a rule: `docs/a.html: docs/a.md`
-    r"|(?:^|[;&|(@])[ \t]*(?:exec[ \t]+)?(?P<program>[\w.@+-]+(?:/[\w.@+-]+)+)(?![\w./@+-]|[ \t]*:)",
-    re.MULTILINE,
+# Whatever they are given first is a program.
+_INTERPRETERS = re.compile(
+    r"(?:[\w./-]*/)?(?:sh|bash|dash|ash|ksh|zsh|python[0-9.]*|pypy[0-9.]*|node|nodejs|deno|bun|tsx|ts-node|ruby|perl|php"
+    r"|lua|Rscript|pwsh|source|include)"
 )
+# These only where a command begins: elsewhere a point is a folder, and a variable anything.
+_STARTERS = re.compile(r"\.|-?include|\$[({]?\w{1,40}[)}]?")
+# What may stand before a program that it starts, with options and numbers of its own.
+_WRAPPERS = frozenset(
+    "if then elif else while until do ! time exec command env nice nohup sudo timeout xargs stdbuf unshare flock setsid"
+    " uv uvx poetry pdm hatch pipenv rye npx pnpm yarn bunx run".split()
+)
+_OPERATOR = re.compile(r"&&|\|\||[;|&()`\n]|\$\(|[{}](?=\s|$)|\s-(?:exec|execdir|ok)\s")
+# `"$HERE"/x.sh`, `$(dirname "$0")/x.sh`: where a script stands, or the root; both are tried.
+_HERE = re.compile(r"[\"']?(?:\$\((?:[^()\n]|\([^()\n]*\)){0,200}\)|\$\{[^{}\n]{1,200}\}|\$\w+|`[^`\n]{1,200}`)[\"']?/")
+_VARIABLE = re.compile(r"\$\((\w{1,40})\)")
+_CODE_GIVEN = frozenset({"-c", "-e", "--eval"})
 
 
 def reached_from(
@@ -89,8 +96,58 @@ def _in_text(path: str, text: str) -> Iterator[str]:
 
 
 def _started(path: str, text: str) -> Iterator[str]:
-    for found in _STARTED.finditer(text):
-        yield from _places(path, found["named"] or found["program"])
+    """What a text of commands starts; a name may be there seen from the root, or from the text's own folder."""
+    plain = _VARIABLE.sub(r"$\1", _HERE.sub("./", text.replace("\\\n", " ")))
+    for command in _OPERATOR.split(plain):
+        words = command.split()
+        for named in (*_program(words), *_scripts(words)):
+            yield from _places(path, named.strip("\"'"))
+
+
+def _program(words: list[str]) -> Iterator[str]:
+    """What a command starts as it is: `./check.sh`, `env A=1 timeout 10 tools/check`; not what make has a rule for."""
+    word = next((word for word in _bare(words) if not _comes_before(word)), "")
+    if "/" in word and word[0] not in "\"'" and not word.endswith(":"):
+        yield word
+
+
+def _bare(words: list[str]) -> list[str]:
+    """The words without what a recipe of make has before the first one."""
+    first = words[0].lstrip("@+-") if words else ""
+    return [first, *words[1:]] if first else words
+
+
+def _comes_before(word: str) -> bool:
+    return word in _WRAPPERS or re.fullmatch(r"-.+|[0-9.]+[smhd]?|\w+=.*", word) is not None
+
+
+def _scripts(words: list[str]) -> Iterator[str]:
+    """What interpreters are given: `python3 -X dev ci/rows.py`, `bash -euo pipefail ci/x`, `python3 -m ci.rows`."""
+    at_start = True
+    for place, word in enumerate(_bare(words)):
+        if _INTERPRETERS.fullmatch(word.strip("\"'")) or (at_start and _STARTERS.fullmatch(word)):
+            yield from _given(words[place + 1 :])
+        at_start = at_start and _comes_before(word)
+
+
+def _given(words: list[str]) -> Iterator[str]:
+    """What an interpreter is told to run; what follows an option may be a value of it, and what is run comes later."""
+    before = ""
+    for place, word in enumerate(words):
+        if re.fullmatch(r"-[A-Za-z]*m", before):
+            module = word.strip("\"'").replace(".", "/")
+            yield from (f"{module}.py", f"{module}/__main__.py")
+            return
+        if word in _CODE_GIVEN:
+            yield from _program([part.lstrip("\"'") for part in words[place + 1 :]])
+            return
+        if word in _WRAPPERS:
+            continue
+        if word[0] not in "-+":
+            yield word
+            if before[:1] not in {"-", "+"}:
+                return
+        before = word
 
 
 def _in_python(path: str, text: str) -> Iterator[str]:

@@ -32,6 +32,60 @@ def test_what_a_recipe_starts_is_followed_to_its_end() -> None:
 
 
 @pytest.mark.parametrize(
+    "line",
+    [
+        "bash -euo pipefail quality/rows.py",
+        "python3 -W error -m quality.rows src/calc.py",
+        "python3 -Im quality.rows",
+        "env A=1 quality/rows.py",
+        "A=1 timeout -k 5 10s quality/rows.py src",
+        "if ! quality/rows.py; then exit 1; fi",
+        "for file in src/*; do quality/rows.py $file; done",
+        "FOUND=`quality/rows.py`",
+        "find src -name '*.py' -exec quality/rows.py {} +",
+        "xargs -n 1 quality/rows.py < list",
+        'sh "$(dirname "$0")/rows.py"',
+        '"$HERE"/rows.py',
+        '"${HERE}/../quality/rows.py" src',
+        '. "$(cd "$(dirname "$0")" && pwd)/rows.py"',
+        "\t@quality/rows.py src",
+        "\t-@quality/rows.py src",
+        "\t@$(PYTHON) -X dev quality/rows.py",
+        "python3 -u \\\n    quality/rows.py",
+        "uv run quality/rows.py",
+        "deno run -A quality/rows.py",
+        "node --require ./quality/rows.py quality/other.js",
+        "bash -c 'set -e; quality/rows.py'",
+        '"$VENV/bin/python" quality/rows.py',
+    ],
+)
+def test_whatever_way_a_script_starts_another_it_is_followed(line: str) -> None:
+    files = {"quality/check.sh": f"set -e\n{line}\n", "quality/rows.py": "", "src/calc.py": "", "quality/a.py": ""}
+
+    assert reached("quality/check.sh", files) == ["quality/rows.py"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "sh not-there.sh src/calc.py",
+        "python -m pytest src/calc.py",
+        "mypy $(FLAGS) src/calc.py",
+        "python -W error -m mypy src/calc.py",
+        "sh -c 'mypy src/calc.py'",
+        "uv run mypy src/calc.py",
+        "timeout 10 mypy src/calc.py",
+        'ruff check "$ROOT/src/calc.py"',
+        'files = [\n  "src/calc.py"\n]',
+        "files:\n  - src/calc.py",
+        "src/calc.py: src/calc.py.in",
+    ],
+)
+def test_what_a_program_is_given_is_not_what_is_started(line: str) -> None:
+    assert reached("quality/check.sh", {"quality/check.sh": f"{line}\n", "src/calc.py": "x = 1\n"}) == []
+
+
+@pytest.mark.parametrize(
     ("start", "text"),
     [
         ("Makefile", "docs/guide.html: docs/guide.md\n\tmypy src/calc.py tests\n\tcp src/calc.py build/\n"),
