@@ -140,3 +140,11 @@ class Story:
                 pass
         assert self.state("code") is state
         return self
+
+
+def judged(story: Story, outcome: Outcome = PASSED, **fields: object) -> c.SettleLanding:
+    """What settles the present landing of a story with this outcome of its gate."""
+    landing = story.record.landing
+    assert landing is not None
+    gates = () if fields.get("conflicts") else (GateOutcome("test", outcome),)
+    return c.SettleLanding(landing.evaluation, "old", "new", "tree", gates, **fields)  # type: ignore[arg-type]  # a test's shorthand - its fields are those of the command

@@ -3,17 +3,10 @@
 from gatewright.gates import commands as c
 from gatewright.gates.decision import LANDING_FAILURES_MAX
 from gatewright.gates.lifecycle import live_evaluations
-from gatewright.schemas.records import GateOutcome, Outcome, StageState
+from gatewright.schemas.records import StageState
 from gatewright.schemas.refusals import RefusalCode
 
-from .lifecycle_story import FAILED, PASSED, PENDING, Story
-
-
-def judged(story: Story, outcome: Outcome = PASSED, **fields: object) -> c.SettleLanding:
-    landing = story.record.landing
-    assert landing is not None
-    gates = () if fields.get("conflicts") else (GateOutcome("test", outcome),)
-    return c.SettleLanding(landing.evaluation, "old", "new", "tree", gates, **fields)  # type: ignore[arg-type]  # a test's shorthand - its fields are those of the command
+from .lifecycle_story import FAILED, PENDING, Story, judged
 
 
 def test_landing_begins_when_everything_that_it_needs_has_passed() -> None:

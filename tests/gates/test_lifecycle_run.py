@@ -13,8 +13,7 @@ from gatewright.schemas.plan import PolicyPin
 from gatewright.schemas.records import AttemptState, Cause, GateOutcome, Outcome, StageState
 from gatewright.schemas.refusals import RefusalCode as R
 
-from .lifecycle_story import ERRORED, FAILED, PASSED, PENDING, Story, rule
-from .test_lifecycle_rules import judged
+from .lifecycle_story import ERRORED, FAILED, PASSED, PENDING, Story, judged, rule
 
 S = StageState
 RULES = (rule("code"), rule("docs", "code", is_run=True))
