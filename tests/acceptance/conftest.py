@@ -35,6 +35,12 @@ def surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def unconfined(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let gates meet the test in a file outside of their tree; that they cannot do so otherwise is told elsewhere."""
+    monkeypatch.setenv("GATEWRIGHT_ISOLATION", "process")
+
+
+@pytest.fixture
 def as_shipped() -> None:
     """Ask for this to have a runner kept warm and bases judged ahead, as users have it."""
 

@@ -60,6 +60,7 @@ async def test_a_gate_that_cannot_judge_is_retried_and_then_a_persons_matter(
 
 
 @pytest.mark.usefixtures("quick_retries")
+@pytest.mark.usefixtures("unconfined")
 async def test_a_person_has_the_same_commit_judged_again_once_the_gate_is_mended(make: Repositories) -> None:
     repository = make()
     switch = repository.path.parent / "switch"
@@ -115,6 +116,7 @@ async def test_the_same_findings_three_times_running_stop_the_loop(server: Serve
     assert three["stage_state"] == "escalated"
 
 
+@pytest.mark.usefixtures("unconfined")
 async def test_a_killed_runner_is_replaced_and_the_verdict_is_right(make: Repositories) -> None:
     """The runner of an evaluation is killed in the middle of a gate; its programs end with it, and it is run again."""
     repository = make()
@@ -137,6 +139,7 @@ async def test_a_killed_runner_is_replaced_and_the_verdict_is_right(make: Reposi
     assert not is_alive(int(lines(str(ran))[0])), "what the killed runner had started is gone"
 
 
+@pytest.mark.usefixtures("unconfined")
 async def test_a_runner_that_is_always_killed_ends_with_a_person_and_not_with_a_pass(
     make: Repositories, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -35,6 +35,7 @@ async def events(server: Server, change: str) -> tuple[tuple[int, object], ...]:
     return await server.services.read(lambda tx: tx.events(change, limit=1_000))
 
 
+@pytest.mark.usefixtures("unconfined")
 async def test_evaluations_of_two_changes_run_at_the_same_time(make: Repositories) -> None:
     """Each gate ends only when the other has begun; one after the other neither would."""
     repository = make()

@@ -114,6 +114,7 @@ async def test_a_bad_commit_on_the_way_does_not_get_in_with_a_good_one(make: Rep
     assert "on the way" in verdict["findings"][0]["message"]
 
 
+@pytest.mark.usefixtures("unconfined")
 async def test_what_changes_after_the_submission_is_not_judged_and_does_not_land(make: Repositories) -> None:
     """The workspace, its branch and the commit's ref are the agent's; the artifact is the server's."""
     repository = make(solo('{command: {name: wait, run: "while test ! -e $RELEASE; do sleep 0.02; done"}}'))

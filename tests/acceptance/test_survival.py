@@ -15,7 +15,7 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from .conftest import Repositories
 from .house import SECRET, Agent, Generation, Repository, Told, solo, write_all
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("unconfined")]
 
 WITHIN_S = 30.0
 END_WITHIN_S = 10.0

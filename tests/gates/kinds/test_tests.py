@@ -244,7 +244,11 @@ def test_a_conftest_of_the_base_that_the_new_code_breaks_is_the_artifacts_fault(
 
 
 class TestAFlake:
-    def test_that_fails_once_is_reported_and_fails_nothing(self, tmp_path: Path) -> None:
+    def test_that_fails_once_is_reported_and_fails_nothing(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # So that one run of the test can leave a mark for the next one.
+        monkeypatch.setenv("GATEWRIGHT_ISOLATION", "process")
         seen = tmp_path / "seen"
         flaky = (
             "import os, calc\n\n\ndef test_flaky():\n"
