@@ -40,7 +40,8 @@ Judging
     specimens    trees on which gates are proved (planting: what is put there so that a gate objects)
     runner       judge one job: all its gates (runner_child: in a process of its own, forked by runner_nursery)
     making       run the command of a `run:` stage and commit what it wrote (written: what a program wrote into a tree)
-    submission   what the gates of one job share (scratch: its folders)
+    submission   what the gates of one job share: programs in places (place_maker) of commits (commit_reader);
+                 scratch: its folders
     regime       the rules that a commit is judged by, put back
     findings     problems -> findings -> evidence
     looking_away what makes checkers look away (suppressions)

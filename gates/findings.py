@@ -68,6 +68,15 @@ class Judged:
     moved: Mapping[str, str] | None = None
 
 
+class Blamed(Exception):
+    """The artifact itself keeps the gate from judging; `problem` becomes its finding and the gate fails."""
+
+    def __init__(self, problem: Problem, *, output: str) -> None:
+        super().__init__(problem.message)
+        self.problem = problem
+        self.output = output
+
+
 def split_by_base(
     problems: Iterable[Problem], base: Iterable[Problem], moved: Mapping[str, str]
 ) -> tuple[tuple[Problem, ...], tuple[Problem, ...]]:

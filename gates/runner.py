@@ -21,14 +21,14 @@ from ..schemas.records import Evidence, Outcome
 from . import making
 from .checkout import CheckoutFailed
 from .contract import NOBODYS_FAULT, AnyGateKind, CannotJudge, Done, Found, Job, Made, Message, Started
-from .findings import FINDINGS_MAX, Judged, Problem, conclude, errored
+from .findings import FINDINGS_MAX, Blamed, Judged, Problem, conclude, errored
 from .git import GitFailed
 from .kinds import KINDS
 from .kinds.scope import default_gate
 from .objects import BadArtifact
 from .policy import RUN_GATE
 from .scratch import remove_tree, scratch_folder
-from .submission import Blamed, Submission
+from .submission import Submission
 from .text import head_and_tail, number_of
 
 SCRATCH = "scratch"
