@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,11 +10,9 @@ from typing import Any
 from anyio import to_thread
 
 from ..contract import CannotJudge
-from ..objects import EXECUTABLE, FILE
 from ..paths import matches
 from ..process import Finished, judge_exit
 from ..submission import Submission
-from ..walk import TreeEntry
 from .document import declaration, requirement_lines
 
 PROBE = Path(__file__).parent / "probes" / "trace_probe.py"
@@ -99,8 +97,7 @@ class Search:
 
 async def texts_of(submission: Submission, commit: str, globs: Sequence[str]) -> Mapping[str, str]:
     """The files of a commit that match, as text."""
-    entries = await submission.entries(commit)
-    return await _read(submission, [entry for path, entry in entries.items() if matches(path, globs)])
+    return await _read(submission, commit, [path for path in await submission.entries(commit) if matches(path, globs)])
 
 
 async def fresh_texts(submission: Submission, globs: Sequence[str]) -> Mapping[str, str]:
@@ -109,13 +106,16 @@ async def fresh_texts(submission: Submission, globs: Sequence[str]) -> Mapping[s
     changed = {change.path for change in await submission.changes(job.base, job.commit)}
     moved = await submission.moved() if changed else {}
     before, after = await submission.entries(job.base), await submission.entries(job.commit)
-    was = [before[path] for path in changed if path in before and (matches(path, globs) or path in moved.values())]
-    now = [after[path] for path in sorted(changed) if path in after and matches(path, globs)]
+    was = [path for path in changed if path in before and (matches(path, globs) or path in moved.values())]
+    now = [path for path in sorted(changed) if path in after and matches(path, globs)]
     left = Counter(
-        _plain(line) for text in (await _read(submission, was)).values() for line in text.split("\n") if line.strip()
+        _plain(line)
+        for text in (await _read(submission, job.base, was)).values()
+        for line in text.split("\n")
+        if line.strip()
     )
     texts = {}
-    for path, text in (await _read(submission, now)).items():
+    for path, text in (await _read(submission, job.commit, now)).items():
         texts[path] = "\n".join(line if _is_fresh(line, left) else "" for line in text.split("\n"))
     # The name of a file that the base has says as little as its lines.
     return {path: text for path, text in texts.items() if text.strip() or path not in before}
@@ -130,16 +130,16 @@ def _plain(line: str) -> str:
     return " ".join(line.split())
 
 
-async def _read(submission: Submission, entries: Iterable[TreeEntry]) -> Mapping[str, str]:
+async def _read(submission: Submission, commit: str, paths: Sequence[str]) -> Mapping[str, str]:
     """Regular files as text. What is larger than a text of people is passed over: it names nothing."""
-    files = [entry for entry in entries if entry.mode in (FILE, EXECUTABLE) and entry.size <= FILE_BYTES_MAX]
-    size = sum(entry.size for entry in files)
+    sizes = await submission.sizes(commit, paths)
+    files = [path for path, size in sizes.items() if size <= FILE_BYTES_MAX]
+    size = sum(sizes[path] for path in files)
     if size > TEXT_BYTES_MAX:
         sentence = f"{len(files)} files of {size} bytes would have to be read; {TEXT_BYTES_MAX} bytes are."
         raise CannotJudge(sentence, advice="A person has to narrow `into` of the gate.")
-    oids = [entry.oid for entry in files]
-    found = await to_thread.run_sync(lambda: submission.store.blobs(oids, bytes_max=FILE_BYTES_MAX))
-    return {entry.path: found[entry.oid].decode("utf-8", "replace") for entry in files}
+    found = await submission.contents(commit, files, FILE_BYTES_MAX)
+    return {path: data.decode("utf-8", "replace") for path, data in found.items()}
 
 
 def _first(texts: Mapping[str, str], named: Sequence[Sequence[tuple[str, int]]]) -> dict[str, Place]:

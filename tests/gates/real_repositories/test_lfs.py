@@ -62,6 +62,22 @@ def test_missing_content_is_told_with_what_mends_it_and_never_judged_as_a_pointe
     assert found["compile"].outcome is Outcome.PASSED, "it reads no such file"
 
 
+def test_requirements_are_traced_into_the_content(tmp_path: Path) -> None:
+    document = {"path": "plan.md", "sections": ["Requirements"], "ids": "R\\d+"}
+    trace = {"from": "plan", "ids": "R\\d+", "into": ["*.bin"]}
+    stages = {
+        "plan": {"goal": "Plan.", "writes": ["plan.md"], "gates": [{"document": document}]},
+        "code": {"goal": "Do it.", "needs": ["plan"], "gates": [{"trace": trace}]},
+    }
+    project = with_lfs(tmp_path, [], CONTENT, stages=stages)
+    project.base = project.commit({"plan.md": "# Requirements\n\n- R1: It adds.\n"})
+    keep_content(project, b"R1 is here\n")
+
+    told = project.judge(project.commit({"data.bin": pointer_to(b"R1 is here\n")}))["trace"]
+
+    assert told.outcome is Outcome.PASSED, told
+
+
 def test_what_a_command_makes_is_compared_with_the_content(tmp_path: Path) -> None:
     gate = {"transform": {"run": "python make.py", "paths": ["*.bin"]}}
     project = with_lfs(tmp_path, [gate], CONTENT)
