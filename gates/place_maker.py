@@ -26,8 +26,8 @@ from .sandbox import Choice, choose
 from .scratch import remove_tree
 
 BYTECODE = (".pyc", ".pyo")
-# At these a program that may only read a tree cannot write there.
-READ_ONLY_LEVELS = ("full", "files")
+# Here a program that may only read a tree changes nothing there; landlock keeps nobody from changing modes and times.
+READ_ONLY_LEVEL = "full"
 CLEAN_UP_TIMEOUT_S = 30.0
 
 
@@ -158,7 +158,7 @@ class PlaceMaker(CommitReader):
         It is a private copy where programs cannot be kept from writing, or would find committed bytecode.
         """
         prepared = await self.environment(of)
-        is_kept = (await self._require_isolation()).level in READ_ONLY_LEVELS
+        is_kept = (await self._require_isolation()).level == READ_ONLY_LEVEL
         has_bytecode = any(path.endswith(BYTECODE) for path in await self.entries(commit))
         place = self.pristine if is_kept and not has_bytecode else self.private
         await self._require_filled(commit)

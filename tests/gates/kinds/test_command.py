@@ -188,6 +188,20 @@ class TestASharedTree:
             if judged["spoil"].isolation in ("full", "files"):
                 assert "calc.py" in judged["spoil"].output
 
+    @pytest.mark.parametrize("level", ["full", "files", "process"])
+    def test_keeps_its_modes_and_times_whoever_runs_there(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, level: str
+    ) -> None:
+        """A folder that is made unwritable would be in everybody's way for good, an unreadable file out of sight."""
+        monkeypatch.setenv("GATEWRIGHT_ISOLATION", level)
+        project = make(tmp_path, "chmod 400 calc.py; chmod 500 .; touch -d @9 calc.py; test -e calc.py", tree="shared")
+        project.judge(project.base)
+
+        for tree in (tmp_path / "cache" / "checkouts").glob("*/tree"):
+            file = (tree / "calc.py").stat()
+            assert (tree.stat().st_mode & 0o777, file.st_mode & 0o777) == (0o755, 0o644)
+            assert file.st_mtime > 9
+
     def test_holds_no_committed_bytecode(self, tmp_path: Path) -> None:
         project = make(tmp_path, "! test -e old.pyc", {**SAMPLE, "old.pyc": b"\0"}, tree="shared")
 
