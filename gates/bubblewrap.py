@@ -42,7 +42,11 @@ def _steps(reach: Reach) -> Iterator[tuple[str, ...]]:
     for folder in (temporary, shared_memory):
         folder.mkdir(mode=0o700, exist_ok=True)
     yield "--bind", str(temporary), "/tmp"  # noqa: S108 - the program's own
-    yield "--symlink", "/tmp", "/var/tmp"  # noqa: S108
+    if any(is_inside(path, (Path("/var/tmp"),)) for path, _ in reach.layers):  # noqa: S108
+        # What lies there could not be mounted behind a link.
+        yield "--bind", str(temporary), "/var/tmp"  # noqa: S108
+    else:
+        yield "--symlink", "/tmp", "/var/tmp"  # noqa: S108
     yield "--bind", str(shared_memory), "/dev/shm"  # noqa: S108
     closed = ["/dev", "/"]
     readable = reach.readable

@@ -2,10 +2,14 @@
 
 import os
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
 
 from gatewright.gates.process import judge_exit
 
-from .conftest import World
+from .conftest import LEVELS, World, make_world
 
 
 class TestHonestPrograms:
@@ -47,6 +51,15 @@ class TestHonestPrograms:
 
         assert (finished.returncode, finished.problem) == (1, None)
         assert judge_exit(finished) is None
+
+    @pytest.mark.parametrize("around", ["/tmp", "/var/tmp", "/dev/shm"])
+    @pytest.mark.parametrize("level", LEVELS)
+    def test_run_in_a_repository_below_a_folder_for_what_is_temporary(self, level: str, around: str) -> None:
+        with TemporaryDirectory(dir=around) as folder:
+            world = make_world(Path(folder), level)
+            finished = world.shell("echo x > more.txt && cat calc.py && touch /var/tmp/one && rm /var/tmp/one || true")
+
+            assert (world.tree / "more.txt").read_text() == "x\n", finished.output
 
     def test_inherit_no_descriptor(self, world: World) -> None:
         assert world.shell("ls /proc/self/fd | wc -l").output == "4\n", "three, and the listing itself"
