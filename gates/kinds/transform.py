@@ -175,11 +175,8 @@ async def _on_base(submission: Submission, options: Options, globs: Sequence[str
     job = submission.job
 
     async def run() -> str:
-        try:
-            first = await make(submission, options, job.base, globs, SEEDS[0])
-            second = await make(submission, options, job.base, globs, SEEDS[1]) if first.code == 0 else first
-        except CannotJudge:
-            return json.dumps(None)
+        first = await make(submission, options, job.base, globs, SEEDS[0])
+        second = await make(submission, options, job.base, globs, SEEDS[1]) if first.code == 0 else first
         unstable = _unstable(first, second)
         problems = [] if first.code else await _compared(submission, options, first, unstable)
         found = {"code": first.code, "counted": len(first.files), "unstable": unstable}
@@ -188,8 +185,10 @@ async def _on_base(submission: Submission, options: Options, globs: Sequence[str
     environment = await submission.environment(job.base)
     tree = submission.store.tree_of(await judged_tree(submission, job.base))
     key = sha256(f"{tree} {environment.key} {globs} {options.model_dump_json()}".encode()).hexdigest()
-    known = json.loads(await submission.base_result(f"transform:{key}", run))
-    if known is None:
+    try:
+        known = json.loads(await submission.base_result(f"transform:{key}", run))
+    except CannotJudge:
+        # Not kept: another time it may be able to.
         return None
     problems = tuple(Problem(**problem) for problem in known["problems"])
     return OnBase(known["code"], known["counted"], problems, tuple(known["unstable"]))
