@@ -53,7 +53,7 @@ class Submission(PlaceMaker):
             *(() if tree else (cwd,)),
             *self._objects,
             *reads,
-            writes=[home, temporary, *writes, *((tree,) if tree else ())],
+            writes=[places, *writes, *((tree,) if tree else ())],
             temporary=places / "shared",
             network=network,
         )
