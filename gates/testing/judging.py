@@ -19,17 +19,16 @@ from ..walk import Change
 from .area import Area
 from .flakes import settle_flakes
 from .judgement import Compared, compare, grouped, lines_of
-from .outcome import Case, Result, SuiteRun, format_run, old_name, parse_run
+from .outcome import Result, SuiteRun, format_run, old_name, parse_run
 from .pytest_run import CONFIG_NAMES, PytestCall, run_pytest
 from .report_run import ReportCall, run_reporting
+from .wording import FLAKED, nothing_ran, say_rewritten, say_silenced, say_vanished, summarise
 
 UNIT = "tests"
 # Part of the cache key of a base's run: raise it when a run is made or read differently.
 RUN_VERSION = 1
 DIFF_BYTES_MAX = 6_000
 FILES_WITH_DIFF_MAX = 5
-FLAKES_NAMED_MAX = 3
-FLAKED = "failed once and passed when it ran again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,10 +211,10 @@ class Judge:
         moved: Mapping[str, str],
         marks: Mapping[str, str],
     ) -> Judged:
-        rewritten = grouped(compared.rewritten, "changed-expectation", _say_rewritten, marks)
+        rewritten = grouped(compared.rewritten, "changed-expectation", say_rewritten, marks)
         asked = [
-            *grouped(compared.vanished, "vanished", _say_vanished, marks),
-            *grouped(compared.silenced, "silenced", _say_silenced, marks),
+            *grouped(compared.vanished, "vanished", say_vanished, marks),
+            *grouped(compared.silenced, "silenced", say_silenced, marks),
         ]
         failing, tolerated = compared.failing, list(compared.tolerated)
         match self.rules.changed_tests:
@@ -230,25 +229,18 @@ class Judge:
         # First, because not all that is tolerated is shown.
         tolerated = [*(Problem("flake", f"{name} {FLAKED}", mark=name) for name in self.flakes), *tolerated]
         ran = known.ran | (own.ran if own is not None else frozenset())
+        summary = summarise(await what_was_restored(self.submission), self.flakes) if ran else nothing_ran(own or known)
         return Judged(
             counted=len(ran),
             unit=UNIT,
             new=tuple(failing),
             tolerated=tuple(tolerated),
             questions=(await self._question(asked, changed),) if asked else (),
-            summary=await self._summary() if ran else _nothing_ran(own or known),
+            summary=summary,
             runs=tuple(self.runs),
             environment=(("pytest", known.version),) if known.version else (),
             moved=moved,
         )
-
-    async def _summary(self) -> str:
-        """What those should know who read no further: whose rules these were, and what flaked."""
-        said = [await what_was_restored(self.submission)]
-        said += [f"{name} {FLAKED}" for name in self.flakes[:FLAKES_NAMED_MAX]]
-        if len(self.flakes) > FLAKES_NAMED_MAX:
-            said.append(f"So did {len(self.flakes) - FLAKES_NAMED_MAX} more tests.")
-        return " ".join(filter(None, said))
 
     async def _question(self, asked: Sequence[Problem], changed: Sequence[Change]) -> Question:
         job = self.submission.job
@@ -276,27 +268,3 @@ def _marks(area: Area, changed: Sequence[Change], moved: Mapping[str, str], file
 
 def _covers_nothing(_: str) -> bool:
     return False
-
-
-def _nothing_ran(run: SuiteRun) -> str:
-    if not run.broken:
-        return "No test ran."
-    path, case = next(iter(run.broken.items()))
-    if len(run.broken) == 1:
-        return f"No test ran: {path} cannot be collected: {case.message}"
-    return f"No test ran: {len(run.broken)} files cannot be collected, for example {path}: {case.message}"
-
-
-def _say_rewritten(name: str, case: Case) -> str:
-    said = case.message or "failed"
-    return f"{name} fails as the base has it ({said}) and passes as the artifact rewrote it."
-
-
-def _say_vanished(name: str, case: Case) -> str:
-    would = f"; as it was it would fail ({case.message})" if case.result is Result.FAILED else ""
-    return f"{name} passed on the base and is gone{would}."
-
-
-def _say_silenced(name: str, case: Case) -> str:
-    would = f"; as it was it would fail ({case.message})" if case.message else ""
-    return f"{name} passed on the base and is now {case.result}{would}."
