@@ -5,7 +5,7 @@
     process  nothing is kept out; whatever the program leaves running is found and ended
     none     not even that: only the process group is ended
 
-Versions and settings say little about what works in a container or under a security module, so a canary tries to get
+Versions and settings say little about what works in a container or under a security module, so a program tries to get
 out of each in turn. What was reached stands in every verdict; the choice holds for the life of this process.
 """
 
@@ -31,8 +31,8 @@ from .text import shorten
 
 FORCED_VARIABLE = "GATEWRIGHT_ISOLATION"
 
-CANARY = Path(__file__).parent / "kinds" / "probes" / "canary_probe.py"
-CANARY_LIMITS = ProcessLimits(timeout_s=20.0, output_bytes_max=20_000)
+TRIAL = Path(__file__).parent / "kinds" / "probes" / "sandbox_probe.py"
+TRIAL_LIMITS = ProcessLimits(timeout_s=20.0, output_bytes_max=20_000)
 ABOUT = {
     "full": "gates reach their own files, processes and loopback only",
     "files": "gates reach their own files only; the network and the list of processes are open to them",
@@ -121,17 +121,17 @@ def _find_fence() -> Callable[[Reach], Sandbox]:
 
 
 async def _try(level: str, enclose: Callable[[Reach], Sandbox], server: Mapping[str, str]) -> str | None:
-    """Let a canary try to get out; what it achieved, or why it did not start, in one sentence."""
+    """Let a program try to get out; what it achieved, or why it did not start, in one sentence."""
     # No thread for these few small files: the nursery that forks runners has none.
     with (
-        tempfile.TemporaryDirectory(prefix="gatewright-canary-", ignore_cleanup_errors=True) as folder,
+        tempfile.TemporaryDirectory(prefix="gatewright-trial-", ignore_cleanup_errors=True) as folder,
         socket.create_server(("127.0.0.1", 0)) as listening,
     ):
-        finished = await _run_canary(Path(folder), listening.getsockname()[1], enclose, server)
+        finished = await _run_trial(Path(folder), listening.getsockname()[1], enclose, server)
     return _explain(finished, GRANTED[level])
 
 
-async def _run_canary(
+async def _run_trial(
     folder: Path, port: int, enclose: Callable[[Reach], Sandbox], server: Mapping[str, str]
 ) -> Finished:
     hidden, readable, writable, temporary = (folder / name for name in ("hidden", "readable", "writable", "temporary"))
@@ -142,14 +142,14 @@ async def _run_canary(
     reads = default_reads(path, python, server=server, variables={}, hidden=(hidden,))
     reach = Reach((*reads, readable), (writable,), (hidden,), temporary)
     environment = allowed_environment(path=path, home=writable, tmp=writable, extra={})
-    command = [str(python), "-I", "-S", str(CANARY), str(hidden), str(readable), str(writable), str(port)]
+    command = [str(python), "-I", "-S", str(TRIAL), str(hidden), str(readable), str(writable), str(port)]
     return await run_process(
         command,
         cwd=writable,
         environment=environment,
-        limits=CANARY_LIMITS,
+        limits=TRIAL_LIMITS,
         sandbox=enclose(reach),
-        stdout_bytes_max=CANARY_LIMITS.output_bytes_max,
+        stdout_bytes_max=TRIAL_LIMITS.output_bytes_max,
     )
 
 
