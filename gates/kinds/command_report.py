@@ -132,7 +132,7 @@ async def read_answer(submission: Submission, options: Options, finished: Finish
         assert options.path is not None, "its options say so"
         return _judge_cases(read_cases(tree, options.path, finished), code, finished)
     try:
-        report = await _report(submission, options, finished, tree)
+        report = await _report(submission, options, finished, tree, commit)
     except ReportUnreadable as exc:
         raise CannotJudge(f"What `{options.run}` reported cannot be read: {exc}", output=finished.output) from exc
     items = [item for item in report.items if RANKS[item.severity] >= RANKS[options.level]]
@@ -158,7 +158,7 @@ def _case_problem(case: TestCase) -> Problem:
     return Problem("test", message, case.path, case.line, mark=case.id, satisfy=satisfy)
 
 
-async def _report(submission: Submission, options: Options, finished: Finished, tree: Path) -> Report:
+async def _report(submission: Submission, options: Options, finished: Finished, tree: Path, commit: str) -> Report:
     if options.report != "lines":
         data = finished.stdout if options.path is None else read_report(tree, options.path)
         if data is None:
@@ -167,7 +167,8 @@ async def _report(submission: Submission, options: Options, finished: Finished, 
     if finished.output_bytes > OUTPUT_BYTES_MAX:
         raise ReportUnreadable(f"The output has more than {OUTPUT_BYTES_MAX} bytes.")
     if options.pattern is None:
-        return await to_thread.run_sync(parse_lines, finished.output)
+        paths = await submission.entries(commit)
+        return await to_thread.run_sync(parse_lines, finished.output, lambda path: place_in(tree, path) in paths)
     return await _match_lines(submission, options.pattern, finished.output)
 
 

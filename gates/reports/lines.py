@@ -1,7 +1,7 @@
 """Read lines of the form `path:line: message`, as most compilers and linters print them. Pure."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from ..text import clean_text
@@ -32,10 +32,12 @@ _SEVERITIES: dict[str, Severity] = {
     "help": "note",
 }
 # path:1: message, path:1:2: message, path:1:2 - message
-_COLONS = re.compile(r"(?P<path>[^\s:][^:]{0,400}):(?P<line>\d{1,9})(?::(?P<column>\d{1,9}))?(?::| -)\s+(?P<rest>\S.*)")
+_COLONS = re.compile(
+    r"(?P<path>[^\s:][^:]{0,999}):(?P<line>\d{1,9})(?::(?P<column>\d{1,9}))?(?::| -)\s+(?P<rest>\S.*)"
+)
 # path(1): message, path(1,2): message
 _PARENTHESES = re.compile(
-    r"(?P<path>[^\s:()][^:()]{0,400})\((?P<line>\d{1,9})(?:,(?P<column>\d{1,9}))?\)\s?:\s+(?P<rest>\S.*)"
+    r"(?P<path>[^\s:()][^:()]{0,999})\((?P<line>\d{1,9})(?:,(?P<column>\d{1,9}))?\)\s?:\s+(?P<rest>\S.*)"
 )
 _SEVERITY = re.compile(
     r"(?P<severity>fatal error|fatal|error|warning|note|information|info|hint|help)\b(?:\[(?P<rule>[\w-]{1,80})\])?"
@@ -51,15 +53,15 @@ _EXTENSION_CHARS_MAX = 12
 _FILES_WITHOUT_EXTENSION = frozenset({"Makefile", "makefile", "Dockerfile", "Rakefile", "Gemfile"})
 
 
-def parse_lines(text: str) -> Report:
+def parse_lines(text: str, is_there: Callable[[str], bool] = lambda _: False) -> Report:
     """The messages in `text` that name a file and a line; `counted` is their number, or the run where there are none.
 
-    Other lines are ignored, and so is what looks like a place but names no file, such as a host and a port. Raises
-    `ReportUnreadable` for more than anybody compares.
+    Other lines are ignored, and so is what looks like a place but names no file, such as a host and a port: what does
+    not look like a file is one where it `is_there`. Raises `ReportUnreadable` for more than anybody compares.
     """
     found: list[Reported] = []
     for line in _lines(clean_text(text)):
-        reported = _parse_line(line[:LINE_CHARS_MAX].strip())
+        reported = _parse_line(line[:LINE_CHARS_MAX].strip(), is_there)
         if reported is not None:
             found.append(reported)
             check_number(len(found))
@@ -81,10 +83,10 @@ def _lines(text: str) -> Iterator[str]:
     raise ReportUnreadable(f"The output has more than {LINES_MAX} lines.")
 
 
-def _parse_line(line: str) -> Reported | None:
+def _parse_line(line: str, is_there: Callable[[str], bool]) -> Reported | None:
     # `go vet` puts its name before the place.
     match = _COLONS.fullmatch(line.removeprefix("vet: ")) or _PARENTHESES.fullmatch(line)
-    if match is None or not _names_file(match["path"]) or int(match["line"]) == 0:
+    if match is None or int(match["line"]) == 0 or not (_names_file(match["path"]) or is_there(match["path"])):
         return None
     rest, severity, rule = match["rest"], None, None
     if told := _SEVERITY.match(rest):

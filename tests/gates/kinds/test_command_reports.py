@@ -282,3 +282,14 @@ class TestTheDocumentation:
         found = re.search(rf"```{language}\n(.*?)```", self.PAGE, re.DOTALL)
         assert found is not None
         return found[1]
+
+
+def test_what_is_found_in_a_file_without_an_extension_counts_on_a_red_base_too(tmp_path: Path) -> None:
+    """The exit code is explained by what the base has already, so nothing else would tell of it."""
+    lint = "grep -rnH BAD tools docs | sed -E 's/^([^:]+:[0-9]+):.*/\\1: error: it is bad/'; exit 1"
+    files = {**SAMPLE, "docs/old.txt": "BAD\n", "tools/deploy": "#!/bin/sh\n"}
+    project = Project(tmp_path, [{"command": {"name": "check", "run": lint, "report": "lines"}}], files)
+    judged = project.judge(project.commit({"tools/deploy": "#!/bin/sh\nBAD\n"}, on=project.base))["check"]
+
+    assert [finding.where for finding in judged.findings] == ["tools/deploy:2"]
+    assert judged.outcome is Outcome.FAILED
