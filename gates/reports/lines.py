@@ -32,9 +32,7 @@ _SEVERITIES: dict[str, Severity] = {
     "help": "note",
 }
 # path:1: message, path:1:2: message, path:1:2 - message
-_COLONS = re.compile(
-    r"(?P<path>[^\s:][^:]{0,999}):(?P<line>\d{1,9})(?::(?P<column>\d{1,9}))?(?::| -)\s+(?P<rest>\S.*)"
-)
+_COLONS = re.compile(r"(?P<path>[^\s:][^:]{0,999}):(?P<line>\d{1,9})(?::(?P<column>\d{1,9}))?(?::| -)\s+(?P<rest>\S.*)")
 # path(1): message, path(1,2): message
 _PARENTHESES = re.compile(
     r"(?P<path>[^\s:()][^:()]{0,999})\((?P<line>\d{1,9})(?:,(?P<column>\d{1,9}))?\)\s?:\s+(?P<rest>\S.*)"
