@@ -56,8 +56,9 @@ def open_services(common_dir: Path, *, clock: Callable[[], datetime] = system_cl
 def cache_folder(common_dir: Path, environment: Mapping[str, str]) -> Path:
     """Where one repository's environments and checkouts lie.
 
-    Outside of it, so that no tool mistakes them for its files.
+    Outside of it, so that no tool mistakes them for its files. Named without links on the way, behind which a sandbox
+    could mount nothing.
     """
     home = environment.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     name = hashlib.sha256(os.fsencode(common_dir)).hexdigest()[:16]
-    return Path(home) / "gatewright" / name
+    return Path(home).resolve() / "gatewright" / name

@@ -7,6 +7,7 @@ import pytest
 
 from gatewright.gates.commands import Reopen
 from gatewright.server import preparing
+from gatewright.server.composition import cache_folder
 from gatewright.server.preparing import Preparation, Workplace
 
 from ..acceptance.house import PLAN, Agent, Repository, Server, Told, serving, staged
@@ -92,3 +93,10 @@ async def test_a_stage_that_went_back_to_waiting_is_passed_over(repository: Repo
         made = await prepared(server, brief)
 
     assert not made.exists()
+
+
+def test_the_cache_is_named_without_links_on_the_way(tmp_path: Path) -> None:
+    (tmp_path / "cache").symlink_to(tmp_path / "elsewhere")
+    found = cache_folder(tmp_path / "repo" / ".git", {"XDG_CACHE_HOME": str(tmp_path / "cache")})
+
+    assert found.parent == tmp_path.resolve() / "elsewhere" / "gatewright"
