@@ -15,6 +15,7 @@ from .objects import EXECUTABLE, FILE
 from .policy import Policy
 from .submission import Submission
 from .tables import with_tables_of
+from .text import some_of
 from .walk import Change, TreeEntry
 
 COMPOSED_AT = datetime(2000, 1, 1, tzinfo=UTC)
@@ -48,8 +49,7 @@ async def what_was_restored(submission: Submission) -> str:
     restored = sorted(await restorations(submission, submission.job.commit))
     if not restored:
         return ""
-    more = f" and {len(restored) - NAMES_MAX} more" if len(restored) > NAMES_MAX else ""
-    return f"Judged with the policy's version of {', '.join(restored[:NAMES_MAX])}{more}."
+    return f"Judged with the policy's version of {some_of(restored, NAMES_MAX)}."
 
 
 async def protected_changes(submission: Submission, changes: Sequence[Change]) -> list[Change]:

@@ -5,6 +5,7 @@ backwards, and invisible "tag" letters carry instructions to a model that no per
 """
 
 import re
+from collections.abc import Sequence
 
 LAST_LINES = 20
 _ESCAPE_SEQUENCE = re.compile(
@@ -64,6 +65,12 @@ def number_of(number: int, things: str) -> str:
         if things.endswith(plural):
             return f"1 {things.removesuffix(plural)}{singular}"
     return f"1 {things}"
+
+
+def some_of(names: Sequence[str], names_max: int) -> str:
+    """`a, b and 3 more`: the first `names_max` of the names, and how many there are besides."""
+    more = f" and {len(names) - names_max} more" if len(names) > names_max else ""
+    return ", ".join(names[:names_max]) + more
 
 
 def _cut_start(tail: bytes) -> int:

@@ -20,6 +20,7 @@ from ..paths import matches
 from ..planting import DESCRIPTION, path_in, path_outside
 from ..regime import protected_changes
 from ..submission import Submission
+from ..text import some_of
 from ..trees import LINK_BYTES_MAX, TreeProblem, check_tree
 from ..walk import Change, TreeEntry
 
@@ -250,6 +251,5 @@ async def _protected(submission: Submission, changes: Sequence[Change]) -> list[
     diffs = [await submission.diff(job.scope_base, job.commit, change.path, DIFF_BYTES_MAX) for change in shown]
     if len(protected) > len(shown):
         diffs.append(f"The differences of {len(protected) - len(shown)} more files are not shown.")
-    names = ", ".join(change.path for change in protected[:FILES_NAMED_MAX])
-    more = f" and {len(protected) - FILES_NAMED_MAX} more" if len(protected) > FILES_NAMED_MAX else ""
-    return [Question(f"May these protected files be changed: {names}{more}?", about, "\n".join(diffs))]
+    names = some_of([change.path for change in protected], FILES_NAMED_MAX)
+    return [Question(f"May these protected files be changed: {names}?", about, "\n".join(diffs))]

@@ -19,7 +19,7 @@ from ..paths import matches, substitute
 from ..planting import path_in
 from ..regime import judged_tree, what_was_restored
 from ..submission import Submission
-from ..text import last_lines
+from ..text import last_lines, some_of
 from ..written import ODD
 from .transform_run import A_PERSONS, DIFF_BYTES_MAX, Made, Options, make
 
@@ -147,7 +147,7 @@ async def _refuse_useless(
     """Raise `CannotJudge` when the command is no better on the base: then it is the command that is at fault."""
     on_base = await _on_base(submission, options, globs)
     if unstable and on_base is not None and on_base.unstable:
-        shown = ", ".join(on_base.unstable[:NAMES_MAX])
+        shown = some_of(on_base.unstable, NAMES_MAX)
         raise CannotJudge(f"`{options.run}` makes {shown} otherwise each time, on the base too.", advice=A_PERSONS)
     if not unstable and (on_base is None or not on_base.counted):
         sentence = (
@@ -218,5 +218,4 @@ def _unsteady(path: str, options: Options) -> Problem:
 def _wrote_elsewhere(made: Made) -> str:
     if not made.outside:
         return ""
-    more = f" and {len(made.outside) - NAMES_MAX} more" if len(made.outside) > NAMES_MAX else ""
-    return f"The command also wrote {', '.join(made.outside[:NAMES_MAX])}{more}, which is not compared."
+    return f"The command also wrote {some_of(made.outside, NAMES_MAX)}, which is not compared."

@@ -11,6 +11,7 @@ from ...gates.decision import SERVER
 from ...gates.policy import Policy
 from ...gates.precedence import is_expired, refuse_change, refuse_claim
 from ...gates.questions import open_questions
+from ...gates.text import some_of
 from ...schemas import refusals
 from ...schemas.arguments import GetStatus
 from ...schemas.records import ChangeRecord, ChangeState, LandingStep, StageRecord, StageState
@@ -121,8 +122,7 @@ def _warning(tx: "Tx", policy: Policy) -> str | None:
     labels = never_seen_red(tx, policy)
     if not labels:
         return None
-    more = f" and {len(labels) - GATES_TOLD_MAX} more" if len(labels) > GATES_TOLD_MAX else ""
-    named = ", ".join(labels[:GATES_TOLD_MAX]) + more
+    named = some_of(labels, GATES_TOLD_MAX)
     return f"Never seen red under the present policy: {named}. A person runs `gatewright doctor`, which tries them."
 
 
