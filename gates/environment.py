@@ -24,7 +24,7 @@ from .environment_cache import finish, forget_unused, is_finished, start_anew, t
 from .installations import default_reads, network_reads, paths_in
 from .layer import find_python
 from .locks import try_lock
-from .process import Finished, ProcessLimits, allowed_environment, judge_exit, run_process
+from .process import Finished, ProcessLimits, allowed_environment, by_shell, judge_exit, run_process
 from .progress import progress
 from .reach import Reach
 from .sandbox import choose
@@ -143,7 +143,7 @@ async def _build(
             folder.mkdir()
         reach = bare.reach(*reads, writes=[root, home], temporary=temporary, network=setup.network)
         finished = await run_process(
-            ["/bin/sh", "-c", setup.run],
+            by_shell(setup.run),
             cwd=root,
             environment=allowed_environment(path=bare.path, home=home, tmp=home, extra=extra),
             limits=process_limits(limits, setup.timeout),

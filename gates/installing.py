@@ -10,7 +10,7 @@ from anyio import to_thread
 from ..schemas.pipeline import Install, Limits
 from .environment import PreparedEnvironment, SetupFailed, judge_run, process_limits, venv_of
 from .layer import make_layer
-from .process import allowed_environment, run_process
+from .process import allowed_environment, by_shell, run_process
 from .sandbox import choose
 from .stand_ins import programs_of, stand_ins
 
@@ -60,7 +60,7 @@ async def layer_install(
     if install is None:
         return layered
     environment = allowed_environment(path=layered.path, home=home, tmp=home, extra={**layered.variables, **OFFLINE})
-    command = ["/bin/sh", "-c", install.run]
+    command = by_shell(install.run)
     sandbox = enclose(layered.reach(*reads, writes=[tree, venv, home], temporary=temporary))
     before = await to_thread.run_sync(programs_of, venv)
     finished = await run_process(command, cwd=tree, environment=environment, limits=bounds, sandbox=sandbox)

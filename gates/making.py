@@ -20,7 +20,7 @@ from .git import Git
 from .objects import SUBMODULE
 from .paths import matches
 from .policy import RUN_GATE, SCOPE_GATE
-from .process import Finished, judge_exit
+from .process import Finished, by_shell, judge_exit
 from .regime import judged_tree
 from .submission import Submission
 from .text import last_lines
@@ -28,7 +28,6 @@ from .trees import path_problem
 from .walk import TreeEntry
 from .written import ODD, Written, ignored, list_files, read_files
 
-SHELL = "/bin/sh"
 UNIT = "runs"
 
 # What becomes of each path; None: it is gone.
@@ -55,7 +54,7 @@ async def make(submission: Submission) -> Making:
         files = await to_thread.run_sync(list_files, tree)
         before = await to_thread.run_sync(lambda: read_files(tree, files, oid_chars=oid_chars))
         finished = await submission.run(
-            [SHELL, "-c", job.run.command],
+            by_shell(job.run.command),
             cwd=tree,
             environment=environment,
             timeout_s=submission.limits.gate,

@@ -188,6 +188,11 @@ def find_tool(name: str, path: str, *, outside: Sequence[Path] = ()) -> Path | N
     return None
 
 
+def by_shell(command: str) -> list[str]:
+    """The arguments that run a command line of the policy."""
+    return ["/bin/sh", "-c", command]
+
+
 def allowed_environment(*, path: str, home: Path, tmp: Path, extra: Mapping[str, str]) -> dict[str, str]:
     """Build a program's whole environment from nothing: no secret of the server can be in it. `extra` wins."""
     return {

@@ -15,7 +15,7 @@ from ...schemas.records import Evidence
 from ..contract import CannotJudge, Specimen, Spoiled
 from ..findings import Judged, Problem, Question, conclude, split_by_base
 from ..planting import spoiled_by_patch
-from ..process import judge_exit
+from ..process import by_shell, judge_exit
 from ..regime import judged_tree, what_was_restored
 from ..report_file import remove_report
 from ..submission import Submission
@@ -23,7 +23,6 @@ from ..text import last_lines
 from .command_report import Options, Ran, read_answer
 from .narrowing import CHANGED_FILES, write_list
 
-SHELL = "/bin/sh"
 COUNTED = {
     "lines": "findings, or the run when there are none",
     "junit": "test cases of its report",
@@ -99,7 +98,7 @@ async def run_command(submission: Submission, options: Options, commit: str) -> 
         if options.path is not None:
             remove_report(tree, options.path)
         finished = await submission.run(
-            [SHELL, "-c", options.run],
+            by_shell(options.run),
             cwd=tree,
             environment=environment,
             timeout_s=options.timeout or submission.limits.gate,

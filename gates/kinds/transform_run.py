@@ -12,12 +12,11 @@ from ...schemas.pipeline import Duration, Glob, Model, Shell
 from ..contract import CannotJudge
 from ..objects import EXECUTABLE, FILE, LINK, TooLarge
 from ..paths import matches
-from ..process import Finished, judge_exit
+from ..process import Finished, by_shell, judge_exit
 from ..regime import composed, judged_tree
 from ..submission import Submission
 from ..written import Written, blob_id, list_files, read_files, read_start, rewritten
 
-SHELL = "/bin/sh"
 A_PERSONS = "A person has to mend the command or the policy: your change is not at fault."
 # Beyond what the artifact itself may have.
 MADE_ENTRIES_MAX = 100_000
@@ -65,7 +64,7 @@ async def make(submission: Submission, options: Options, commit: str, globs: Seq
             await to_thread.run_sync(_make_folders, tree, tuple(committed))
             before = await to_thread.run_sync(list_made, tree)
             finished = await submission.run(
-                [SHELL, "-c", options.run],
+                by_shell(options.run),
                 cwd=tree,
                 environment=environment,
                 timeout_s=options.timeout or submission.limits.gate,

@@ -3,12 +3,11 @@
 from dataclasses import dataclass
 
 from ..contract import CannotJudge
-from ..process import Finished, judge_exit
+from ..process import Finished, by_shell, judge_exit
 from ..report_file import read_cases, remove_report
 from ..submission import Submission
 from .outcome import Case, Result, SuiteRun
 
-SHELL = "/bin/sh"
 RESULTS = {
     "passed": Result.PASSED,
     "failed": Result.FAILED,
@@ -35,7 +34,7 @@ async def run_reporting(submission: Submission, call: ReportCall, commit: str, *
     async with submission.workplace(commit, of=of) as (tree, environment):
         remove_report(tree, call.report)
         finished = await submission.run(
-            [SHELL, "-c", call.run],
+            by_shell(call.run),
             cwd=tree,
             environment=environment,
             timeout_s=call.timeout_s,
