@@ -3,6 +3,7 @@
 Asking again finds it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -10,7 +11,10 @@ from typing import TYPE_CHECKING
 import anyio
 
 from ...gates.text import shorten
+from ...schemas import refusals
 from ...schemas.arguments import WaitForUpdate
+from ...schemas.records import ChangeRecord, ChangeState
+from ...schemas.refusals import Refusal
 from ...schemas.replies import Update, Verdict
 from ..services import Services
 from ..signal import Report, wait_for
@@ -19,6 +23,7 @@ from .telling import tell
 from .verdicts import read_verdict
 
 if TYPE_CHECKING:
+    from ..store.rows import Opening
     from ..store.tx import Tx
 
 
@@ -48,19 +53,17 @@ async def wait_for_verdict(services: Services, evaluation: str, *, wait_s: float
 async def wait_for_update(services: Services, arguments: WaitForUpdate, *, wait_s: float, report: Report) -> Update:
     """What happened after `after`, or what is claimable; wakes at the earliest expiry of a lease as well.
 
-    Without `after` it answers at once when something is claimable, and else waits for news from now on.
+    Without `after` it answers at once when something is claimable, and else waits for news from now on. About a change
+    that has ended there will be none, so nobody waits for it.
     """
     deadline = anyio.current_time() + wait_s
-    if arguments.change is not None:
-        change = arguments.change
-        await services.read(lambda tx: get_change(tx, change))
     position = arguments.after
     while True:
         ticket = services.changed.ticket()
         look = await services.read(partial(_look, services=services, change=arguments.change, after=position))
         left = deadline - anyio.current_time()
         is_claimable = bool(look.update.claimable) if arguments.after is None else look.has_run_out
-        if look.update.happened or is_claimable or left <= 0:
+        if look.update.happened or is_claimable or look.is_over or left <= 0:
             return look.update
         position = look.update.position
         if not await wait_for(ticket, min(left, look.expiry_s, REPORT_EVERY_S)):
@@ -74,32 +77,48 @@ def _progress(tx: "Tx", evaluation: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """`has_run_out`: a lease has, which no event tells. `expiry_s`: how long until the next one may."""
+    """`has_run_out`: a lease has, which no event tells. `expiry_s`: how long until the next one may.
+
+    `is_over`: the change that was asked about has ended.
+    """
 
     update: Update
     has_run_out: bool
+    is_over: bool
     expiry_s: float
 
 
 def _look(tx: "Tx", *, services: Services, change: str | None, after: int | None) -> _Look:
     now = services.clock()
+    over = None if change is None else _end_of(get_change(tx, change))
     happened, position = _news(tx, change, after)
     openings = tx.openings(now, change=change, limit=CLAIMABLE_TOLD_MAX)
     claimable = tuple(f"{o.change}/{o.stage}" for o in openings)
     expiry = tx.next_expiry(now)
     update = Update(
-        summary=_summary(happened, claimable),
+        summary=_summary(happened, claimable, over),
         position=position,
         happened=happened,
         claimable=claimable,
-        next=(
-            f'claim_stage(change="{openings[0].change}", stage="{openings[0].stage}") takes the first of them.'
-            if openings
-            else f"wait_for_update(after={position}) waits for more; get_status() tells why."
-        ),
+        next=_next(openings, over, position),
     )
     expiry_s = REPORT_EVERY_S if expiry is None else max(0.01, (expiry - now).total_seconds())
-    return _Look(update, any(opening.expires_at is not None for opening in openings), expiry_s)
+    has_run_out = any(opening.expires_at is not None for opening in openings)
+    return _Look(update, has_run_out, over is not None, expiry_s)
+
+
+def _next(openings: "Sequence[Opening]", over: Refusal | None, position: int) -> str:
+    if openings:
+        first = openings[0]
+        return f'claim_stage(change="{first.change}", stage="{first.stage}") takes the first of them.'
+    return over.next if over else f"wait_for_update(after={position}) waits for more; get_status() tells why."
+
+
+def _end_of(record: ChangeRecord) -> Refusal | None:
+    """That nothing more will happen, in the words of a refusal; None while something may."""
+    if record.state not in (ChangeState.LANDED, ChangeState.CANCELLED):
+        return None
+    return refusals.change_over(record.id, record.state)
 
 
 def _news(tx: "Tx", change: str | None, after: int | None) -> tuple[tuple[str, ...], int]:
@@ -121,6 +140,8 @@ def _news(tx: "Tx", change: str | None, after: int | None) -> tuple[tuple[str, .
     return tuple(happened), position
 
 
-def _summary(happened: tuple[str, ...], claimable: tuple[str, ...]) -> str:
+def _summary(happened: tuple[str, ...], claimable: tuple[str, ...], over: Refusal | None) -> str:
+    if over is not None and not happened:
+        return f"Nothing new. {over.message}"
     news = f"{len(happened)} new: {happened[-1]}." if happened else "Nothing new."
     return f"{news} Claimable: {', '.join(claimable)}." if claimable else f"{news} Nothing can be claimed now."

@@ -144,6 +144,20 @@ async def test_news_of_one_change_are_found_among_those_of_many(desk: Server) ->
     assert quiet["happened"] == []
 
 
+async def test_nobody_waits_for_a_change_that_has_ended(desk: Server) -> None:
+    """What was handed in may have landed before its author asks for news of it."""
+    async with desk.agent() as ada:
+        change = await ada.start()
+        await desk.decide(change, Cancel("person:eve", "Not needed."))
+        begun = time.monotonic()
+        told = await ada.get("wait_for_update", change=change, wait_s=20)
+        took_s = time.monotonic() - begun
+
+    assert took_s < 10
+    assert told["summary"] == "Nothing new. Change c1 is cancelled; nothing more happens to it."
+    assert told["next"] == "claim_stage for other work, or start_change for a new intent."
+
+
 def keep_orphans(tx: Tx, change: str, count: int) -> None:
     for number in range(count):
         apply(tx, get_change(tx, change), KeepOrphan("code", 1, f"{number:040x}", "ada", "x"), datetime.now(UTC))
