@@ -46,6 +46,7 @@ MENDS = {
     "files": "use a kernel with landlock, or install bubblewrap",
     "process": "run the server on Linux with /proc",
 }
+UNFORCE = f"start the server without {FORCED_VARIABLE}"
 
 
 @dataclass(frozen=True)
@@ -60,9 +61,11 @@ class Choice:
         """Why gates must not run here when the policy requires this level; None when they may."""
         if required is None or ISOLATION_LEVELS.index(self.level) <= ISOLATION_LEVELS.index(required):
             return None
+        because = self.unreached.get(required, "")
+        mend = UNFORCE if because.startswith(FORCED_VARIABLE) else MENDS[required]
         return (
             f"The policy requires isolation '{required}', and this machine reaches '{self.level}': "
-            f"{self.unreached.get(required, '')} To mend it, {MENDS[required]}; `gatewright doctor` tells more."
+            f"{because} To mend it, {mend}; `gatewright doctor` tells more."
         )
 
 

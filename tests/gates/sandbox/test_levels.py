@@ -52,6 +52,17 @@ class TestChoosing:
             "To mend it, install bubblewrap, and allow it to make user namespaces; `gatewright doctor` tells more."
         )
 
+    def test_a_shortfall_that_was_asked_for_is_not_mended_by_installing_anything(self) -> None:
+        forced = anyio.run(find_best, {"PATH": PATH, "GATEWRIGHT_ISOLATION": "process"})
+
+        said = forced.explain_shortfall("full")
+
+        assert said is not None
+        assert said.endswith(
+            "GATEWRIGHT_ISOLATION asks for 'process'. "
+            "To mend it, start the server without GATEWRIGHT_ISOLATION; `gatewright doctor` tells more."
+        )
+
     def test_is_done_once_for_a_process(self) -> None:
         async def twice() -> bool:
             return await choose() is await choose()
