@@ -9,7 +9,6 @@ import pytest
 from gatewright.gates import git as git_module
 from gatewright.gates.git import Git, GitFailed
 
-
 # Long before it would end by itself.
 ENDS_WITHIN_S = 20.0
 
