@@ -211,12 +211,18 @@ class Examination:
     def _show_why(self, evidence: Evidence | None) -> None:
         if evidence is None:
             return
+        shown = {line.strip() for line in _end_of(evidence.output)}
         for finding in evidence.findings[:FINDINGS_SHOWN]:
-            self._terminal.say(f"       {finding.where or ''}  {finding.rule}: {finding.message}")
+            first, *more = finding.message.splitlines() or [""]
+            self._terminal.say(f"       {finding.where or ''}  {finding.rule}: {first}")
+            for line in more:
+                # A finding may quote what the program said, which is shown below.
+                if line.strip() not in shown:
+                    self._terminal.say(f"         {line}")
         self._show_output(evidence.output)
 
     def _show_output(self, output: str) -> None:
-        for line in output.splitlines()[-OUTPUT_LINES_SHOWN:]:
+        for line in _end_of(output):
             self._terminal.say(f"       | {line}", "dim")
 
 
@@ -224,6 +230,10 @@ def say(item: Item, terminal: Terminal) -> None:
     """One line for one thing that was looked at."""
     mark, style = {True: ("ok ", "green"), False: ("RED", "red"), None: (" - ", "dim")}[item.is_good]
     terminal.say(f"{mark}  {item.name:<16}  {item.text}", style)
+
+
+def _end_of(output: str) -> list[str]:
+    return output.splitlines()[-OUTPUT_LINES_SHOWN:]
 
 
 def stopped(text: str) -> str:

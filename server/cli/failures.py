@@ -47,6 +47,9 @@ def failure_of(problem: BaseException) -> Failure | None:
         case GitFailed(stderr=stderr):
             said = f"git could not do its part: {_what_git_said(stderr)}."
             return Failure("git_failed", said, "Mend that, then try again.", Exit.ERRORED)
+        case OSError() if not _is_somewhere():
+            said = "The folder that this runs in is gone; a workspace is taken away once its stage has ended."
+            return Failure("not_possible", said, "Go back to the repository: cd to it, then call again.")
         case OSError():
             said = problem.strerror or str(problem)
             where = f"{os.fsdecode(problem.filename)}: " if isinstance(problem.filename, str | bytes | PathLike) else ""
@@ -64,6 +67,15 @@ def tell(failure: Failure, terminal: Terminal, *, as_json: bool) -> int:
         terminal.warn(f"gatewright: {failure.message}", "red")
         terminal.warn(f"next: {failure.next}")
     return failure.status
+
+
+def _is_somewhere() -> bool:
+    """Whether the current folder exists."""
+    try:
+        os.getcwd()  # noqa: PTH109  # nothing else is wanted of it
+    except OSError:
+        return False
+    return True
 
 
 def _what_git_said(stderr: str) -> str:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
@@ -130,3 +131,19 @@ def _until_connected(pid: int) -> None:
             return
         time.sleep(0.01)
     raise AssertionError("the command never reached the server")
+
+
+def test_a_folder_that_was_removed_under_a_shell_is_told_as_such(tmp_path: Path) -> None:
+    """A workspace goes away when its stage has passed, and its agent's shell may still be in it."""
+    code = (
+        "import os, sys; os.rmdir(os.getcwd()); from gatewright.server.cli.main import main; sys.exit(main(['status']))"
+    )
+    (tmp_path / "gone").mkdir()
+
+    told = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path / "gone", capture_output=True, text=True, check=False
+    )
+
+    assert told.returncode == Exit.REFUSED
+    assert "The folder that this runs in is gone" in told.stderr
+    assert "next: Go back to the repository" in told.stderr
