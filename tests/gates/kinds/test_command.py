@@ -246,8 +246,8 @@ def _commands_running() -> Iterator[bytes]:
 
 
 def test_the_script_that_the_documentation_shows_works(tmp_path: Path) -> None:
-    page = (Path(__file__).parents[3] / "docs" / "gates.md").read_text()
-    script = page.split("```sh\n")[1].split("```")[0]
+    page = (Path(__file__).parents[3] / "docs" / "recipes.md").read_text()
+    script = page.split("## A shell script")[1].split("```sh\n")[1].split("```")[0]
     files = {"tools/no_todo.sh": script, "src/a.py": "# TODO: some day\n", "src/b.py": "# TODO(#1): soon\n"}
     project = make(tmp_path, "sh tools/no_todo.sh", files, report="lines")
 
