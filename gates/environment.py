@@ -217,7 +217,11 @@ def _key_of(setup: Setup | None, files: Mapping[str, bytes], python: Path) -> st
     """What an environment depends on. Every part is preceded by its length, so that no two sets of parts look alike."""
     parts = [os.fsencode(python.resolve()), sys.version.encode(), platform.platform().encode()]
     if setup is not None:
-        parts += [setup.run.encode(), *(f"keep {path}".encode() for path in setup.keep)]
+        parts += [setup.run.encode(), f"network {setup.network}".encode()]
+        parts += [
+            *(f"keep {path}".encode() for path in setup.keep),
+            *(f"secret {name}".encode() for name in setup.secrets),
+        ]
     for path, content in sorted(files.items()):
         parts += [os.fsencode(path), content]
     digest = sha256()

@@ -186,6 +186,15 @@ def test_other_key_files_get_an_environment_of_their_own(tmp_path: Path) -> None
     assert len(keys) == 6
 
 
+def test_what_was_made_with_other_rights_is_not_used(tmp_path: Path) -> None:
+    """An environment that a set-up with the network or a secret has made may hold what it got there."""
+    rights: list[dict[str, object]] = [{"network": False}, {"network": True}, {"network": False, "secrets": ["TOKEN"]}]
+
+    keys = {prepared(setup_of("true", **given), tmp_path, server={"TOKEN": "secret-value"}).key for given in rights}
+
+    assert len(keys) == 3
+
+
 def test_an_environment_that_was_not_finished_is_made_anew(tmp_path: Path) -> None:
     cache, gone = tmp_path / "cache", tmp_path / "gone"
     gone.write_text("")
