@@ -8,9 +8,10 @@ from ...schemas import refusals
 from ...schemas.arguments import GetEvidence, ReadArtifact
 from ...schemas.fitting import page_of
 from ...schemas.ids import LAND
-from ...schemas.records import Attempt, ChangeRecord
+from ...schemas.records import Attempt, ChangeRecord, Evidence
 from ...schemas.refusals import Refused
 from ...schemas.replies import ArtifactReply, EvidenceReply
+from ..engine.jobs import RUN_NOTHING
 from ..services import Services
 from ..store import StoredEvidence
 from .deciding import get_change
@@ -149,7 +150,13 @@ def _page(
         tolerated=tuple(finding_reply(f) for f in tolerated),
         questions=questions_of(evidence) if arguments.offset == 0 else (),
         output=page or None,
-        environment=dict(evidence[0].environment) if arguments.gate is not None else {},
+        environment=_surroundings(evidence[0]) if arguments.gate is not None else {},
         next_offset=following if rest else None,
         next=f"Call again with offset={following} for the rest. {UNTRUSTED}" if rest else UNTRUSTED,
     )
+
+
+def _surroundings(evidence: Evidence) -> dict[str, str]:
+    """With which tools a gate judged, and where it ran programs how far those were kept to their reach."""
+    tools = dict(evidence.environment)
+    return {"isolation": evidence.isolation, **tools} if evidence.kind not in RUN_NOTHING else tools

@@ -211,3 +211,17 @@ def is_alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+async def test_the_evidence_of_a_gate_tells_at_which_level_of_isolation_it_ran(
+    make: Repositories, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GATEWRIGHT_ISOLATION", "process")
+    async with serving(make(solo(OK_GATE))) as server, server.agent() as ada:
+        change = await ada.start()
+        await ada.submit(await ada.claim(), {"a.txt": "a"})
+        ran = await ada.get("get_evidence", change=change, stage="code", gate="ok")
+        looked = await ada.get("get_evidence", change=change, stage="code", gate="scope")
+
+    assert ran["environment"]["isolation"] == "process"
+    assert "isolation" not in looked["environment"], "it runs no program"
