@@ -12,6 +12,8 @@ from .house import Clock, serving
 
 pytestmark = [
     pytest.mark.anyio,
+    # npm is started several times.
+    pytest.mark.slow,
     pytest.mark.skipif(shutil.which("node") is None, reason="there is no node here"),
 ]
 

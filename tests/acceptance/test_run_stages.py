@@ -88,6 +88,7 @@ async def test_what_the_server_generates_lands_with_what_the_agent_wrote(make: R
     }  # fmt: skip
 
 
+@pytest.mark.slow
 async def test_output_that_is_up_to_date_passes_with_the_commit_it_started_from(make: Repositories) -> None:
     """Nothing new is what an honest generator says the second time: its run is what counts."""
     repository = make(running())
@@ -197,6 +198,7 @@ async def test_a_command_that_fails_tells_a_person_its_last_words_and_runs_again
     assert [a.state for a in record.stage("reference").attempts] == [AttemptState.FAILED, AttemptState.PASSED]
 
 
+@pytest.mark.slow
 async def test_a_command_that_fails_reopens_the_stage_that_the_pipeline_names(make: Repositories) -> None:
     repository = make(running("echo no header; grep -q header src/a.txt", more="otherwise: {reopen: code}"))
     async with serving(repository) as server, server.agent() as ada:
@@ -211,6 +213,7 @@ async def test_a_command_that_fails_reopens_the_stage_that_the_pipeline_names(ma
     assert repository.read("src/a.txt") == "header\n"
 
 
+@pytest.mark.slow
 async def test_a_gate_judges_what_was_made(make: Repositories) -> None:
     repository = make(running(gate="grep -q two docs/generated/all.txt"))
     async with serving(repository) as server, server.agent() as ada:
@@ -224,6 +227,7 @@ async def test_a_gate_judges_what_was_made(make: Repositories) -> None:
     assert not repository.has("docs")
 
 
+@pytest.mark.slow
 async def test_a_program_that_is_not_there_is_tried_again_and_then_told_to_people(
     make: Repositories, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -242,6 +246,7 @@ async def test_a_program_that_is_not_there_is_tried_again_and_then_told_to_peopl
     assert first["outcome"] == "errored", "who waits for the first run waits for the last"
 
 
+@pytest.mark.slow
 async def test_what_it_changes_of_the_rules_waits_for_a_person(make: Repositories) -> None:
     repository = make(running("echo x > conftest.py && test -e calc.py").replace("docs/generated/**", "conftest.py"))
     async with serving(repository) as server, server.agent() as ada:
@@ -257,6 +262,7 @@ async def test_what_it_changes_of_the_rules_waits_for_a_person(make: Repositorie
     assert repository.read("conftest.py") == "x\n"
 
 
+@pytest.mark.slow
 async def test_a_stage_without_needs_runs_when_the_change_starts(make: Repositories) -> None:
     pipeline = running(gate="test -e docs").replace("needs: [code]", "")
     pipeline = pipeline.replace("  code:\n", "  code:\n    needs: [reference]\n")
@@ -299,6 +305,7 @@ async def test_reopening_has_it_run_again_and_cancelling_ends_it(make: Repositor
     assert repository.read("docs/generated/all.txt") == "three\n"
 
 
+@pytest.mark.slow
 async def test_two_changes_that_generate_the_same_file_land_one_after_the_other(make: Repositories) -> None:
     """A conflict in what is generated goes to the agent, who takes the target in; then it is generated anew."""
     repository = make(running())
@@ -319,6 +326,7 @@ async def test_two_changes_that_generate_the_same_file_land_one_after_the_other(
     assert repository.read("docs/generated/all.txt") == "a\nb\n"
 
 
+@pytest.mark.slow
 async def test_what_conflicts_before_it_is_told_with_its_paths(make: Repositories) -> None:
     pipeline = """\
 version: 1

@@ -8,6 +8,9 @@ from gatewright.schemas.records import Evidence, Outcome
 
 from .workbench import SAMPLE, Files, Link, Program, Project
 
+# The quick bypass suite tries the same families.
+pytestmark = pytest.mark.slow
+
 
 def paths_asked(evidence: Evidence) -> list[str | None]:
     assert evidence.outcome is Outcome.PENDING, evidence

@@ -45,6 +45,7 @@ def test_a_test_that_passed_on_the_base_and_fails_now_is_told_with_its_line(samp
     assert finding.satisfy == "Make tests/test_calc.py::test_add pass."
 
 
+@pytest.mark.slow
 def test_the_same_failure_has_the_same_id_in_another_attempt_and_on_another_line(sample: Project) -> None:
     first = judge(sample, {"calc.py": BROKEN})
     second = judge(sample, {"calc.py": BROKEN + "\n", "tests/test_calc.py": "\n\n" + TESTS})
@@ -71,6 +72,7 @@ def test_a_helper_that_compares_is_not_named_in_place_of_the_test(tmp_path: Path
     assert "AssertionError: it printed -1 is not 5" in finding.message
 
 
+@pytest.mark.slow
 def test_a_test_that_leans_on_those_of_another_file_is_no_obstacle_to_a_change_of_its_own_file(tmp_path: Path) -> None:
     """structlog's tests do: by themselves, fifteen in one file fail on its main branch too."""
     before = "import calc\n\n\ndef test_set():\n    calc.seen = True\n"
@@ -263,6 +265,7 @@ class TestAFlake:
         assert evidence.outcome is Outcome.PASSED
         assert [f.rule for f in evidence.tolerated] == ["flake"]
 
+    @pytest.mark.slow
     def test_is_not_a_test_that_fails_only_after_another_one(self, tmp_path: Path) -> None:
         files = {
             "state.py": "seen = []\n\n\ndef touch():\n    pass\n",
@@ -278,6 +281,7 @@ class TestAFlake:
 
 
 class TestRedFirst:
+    @pytest.mark.slow
     def test_a_new_test_must_fail_on_the_bases_code(self, tmp_path: Path) -> None:
         project = Project(tmp_path, [RED_FIRST])
         red = "def test_twice():\n    from calc import twice\n    assert twice(2) == 4\n"

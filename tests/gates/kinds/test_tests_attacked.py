@@ -10,6 +10,9 @@ from gatewright.schemas.records import Evidence, Outcome
 
 from .workbench import SAMPLE, Files, Project
 
+# The quick bypass suite tries the same families.
+pytestmark = pytest.mark.slow
+
 TEST = {"test": {"runner": "pytest"}}
 CALC = SAMPLE["calc.py"]
 BROKEN = CALC.replace("a + b", "a - b")
