@@ -21,7 +21,7 @@ lint: .venv/dev.stamp  ## Format, rules and types, as CI checks them
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	@set -e; for example in $(wildcard examples/*/); do echo "mypy $$example"; MYPYPATH=$$example $(BIN)/mypy $$example; done
+	@set -e; for scripts in $(wildcard examples/*/) benchmarks/; do echo "mypy $$scripts"; MYPYPATH=$$scripts $(BIN)/mypy $$scripts; done
 	$(BIN)/pyright
 
 format: .venv/dev.stamp  ## Write the format and the mends that ruff is sure of
