@@ -12,6 +12,7 @@ import anyio
 
 from ...gates.contract import CannotJudge
 from ...gates.kinds import KINDS
+from ...gates.pipeline_rules import RUN
 from ...gates.sandbox import choose
 from ...gates.text import number_of
 from ...schemas.records import Evidence, Outcome
@@ -72,7 +73,7 @@ class Examination:
         self._level = ""
 
     def examine(self) -> None:
-        """An item for the environment and one or two for each gate."""
+        """An item for the environment, one or two for each gate, and one for each command that the server runs."""
         environment = self._prepare()
         if environment is None:
             return
@@ -84,6 +85,9 @@ class Examination:
                 self._say_known(gate, proof)
             else:
                 self._prove(gate, environment)
+        for name, stage in self._policy.pipeline.stages.items():
+            if stage.run is not None:
+                self._say_run(f"{name}/{RUN}", self._prover.run(name))
 
     def _prepare(self) -> "PreparedEnvironment | None":
         has_setup = self._policy.pipeline.setup is not None
@@ -140,6 +144,13 @@ class Examination:
         if proved.lacks is not None:
             self._add(Item(name, is_good=None, text=f"{proved.lacks} It was tried on one that doctor made up."))
         self._say_whether_seen_red(proved.gate, is_seen=proved.spoiled is not None)
+
+    def _say_run(self, name: str, evidence: Evidence) -> None:
+        is_good = evidence.outcome is Outcome.PASSED
+        took = f"ends well on the trusted branch in {evidence.duration_s:.1f} s. {evidence.summary}"
+        self._add(Item(name, is_good, took if is_good else f"{evidence.outcome}: {evidence.summary}"))
+        if not is_good:
+            self._show_why(evidence)
 
     def _say_known(self, gate: Gate, proof: Proof) -> None:
         red = f"; red with {proof.red}" if proof.red is not None else ""

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from ...gates.contract import AnyGateKind, BaseResult, Found, Job, Message, PatchRefused, Progress, Spoiled
+from ...gates.contract import AnyGateKind, BaseResult, Found, Job, Message, PatchRefused, Progress, Run, Spoiled
 from ...gates.kinds import KINDS
-from ...gates.paths import substitute
+from ...gates.paths import fill, substitute
 from ...gates.planting import likely_canary
-from ...gates.policy import LAND_KINDS, Policy
+from ...gates.policy import LAND_KINDS, RUN_GATE, Policy
 from ...gates.runner import SCRATCH, judge
 from ...gates.scratch import scratch_folder
 from ...gates.specimens import SpecimenMaker
@@ -121,12 +121,24 @@ class Prover:
             return None
         return self._services.artifacts.diff(base, maker.commit(base, spoiled.files), bytes_max=PATCH_BYTES_MAX)
 
+    def run(self, stage: str) -> Evidence:
+        """What becomes of the command of a `run:` stage on the trusted branch."""
+        declared = self._policy.pipeline.stages[stage]
+        assert declared.run is not None, "only the command of such a stage is run"
+        self._say(f"{stage}: running its command on the trusted branch")
+        command = fill(declared.run, change=SPECIMEN_CHANGE, stage=stage)
+        run = Run(command, declared.network, "Specimen\n", self._services.clock())
+        gate = Gate(stage, RUN_GATE, declared.writes)
+        return self._found(gate, replace(self._job(gate, self._policy.commit, ()), run=run))
+
     def judge(self, gate: Gate, commit: str) -> Evidence:
         """What the gate says of the commit against the trusted branch."""
         # The branch brings no new tests along that could have been red before.
         is_branch = commit == self._policy.commit
         spec = _without(gate.spec, RED_FIRST) if is_branch else gate.spec
-        gates = () if gate.spec.kind == SCOPE else (spec,)
+        return self._found(gate, self._job(gate, commit, () if gate.spec.kind == SCOPE else (spec,)))
+
+    def _found(self, gate: Gate, job: Job) -> Evidence:
         found: list[Evidence] = []
 
         def hear(message: Message) -> None:
@@ -134,7 +146,7 @@ class Prover:
                 found.append(message.evidence)
             self._hear(message)
 
-        anyio.run(partial(judge, self._job(gate, commit, gates), hear))
+        anyio.run(partial(judge, job, hear))
         [evidence] = found
         return evidence
 

@@ -89,6 +89,26 @@ def test_every_gate_is_seen_green_on_something_and_red_on_what_was_planted(desk:
     assert "code/compile: trying it on the trusted branch ..." in told.err.splitlines()
 
 
+@pytest.mark.parametrize(
+    ("command", "status", "said"),
+    [
+        ("mkdir -p docs/api && ls src > docs/api/list", Exit.OK, "ends well"),
+        ("sh no-such.sh", Exit.FAILED, "no-such.sh"),
+    ],
+)
+def test_the_command_of_a_stage_that_the_server_runs_is_tried(
+    desk: Desk, call: Call, command: str, status: Exit, said: str
+) -> None:
+    stage = f'  docs:\n    needs: [code]\n    run: "{command}"\n    writes: ["docs/api/**"]\n    gates: [{{{LINT}}}]\n'
+    given(desk, pipeline(LINT).replace("land: {needs: [code]}", f"{stage}land: {{needs: [docs]}}"))
+
+    told = call("doctor")
+
+    assert told.status == status, told
+    assert len(lines_about("docs/run", told)) == 1, told
+    assert said in told.out
+
+
 def test_a_gate_that_cannot_say_no_is_red(desk: Desk, call: Call) -> None:
     """A no-op, one that looks elsewhere, missing tools, and canaries that sing of nothing."""
     softened = "--- a/lint.sh\n+++ b/lint.sh\n@@ -1 +1 @@\n-! grep -rn BAD src\n+false\n"
