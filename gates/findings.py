@@ -29,7 +29,7 @@ _SPACE = re.compile(r"\s+")
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that a tool objects to; `text` is the source line that it is about.
+    """One thing that a tool objects to; `text` is the source line that it is about, `column` counts from 1.
 
     `mark` is what makes the fingerprint, with the rule, where line and message do not tell it from its like.
     """
@@ -42,6 +42,7 @@ class Problem:
     satisfy: str | None = None
     severity: str = "error"
     mark: str | None = None
+    column: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ line in `_MODULES` and a paragraph in docs/gates.md; the contract suite in tests
 
 scope, compile, document, schema
 command      (command_report: what it said)
-ruff         (ruff_tool: calls it; ruff_canary: what is planted for it)
+ruff         (ruff_tool: calls it; ruff_layout: what was laid out anew; ruff_canary: what is planted for it)
 test         (its rooms: gates/testing/)
 trace        (trace_search: looks for ids)
 transform    (transform_run: makes the files again)

@@ -21,9 +21,8 @@ from ..suppressions import marks_of
 from .compile import SUFFIXES, python_files
 from .narrowing import narrowed, told
 from .ruff_canary import breach, checks_everything
-from .ruff_tool import Ruff, checked, find_ruff, lint, unformatted
-
-SYNTAX = "syntax"
+from .ruff_layout import split_by_statement
+from .ruff_tool import SYNTAX, Ruff, checked, find_ruff, lint, unformatted
 
 
 class Options(Model):
@@ -89,7 +88,7 @@ class RuffKind:
             problems += await _layout(submission, ruff, [p for p in paths if p not in broken], options)
         moved = await submission.moved() if problems else {}
         base = await _on_base(submission, ruff, problems, moved) if problems and not options.absolute else []
-        new, tolerated = split_by_base(problems, base, moved)
+        new, tolerated = await split_by_statement(submission, ruff, problems, base, moved)
         questions = await _suppressed(submission, ruff, paths)
         judged = Judged(
             len(paths),

@@ -25,6 +25,7 @@ EXTENDED_FILES_MAX = 10
 BATCH_BYTES_MAX = 100_000
 REPORT_BYTES_MAX = 50_000_000
 FOUND_SOMETHING = 1
+SYNTAX = "syntax"
 SYNTAX_RULES = (None, "invalid-syntax")
 
 _REFORMAT = re.compile(
@@ -227,9 +228,18 @@ def _problem(item: Mapping[str, object], tree: Path, lines: dict[Path, list[str]
     file = Path(str(item["filename"]))
     row = _table(item["location"], "row")
     line = row if isinstance(row, int) else 1
+    column = _table(item["location"], "column")
     if file not in lines:
         lines[file] = file.read_text("utf-8", "replace").split("\n")
     text = lines[file][line - 1] if 0 < line <= len(lines[file]) else ""
-    rule = "syntax" if item["code"] in SYNTAX_RULES else str(item["code"])
+    rule = SYNTAX if item["code"] in SYNTAX_RULES else str(item["code"])
     path = str(file.relative_to(tree))
-    return Problem(rule, str(item["message"]), path, line, text, satisfy=f"Make ruff rule {rule} content with {path}.")
+    return Problem(
+        rule,
+        str(item["message"]),
+        path,
+        line,
+        text,
+        satisfy=f"Make ruff rule {rule} content with {path}.",
+        column=column if isinstance(column, int) else None,
+    )
