@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import anyio
-from judging import Project
+from judged_project import Project
 
 from gatewright.gates.contract import Job
 from gatewright.schemas.records import Evidence, Outcome

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import anyio
-from judging import Project
+from judged_project import Project
 
 from gatewright.server.engine.runners import Runners
 
@@ -31,14 +31,15 @@ HOOKS = {
     "conflicts": "! grep -rnE '^(<<<<<<<|>>>>>>>) ' --include=*.py src",
     "trailing": "! grep -rnE '[[:blank:]]+$' --include=*.py src",
     "tabs": "! grep -rnP '\\t' --include=*.py src",
-    "breakpoints": "! grep -rn 'breakpoint()' --include=*.py src",
-    "large": "! find src -name '*.py' -size +500k | grep .",
     "names": "! find src -name '* *' | grep .",
-    "ends": "! find src -name '*.py' -empty | grep .",
+    "large": "! find src -name '*.py' -size +500k | grep .",
+    "lint": "ruff check --no-cache --quiet src",
+    "layout": "ruff format --no-cache --quiet --check src",
 }
 
 
 def main(rounds: int) -> None:
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     with tempfile.TemporaryDirectory(prefix="gw-bench-") as name:
         anyio.run(measure, Path(name), rounds)
 

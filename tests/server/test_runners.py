@@ -121,13 +121,14 @@ async def test_a_job_whose_nursery_is_killed_is_lost_and_the_next_one_is_judged(
 
 async def test_a_cancelled_judgement_ends_its_runner_and_what_that_started(tmp_path: Path) -> None:
     job = a_slow_job(tmp_path)
+    programs: list[int] = []
 
     async with anyio.create_task_group() as tasks:
         runners = Runners(tasks)
         async with anyio.create_task_group() as judgement:
             judgement.start_soon(runners.judge, job, lambda _: None)
             await until(lambda: called(b"sleep 300", below=os.getpid()))
-            programs = called(b"sleep 300", below=os.getpid())
+            programs += called(b"sleep 300", below=os.getpid())
             judgement.cancel_scope.cancel()
 
         assert all(map(is_gone, programs))
