@@ -46,6 +46,18 @@ def test_what_was_laid_out_anew_is_listed_as_tolerated(project: Project) -> None
     assert [f.where for f in evidence.tolerated if f.path == "old.py"] == ["old.py:3"]
 
 
+def test_of_equal_lines_the_one_that_is_laid_out_anew_is_known(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Which of them is gone is not told by the line: the second one stays."""
+    one, other = "x = [\n    zip(a, b)\n]\n", "y = [\n    zip(a, b)\n]\n"
+    files = {**SAMPLE, "old.py": one + other}
+    project = Project(tmp_path_factory.mktemp("equal"), [{"ruff": {"select": ["B905"]}}], files)
+
+    assert new_ones(project, "old.py", "x = [zip(a, b)]\n" + other) == []
+    assert new_ones(project, "old.py", one + "y = [zip(a, b)]\n") == []
+    assert new_ones(project, "old.py", one + other + "x = [zip(a, b)]\n") == [("old.py:7", "B905")]
+    assert new_ones(project, "old.py", "x = [zip(a, b)]\n" + one + other) != []
+
+
 def test_a_file_may_be_renamed_and_laid_out_anew(project: Project) -> None:
     filler = "".join(f"value_{n} = {n}\n" for n in range(30))
     base = Project(project.root / "renamed", [{"ruff": {"select": ["B905"]}}], {**SAMPLE, "old.py": filler + OLD})
