@@ -27,6 +27,8 @@ REPORT_BYTES_MAX = 50_000_000
 FOUND_SOMETHING = 1
 SYNTAX = "syntax"
 SYNTAX_RULES = (None, "invalid-syntax")
+# A file that is not UTF-8 is left out with a warning, unless this rule is selected.
+UNREADABLE_RULE = "E902"
 
 _REFORMAT = re.compile(
     r"^(?:Would reformat: (?P<plain>.+)|unformatted: .*\n\s*--> (?P<framed>.+?)(?::\d+:\d+)?)$", re.MULTILINE
@@ -81,7 +83,7 @@ async def lint(
     problems: list[Problem] = []
     runs: list[Finished] = []
     for batch in _batches(paths):
-        options = ["--output-format", "json", *extra]
+        options = ["--extend-select", UNREADABLE_RULE, "--output-format", "json", *extra]
         async with submission.pristine(commit) as tree:
             finished = await _run(submission, ruff, tree, ("check", *ruff.settings, *ruff.rules, *options), batch)
             found = _parse(finished, tree)

@@ -136,6 +136,18 @@ def test_without_files_to_check_nothing_passes(tmp_path: Path, files: Files) -> 
     assert (evidence.outcome, evidence.counted) == (Outcome.ERRORED, 0)
 
 
+def test_a_file_that_ruff_cannot_read_hides_nothing(tmp_path: Path) -> None:
+    """ruff leaves out what is not UTF-8, with a warning; the compiler takes it with its declared encoding."""
+    hidden = b"# coding: latin-1\nname = '\xe9'\nundefined_name\n"
+    project = Project(tmp_path, [{"ruff": {"select": ["F"]}}], {**SAMPLE, "old.py": hidden})
+
+    evidence = judge(project, {"new.py": hidden + b"another\n"})
+
+    assert evidence.outcome is Outcome.FAILED
+    assert [(f.path, f.rule) for f in evidence.findings] == [("new.py", "E902")]
+    assert [(f.path, f.rule) for f in evidence.tolerated] == [("old.py", "E902")]
+
+
 def test_rules_that_ruff_does_not_know_are_not_the_artifacts_fault(tmp_path: Path) -> None:
     evidence = judge(Project(tmp_path, [{"ruff": {"select": ["NOPE"]}}]), {"more.py": "x = 1\n"})
 
