@@ -62,17 +62,23 @@ class Journey:
 
 @dataclass(frozen=True)
 class Project:
-    """A published project, and how it starts. A `pipeline` takes the place of what `init` writes."""
+    """A published project, and how it starts.
+
+    A `pipeline` takes the place of what `init` writes, `rules` that of the rules it has ruff hold a project to that
+    chose none itself.
+    """
 
     archive: Archive
     about: str
     honest: Sequence[Honest]
     journey: Journey | None = None
     pipeline: str | None = None
+    rules: str | None = None
 
     @property
     def name(self) -> str:
-        return self.archive.name if self.pipeline is None else f"{self.archive.name}.2"
+        is_second = self.pipeline is not None or self.rules is not None
+        return f"{self.archive.name}.2" if is_second else self.archive.name
 
     @property
     def changes(self) -> tuple[Honest, ...]:

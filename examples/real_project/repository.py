@@ -11,6 +11,8 @@ from processes import run_command
 from project import Honest, Project
 from sources import download, git, make_repository
 
+# What init has ruff hold a project to that chose no rules itself.
+INIT_RULES = "select: [E9, F]"
 INIT_TIMEOUT_S = 60.0
 DOCTOR_TIMEOUT_S = 900.0
 
@@ -43,8 +45,13 @@ def make_base(project: Project, scratch: Path, gatewright: Path) -> Base:
     download(project.archive, SOURCES)
     make_repository(project.archive, SOURCES, repository)
     _run(gatewright, repository, "init", timeout_s=INIT_TIMEOUT_S)
+    pipeline = repository / "gatewright.yaml"
     if project.pipeline is not None:
-        (repository / "gatewright.yaml").write_text(project.pipeline)
+        pipeline.write_text(project.pipeline)
+    if project.rules is not None:
+        written = pipeline.read_text()
+        assert INIT_RULES in written, f"init has chosen other rules for {project.name}"
+        pipeline.write_text(written.replace(INIT_RULES, project.rules))
     git(repository, "add", "gatewright.yaml")
     git(repository, "commit", "--quiet", "--message=Use gatewright")
     return Base(project, repository, git(repository, "rev-parse", "HEAD"))

@@ -1,5 +1,7 @@
 """tabulate: setuptools_scm, modules at the top, pytest declared for tox only, and ruff very red."""
 
+from dataclasses import replace
+
 from edits import Append, Commit, Delete, Move, MoveFile, Reformat, Remove, Rename, Replace, Write
 from project import Bad, Feature, Honest, Journey, Project
 from sources import Archive
@@ -156,9 +158,22 @@ HONEST = (
     ),
 )
 
+ARCHIVE = Archive("pip", "tabulate", "0.10.0", "e2cfde8f79420f6deeffdeda9aaec3b6bc5abce947655d17ac662b126e48a60d")
 TABULATE = Project(
-    archive=Archive("pip", "tabulate", "0.10.0", "e2cfde8f79420f6deeffdeda9aaec3b6bc5abce947655d17ac662b126e48a60d"),
+    archive=ARCHIVE,
     about="starts with tests that skip",
     honest=HONEST,
     journey=Journey(FEATURE, REFACTORING, DEPENDENCY, BAD),
+)
+LAID_OUT = next(change for change in HONEST if change.title.startswith("Lay the whole"))
+TABULATE_RED = Project(
+    ARCHIVE,
+    "held to rules that it breaks dozens of times",
+    (
+        REFACTORING,
+        # An old comment that silences a rule comes to stand where that rule has something to say.
+        replace(LAID_OUT, asks="E731"),
+        *(change for change in HONEST if change.title.startswith("Give the helpers")),
+    ),
+    rules="select: [E4, E7, E9, W, F, UP, B]",
 )
