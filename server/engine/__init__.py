@@ -2,7 +2,7 @@
 
 port       work, is_busy: what any engine offers
 jobs       from a record to the job that a runner judges, and what of it is known already
-runners    runner processes, one kept warm
+runners    runner processes, forked by a nursery
 execution  one start of an evaluation: under a token, with a heartbeat, finished by conditional write
 judging    an evaluation of a stage, from its job to what is decided by it
 landing    merge, judge the merged tree, move the target, recover
