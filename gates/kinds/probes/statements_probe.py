@@ -93,7 +93,7 @@ def extent(node: Node) -> range:
     below = min(map(start, blocks))[0]
     # Its body may begin on the line on which the header ends.
     header = header_of(node)
-    ends = [part.end_lineno for part in ast.walk(header) if part is not header and hasattr(part, "end_lineno")]
+    ends = [getattr(part, "end_lineno", 0) for part in ast.walk(header) if part is not header]
     return range(first, max(first, below - 1, *ends) + 1)
 
 
