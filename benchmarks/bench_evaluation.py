@@ -4,8 +4,8 @@
 
 - side by side: a stage with three gates that wait, judged with a slot for each, of its slowest gate;
 - the base: a suite that takes a while, judged for the first time and then as later attempts are;
-- a known verdict: looking up what every gate of a stage found about a tree, in a store that keeps no more, beside a bare
-  read of one row.
+- a known verdict: looking up what every gate of a stage found about a tree, in a store that keeps no more, beside a
+  bare read of one row.
 """
 
 import os
