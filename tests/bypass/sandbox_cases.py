@@ -142,9 +142,9 @@ def writes_into_the_checkouts(workshop: Workshop) -> Files:
     return {"calc/__init__.py": attacking(f"open({str(folder / 'evil')!r}, 'w').write('x')")}
 
 
-@bad(SANDBOX, failed("reader", "exit-code", "kept out"), level="files")
+@bad(SANDBOX, failed("reader", "exit-code", "kept out"), level="full")
 def writes_into_the_checkout_that_gates_share(_: Workshop) -> Files:
-    """Mend the bad program in a tree that other gates read at the same time."""
+    """Mend the bad program in a tree that other gates read at the same time; at weaker levels none is shared."""
     return {"calc/__init__.py": attacking("open(__file__, 'a').write('# mended')")}
 
 
