@@ -11,6 +11,7 @@ import sysconfig
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 from ..contract import CannotJudge
@@ -235,6 +236,9 @@ def _problem(item: Mapping[str, object], tree: Path, lines: dict[Path, list[str]
         lines[file] = file.read_text("utf-8", "replace").split("\n")
     text = lines[file][line - 1] if 0 < line <= len(lines[file]) else ""
     rule = SYNTAX if item["code"] in SYNTAX_RULES else str(item["code"])
+    if rule == UNREADABLE_RULE:
+        # Nothing else is known of such a file, so it is the same only with the same bytes.
+        text = sha256(file.read_bytes()).hexdigest()
     path = str(file.relative_to(tree))
     return Problem(
         rule,

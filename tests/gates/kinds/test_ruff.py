@@ -9,6 +9,7 @@ from gatewright.schemas.records import Evidence, Outcome
 from .workbench import SAMPLE, Files, Project
 
 UNUSED = "import os\n"
+LATIN = b"# coding: latin-1\nname = '\xe9'\n"
 CONFIG = '[project]\nname = "p"\n\n[tool.ruff]\nextend-exclude = ["vendor"]\n\n[tool.ruff.lint]\nselect = ["F"]\n'
 
 
@@ -146,6 +147,20 @@ def test_a_file_that_ruff_cannot_read_hides_nothing(tmp_path: Path) -> None:
     assert evidence.outcome is Outcome.FAILED
     assert [(f.path, f.rule) for f in evidence.findings] == [("new.py", "E902")]
     assert [(f.path, f.rule) for f in evidence.tolerated] == [("old.py", "E902")]
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [{"old.py": "old = 1\n", "new.py": LATIN + b"undefined_name\n"}, {"old.py": LATIN + b"undefined_name\n"}],
+    ids=["another file takes its place", "it says something else"],
+)
+def test_what_ruff_cannot_read_is_tolerated_only_with_the_bytes_that_the_base_has(
+    tmp_path: Path, attack: Files
+) -> None:
+    project = Project(tmp_path, [{"ruff": {"select": ["F"]}}], {**SAMPLE, "old.py": LATIN})
+
+    assert judge(project, attack).outcome is Outcome.FAILED
+    assert judge(project, {"old.py": None, "moved.py": LATIN}).outcome is Outcome.PASSED
 
 
 def test_rules_that_ruff_does_not_know_are_not_the_artifacts_fault(tmp_path: Path) -> None:
