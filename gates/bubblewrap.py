@@ -7,6 +7,7 @@ A program sees a file system of its own with the same paths as outside, mounted 
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from .reach import Access, Confined, Reach, is_inside
@@ -38,8 +39,8 @@ class Bubblewrap:
 
 def _steps(reach: Reach) -> Iterator[tuple[str, ...]]:
     """Mounts, those around before those within, and at the end whatever would let files be written to memory."""
-    temporary, shared_memory = reach.temporary / "tmp", reach.temporary / "shm"
-    for folder in (temporary, shared_memory):
+    temporary, shared_memory, nothing = (reach.temporary / name for name in ("tmp", "shm", "nothing"))
+    for folder in (temporary, shared_memory, nothing):
         folder.mkdir(mode=0o700, exist_ok=True)
     yield "--bind", str(temporary), "/tmp"  # noqa: S108 - the program's own
     if any(is_inside(path, (Path("/var/tmp"),)) for path, _ in reach.layers):  # noqa: S108
@@ -49,22 +50,35 @@ def _steps(reach: Reach) -> Iterator[tuple[str, ...]]:
         yield "--symlink", "/tmp", "/var/tmp"  # noqa: S108
     yield "--bind", str(shared_memory), "/dev/shm"  # noqa: S108
     closed = ["/dev", "/"]
-    readable = reach.readable
     for path, access in reach.layers:
         if access is Access.WRITE:
             yield "--bind", str(path), str(path)
         elif access is Access.READ:
-            yield _readable_step(path, readable)
-        elif path.is_dir() and not path.is_symlink():
+            yield _readable_step(path, reach.readable)
+        elif not _is_folder(path):
+            yield from [("--ro-bind", os.devnull, str(path))] if path.is_file() else ()
+        elif any(inner != path and is_inside(inner, (path,)) for inner, _ in reach.layers):
             yield "--tmpfs", str(path)
             closed.insert(0, str(path))
-        elif path.is_file():
-            yield "--ro-bind", os.devnull, str(path)
+        else:
+            # With nothing to mount in it, one mount does what a file system in memory needs two for.
+            yield "--ro-bind", str(nothing), str(path)
     yield from (("--remount-ro", folder) for folder in closed)
 
 
 def _readable_step(path: Path, readable: Sequence[Path]) -> tuple[str, ...]:
     # `/bin` is a link into `/usr` nowadays, and a link costs less than a mount.
-    if path.is_symlink() and is_inside(path.resolve(), (root for root in readable if root != path)):
-        return "--symlink", os.fspath(path.readlink()), str(path)
+    link = _link(path)
+    if link and is_inside(link[1], (root for root in readable if root != path)):
+        return "--symlink", link[0], str(path)
     return "--ro-bind-try", str(path), str(path)
+
+
+@lru_cache(maxsize=64)
+def _link(path: Path) -> tuple[str, Path] | None:
+    """What a link says and where it leads to in the end. Looked up once: it decides about a short cut only."""
+    return (os.fspath(path.readlink()), path.resolve()) if path.is_symlink() else None
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()

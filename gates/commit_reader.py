@@ -107,7 +107,8 @@ class CommitReader:
 
     async def read(self, commit: str, path: str, bytes_max: int) -> bytes | None:
         """One file of a commit, None when there is none; of a file in LFS its content. Raises `CannotJudge`."""
-        if path not in await self.entries(commit):
+        entry = (await self.entries(commit)).get(path)
+        if entry is None or entry.mode not in REGULAR:
             return None
         await self.need(commit, (path,))
         pointer = (await self.filled(commit)).pointer(path)
@@ -116,7 +117,8 @@ class CommitReader:
                 return await to_thread.run_sync(self._filler.lfs.read, pointer, bytes_max)
         except ContentMissing as exc:
             raise CannotJudge(f"{path} {exc}.") from exc
-        return await to_thread.run_sync(self.store.read, commit, path, bytes_max)
+        blobs = await to_thread.run_sync(lambda: self.store.blobs([entry.oid], bytes_max=bytes_max))
+        return blobs[entry.oid]
 
     async def sizes(self, commit: str, paths: Iterable[str]) -> Mapping[str, int]:
         """How many bytes each regular file among `paths` has; of a file in LFS its content."""

@@ -19,6 +19,9 @@ import time
 from .descendants import KILL_PAUSE_S, KILL_TIME_S, adopt_orphans, children_of, drain, kill_trees
 from .supervisor import DESCRIPTORS, await_program, listen_for_children
 
+# Forked at once, the next supervisor would take the processor from the one that has just been given a program.
+RESERVE_AFTER_MS = 1
+
 
 def launch_forever() -> None:
     """Serve the channel on standard input until the runner closes it and the last supervisor has ended."""
@@ -49,9 +52,10 @@ class _Launcher:
         poller.register(self._wakeups, select.POLLIN)
         is_open = True
         while is_open or self._working:
-            if is_open and self._reserve is None:
+            lacks_reserve = is_open and self._reserve is None
+            ready = dict(poller.poll(RESERVE_AFTER_MS if lacks_reserve else None))
+            if lacks_reserve and not ready:
                 self._fork_reserve()
-            ready = dict(poller.poll())
             if self._wakeups in ready:
                 drain(self._wakeups)
                 self._let_go()

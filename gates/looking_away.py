@@ -5,7 +5,7 @@ nobody counts them: then `scope` asks.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from .findings import Problem, Question, split_by_base
 from .objects import EXECUTABLE, FILE
@@ -21,11 +21,10 @@ ASKS, OBEYS = "ruff", "command"
 STUB_FOLDER, STUB_PACKAGE = "typings", "-stubs"
 
 
-async def comments(submission: Submission, commit: str, paths: Iterable[str]) -> list[Problem]:
-    """The suppressing comments in these files of a commit."""
+async def comments(submission: Submission, commit: str, paths: Collection[str]) -> list[Problem]:
+    """The suppressing comments in these regular files of a commit."""
     found: list[Problem] = []
-    for path in paths:
-        source = await submission.read(commit, path, SOURCE_BYTES_MAX) or b""
+    for path, source in (await submission.contents(commit, paths, SOURCE_BYTES_MAX)).items():
         found += [
             Problem(RULE, "A comment makes a checker look away.", path, s.line, s.text, severity="question")
             for s in find_suppressions(source)

@@ -29,6 +29,8 @@ TREE_OBJECT_BYTES_MAX = 32 * 2**20
 REQUESTS_AT_ONCE = 48
 # Readers that wait for the next question: starting one costs more than most questions.
 READERS_KEPT = 3
+# A few megabytes: the trees of two commits of a large repository, which have most folders in common.
+ITEMS_KNOWN_MAX = 40_000
 
 
 class BadArtifact(Exception):
@@ -55,14 +57,44 @@ class TreeItem:
     oid: str
 
 
+class Known:
+    """What was read before of one repository's objects, which never change; bounded, for any number of threads."""
+
+    def __init__(self) -> None:
+        self.trees: dict[str, Mapping[str, TreeItem]] = {}
+        self.sizes: dict[str, int] = {}
+        self._items = 0
+
+    def add_tree(self, oid: str, items: Mapping[str, TreeItem]) -> None:
+        if self._has_room(len(items)):
+            self.trees[oid] = items
+
+    def add_sizes(self, sizes: Mapping[str, int]) -> None:
+        if self._has_room(len(sizes)):
+            self.sizes.update(sizes)
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self.trees.clear()
+        self.sizes.clear()
+        self._items = 0
+
+    def _has_room(self, count: int) -> bool:
+        if self._items + count > ITEMS_KNOWN_MAX:
+            self.clear()
+        self._items += count
+        return count <= ITEMS_KNOWN_MAX
+
+
 class ObjectReader:
     """A `git cat-file` process that answers one question after the other; to be used in a `with` block by one thread.
 
     Every method raises `GitFailed` when an object is missing or when the block has lasted for `timeout_s`.
     """
 
-    def __init__(self, git: Git, *, timeout_s: float = GIT_TIMEOUT_S) -> None:
+    def __init__(self, git: Git, known: Known | None = None, *, timeout_s: float = GIT_TIMEOUT_S) -> None:
         self._timeout_s = timeout_s
+        self._known = Known() if known is None else known
         self._process = git.spawn("cat-file", "--batch-command=%(objectname) %(objecttype) %(objectsize)")
         self._deadline = Deadline(self._process, timeout_s)
 
@@ -107,10 +139,14 @@ class ObjectReader:
             raise self._failed(f"there is no commit {commit}")
         return found[0]
 
-    def tree(self, oid: str) -> list[TreeItem]:
-        """Return the items of a tree object, in git's order; raise `BadArtifact` for a name that is not text."""
-        content = self._content(oid, "tree", TREE_OBJECT_BYTES_MAX)
-        return list(_parse_tree(content, oid_bytes=len(oid) // 2))
+    def tree(self, oid: str) -> Mapping[str, TreeItem]:
+        """Return the items of a tree object by name; raise `BadArtifact` for a name that is not text."""
+        items = self._known.trees.get(oid)
+        if items is None:
+            content = self._content(oid, "tree", TREE_OBJECT_BYTES_MAX)
+            items = {item.name: item for item in _parse_tree(content, oid_bytes=len(oid) // 2)}
+            self._known.add_tree(oid, items)
+        return items
 
     def find(self, tree: str, path: str) -> tuple[str, TreeItem | None]:
         """Follow `path` down from `tree`: return how far it leads and what is there.
@@ -121,7 +157,7 @@ class ObjectReader:
         parts = path.split("/")
         for depth, part in enumerate(parts, start=1):
             place = "/".join(parts[:depth])
-            item = next((item for item in self.tree(tree) if item.name == part), None)
+            item = self.tree(tree).get(part)
             if item is None or item.mode != TREE or depth == len(parts):
                 return place, item
             tree = item.oid
@@ -133,13 +169,17 @@ class ObjectReader:
 
     def sizes(self, oids: Iterable[str]) -> Mapping[str, int]:
         """Return the size in bytes of each object."""
-        remaining = iter(dict.fromkeys(oids))
-        sizes: dict[str, int] = {}
+        known = self._known.sizes
+        wanted = dict.fromkeys(oids)
+        sizes = {oid: size for oid in wanted if (size := known.get(oid)) is not None}
+        remaining = (oid for oid in wanted if oid not in sizes)
+        fresh: dict[str, int] = {}
         while group := list(islice(remaining, REQUESTS_AT_ONCE)):
             self._ask("".join(f"info {oid}\n" for oid in group))
             for oid in group:
-                _, sizes[oid] = self._answer(oid)
-        return sizes
+                _, fresh[oid] = self._answer(oid)
+        self._known.add_sizes(fresh)
+        return sizes | fresh
 
     def _content(self, oid: str, kind: str, bytes_max: int) -> bytes:
         self._ask(f"contents {oid}\n")
@@ -189,6 +229,7 @@ class ReaderPool:
 
     def __init__(self, git: Git) -> None:
         self._git = git
+        self._known = Known()
         self._idle: list[ObjectReader] = []
         weakref.finalize(self, _close_all, self._idle)
 
@@ -209,6 +250,7 @@ class ReaderPool:
 
     def clear(self) -> None:
         """Begin with new readers, because the repository is another one."""
+        self._known.clear()
         _close_all(self._idle)
 
     def _take(self) -> ObjectReader:
@@ -220,7 +262,7 @@ class ReaderPool:
             if reader.is_alive():
                 return reader
             reader.close()
-        return ObjectReader(self._git)
+        return ObjectReader(self._git, self._known)
 
 
 def _close_all(readers: list[ObjectReader]) -> None:

@@ -11,7 +11,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache
@@ -119,10 +119,13 @@ async def run_process(
     command = [str(cwd / program), *argv[1:]]
     output = Capture(limits.output_bytes_max)
     stdout = None if stdout_bytes_max is None else Capture(stdout_bytes_max)
-    try:
+
+    def prepare() -> bytes:
         confined = sandbox.confine(command, cwd=cwd) if sandbox else Confined(command, cwd)
-        request = _request(confined, environment, limits, sandbox.reach.writable if sandbox else ())
-        ending = await _run(request, limits.timeout_s, output, stdout, stdin)
+        return _request(confined, environment, limits, sandbox.reach.writable if sandbox else ())
+
+    try:
+        ending = await _run(prepare, limits.timeout_s, output, stdout, stdin)
     except (OSError, ValueError) as exc:
         return _unstarted(f"The program could not be started: {exc}.", isolation)
     if ending is not None and not has_started(ending):
@@ -250,9 +253,12 @@ def _tasks_lately(_: int) -> int:
 
 
 async def _run(
-    request: bytes, timeout_s: float, output: Capture, stdout: Capture | None, stdin: bytes | None
+    prepare: Callable[[], bytes], timeout_s: float, output: Capture, stdout: Capture | None, stdin: bytes | None
 ) -> Ending | None:
-    """Run one request; its ending, or None when its supervisor was lost. Raises OSError when out of descriptors."""
+    """Run one request; its ending, or None when its supervisor was lost. Raises OSError when out of descriptors.
+
+    The request is prepared while the supervisor wakes up.
+    """
     with ExitStack() as opened:
         control, theirs = map(opened.enter_context, socket.socketpair())
         control.setblocking(False)
@@ -261,6 +267,7 @@ async def _run(
         with theirs, opened.enter_context(open_stdin(stdin)) as source:
             writers = [writer.fileno() for _, writer, _ in pipes]
             LAUNCHER.launch([theirs.fileno(), source.fileno(), writers[0], writers[-1]])
+        request = prepare()
         # Kept open here, they would hide the end of the output.
         for _, writer, _ in pipes:
             writer.close()

@@ -108,10 +108,12 @@ class WarmTree:
         known = self._known()
         if known or filling != Filling():
             self._give_up(known, filling, commit)
-        if self.holds() != commit or git.run_status("diff-files", "--quiet", expected=(0, 1))[0] != 0:
+        held = self.holds()
+        if held != commit or git.run_status("diff-files", "--quiet", expected=(0, 1))[0] != 0:
             self.marker.unlink(missing_ok=True)
             git.run("read-tree", "--reset", "-u", commit, timeout_s=CHECKOUT_TIMEOUT_S)
-        git.run("clean", "-ffdxq", timeout_s=CHECKOUT_TIMEOUT_S)
+        if held is not None:
+            git.run("clean", "-ffdxq", timeout_s=CHECKOUT_TIMEOUT_S)
         if filling.files:
             self._write_files(filling.files, known, sources, oid_bytes=len(commit) // 2)
         for submodule in filling.submodules:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 from .objects import SUBMODULE, TREE, ObjectReader, TooLarge, TreeItem
 
+NO_ITEMS: Mapping[str, TreeItem] = {}
+
 
 @dataclass(frozen=True)
 class TreeBudget:
@@ -89,7 +91,7 @@ def _compare(reader: ObjectReader, old: str | None, new: str | None, meter: _Met
     waiting: list[tuple[str, int, str | None, str | None]] = [("", 1, old, new)] if old != new else []
     while waiting:
         prefix, depth, old_tree, new_tree = waiting.pop()
-        before, after = _items(reader, old_tree), _items(reader, new_tree)
+        before, after = (reader.tree(tree) if tree is not None else NO_ITEMS for tree in (old_tree, new_tree))
         for name in before.keys() | after.keys():
             was, now = before.get(name), after.get(name)
             if was == now:
@@ -101,10 +103,6 @@ def _compare(reader: ObjectReader, old: str | None, new: str | None, meter: _Met
                 waiting.append((f"{path}/", depth + 1, old_folder, new_folder))
             if _is_leaf(was) or _is_leaf(now):
                 yield _change(path, was if _is_leaf(was) else None, now if _is_leaf(now) else None)
-
-
-def _items(reader: ObjectReader, tree: str | None) -> Mapping[str, TreeItem]:
-    return {item.name: item for item in reader.tree(tree)} if tree is not None else {}
 
 
 def _folder(item: TreeItem | None) -> str | None:
