@@ -127,7 +127,7 @@ def raw_taker(folder: Path) -> Callable[[], str | None]:
 
 def fill(folder: Path, changes: int) -> None:
     """A store of changes with one open stage each, and the raw database beside it."""
-    rule = StageRule(STAGE, (), ("style", "types", "tests"), (), 3, None, 2, "coder", False, ("src/**", "tests/**"))
+    rule = StageRule(STAGE, (), ("style", "types", "tests"), 3, None, 2, "coder", False, ("src/**", "tests/**"))
     plan = Plan((rule,), (STAGE,), ("style", "tests"), 900.0)
     policy = PolicyPin("c" * 40, "d" * 64)
 

@@ -94,9 +94,7 @@ def timed(work: Callable[[], object]) -> float:
 
 def fill(store: Store, size: int) -> None:
     rules = tuple(
-        StageRule(
-            name, STAGES[:place], ("style", "types", "tests"), (), 3, None, 2, "coder", False, ("src/**", "tests/**")
-        )
+        StageRule(name, STAGES[:place], ("style", "types", "tests"), 3, None, 2, "coder", False, ("src/**", "tests/**"))
         for place, name in enumerate(STAGES)
     )
     plan = Plan(rules, STAGES, ("style", "tests"), 900.0)

@@ -3,7 +3,8 @@
 The machine, pure: no clock, no files, no processes
     transitions  the table of stage states
     commands     what may be asked of a change
-    lifecycle    decide: command -> events or refusal (precedence, decision, settlement, questions, landing: its rooms)
+    lifecycle    decide: command -> events or refusal (precedence, decision, settlement, questions, reviewing,
+                 landing: its rooms)
     evolve       event -> next record (stage_steps: what it makes of one stage)
     verdict      outcomes of gates -> outcome of a stage
     graph        stages and their needs

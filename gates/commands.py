@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ..schemas.plan import Plan, PolicyPin
-from ..schemas.records import GateOutcome
+from ..schemas.records import Answered, Finding, GateOutcome
 
 
 class Because(StrEnum):
@@ -56,7 +56,7 @@ class Renew:
 
 @dataclass(frozen=True, slots=True)
 class Submit:
-    """Hand in a commit. `disputed` are finding ids; `open_findings` those of the last failed attempt."""
+    """Hand in a commit. `open_findings` are the ids of what gates found about the last failed attempt, if it did."""
 
     stage: str
     fence: int
@@ -64,7 +64,7 @@ class Submit:
     tree: str
     base: str
     summary: str
-    disputed: tuple[str, ...] = ()
+    answers: tuple[Answered, ...] = ()
     open_findings: tuple[str, ...] = ()
 
 
@@ -114,6 +114,62 @@ class Settle:
     fingerprints: tuple[str, ...] = ()
     made: Made | None = None
     because: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimReview:
+    """Ask to review the stage's current attempt."""
+
+    stage: str
+    reviewer: str
+    principal: str
+    model: str | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RenewReview:
+    """Any call with a review lease says that the reviewer is alive."""
+
+    stage: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseReview:
+    """Let go of a review lease without a judgement."""
+
+    stage: str
+    number: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class GiveReview:
+    """A reviewer's findings about the commit that the lease names; the verdict follows from them (rule 9)."""
+
+    stage: str
+    number: int
+    findings: tuple[Finding, ...]
+    inspected: tuple[str, ...]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Approve:
+    """A person's word about a commit for a target; `how` says by what the person is known. `stage` may be `land`.
+
+    `gate` None: whichever approval is asked for.
+    """
+
+    stage: str
+    gate: str | None
+    person: str
+    how: str
+    commit: str
+    target: str
+    is_given: bool
+    note: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +278,11 @@ Command = (
     | Release
     | KeepOrphan
     | Settle
+    | ClaimReview
+    | RenewReview
+    | ReleaseReview
+    | GiveReview
+    | Approve
     | Answer
     | RetryGates
     | GrantAttempts

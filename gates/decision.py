@@ -6,9 +6,9 @@ Events so far and the record they lead to, with the consequences that several co
 from datetime import datetime, timedelta
 
 from ..schemas import events as e
-from ..schemas.records import Cause, ChangeRecord, Escalation, GateOutcome, Note, StageRecord, StageState
+from ..schemas.records import Attempt, Cause, ChangeRecord, Escalation, GateOutcome, Note, StageRecord, StageState
 from . import graph
-from .evolve import evolve
+from .evolve import evolve, inputs_of
 from .stage_steps import has_kept_question
 
 SERVER = "server"
@@ -126,12 +126,18 @@ class Decision:
 
     def _judge_carried(self, name: str) -> None:
         stage = self.record.stage(name)
-        if stage.state is StageState.OPEN and stage.carried is not None:
+        if stage.state is not StageState.OPEN or stage.carried is None:
+            return
+        if self.is_current(stage.name, stage.attempts[stage.carried - 1]):
             self._resubmit(stage, stage.carried, "judged again after a change of policy")
 
     def resubmit_last(self, stage: StageRecord, summary: str) -> None:
         """Judge the stage's newest artifact once more, free of charge."""
         self._resubmit(stage, len(stage.attempts), summary)
+
+    def is_current(self, name: str, attempt: Attempt) -> bool:
+        """Whether the attempt was made from what the stage's needs hand over now (I1, I7)."""
+        return attempt.inputs == inputs_of(self.record, name)
 
     def _resubmit(self, stage: StageRecord, number: int, summary: str) -> None:
         former = stage.attempts[number - 1]

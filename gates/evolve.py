@@ -42,6 +42,12 @@ def evolve(record: ChangeRecord | None, event: e.Event) -> ChangeRecord:
     return replace(changed, version=record.version + 1, touched_at=max(record.touched_at, event.at))
 
 
+def inputs_of(record: ChangeRecord, name: str) -> tuple[str, ...]:
+    """The commits that the stage's needs hand over now, in their order; those that have not passed left out."""
+    artifacts = (record.stage(need).artifact for need in record.rule(name).needs)
+    return tuple(artifact.commit for artifact in artifacts if artifact is not None)
+
+
 def _started(event: e.ChangeStarted) -> ChangeRecord:
     return ChangeRecord(
         id=event.change,
@@ -82,6 +88,8 @@ def _change_event(record: ChangeRecord, event: e.Event) -> ChangeRecord:
             assert record.landing is not None
             more = (*record.landing.allowed, gate) if allowed else record.landing.allowed
             return _landing(record, LandingStep.ASKING, allowed=more)
+        case e.LandingApproved():
+            return _landing_approved(record, event)
         case e.LandingBlocked(because=because):
             return _landing(record, LandingStep.BLOCKED, because=because)
         case e.LandingIntended():
@@ -116,7 +124,8 @@ def _stage_event(record: ChangeRecord, event: e.Event) -> ChangeRecord:  # noqa:
         case e.TransformStarted(evaluation=evaluation):
             return _counted(_with(record, event.stage, lambda s: steps.run(s, evaluation)), evaluation)
         case e.ArtifactSubmitted():
-            submitted = _with(record, event.stage, lambda s: steps.submitted(s, event))
+            inputs = inputs_of(record, event.stage)
+            submitted = _with(record, event.stage, lambda s: steps.submitted(s, event, inputs))
             # What the server made comes with the evaluation that made it.
             is_made = record.stage(event.stage).transform == event.evaluation
             return submitted if is_made else _counted(submitted, event.evaluation)
@@ -136,6 +145,16 @@ def _stage_event(record: ChangeRecord, event: e.Event) -> ChangeRecord:  # noqa:
             return _with(record, event.stage, lambda s: steps.escalated(s, event))
         case e.QuestionAnswered():
             return _with(record, event.stage, lambda s: steps.answered(s, event))
+        case e.ReviewClaimed(lease=lease):
+            return _with(record, event.stage, lambda s: steps.review_claimed(s, lease))
+        case e.ReviewLeaseRenewed(number=number, expires_at=expires_at):
+            return _with(record, event.stage, lambda s: steps.review_renewed(s, number, expires_at))
+        case e.ReviewReleased(number=number):
+            return _with(record, event.stage, lambda s: steps.review_released(s, number))
+        case e.ReviewGiven():
+            return _with(record, event.stage, lambda s: steps.reviewed(s, event))
+        case e.ApprovalGiven():
+            return _with(record, event.stage, lambda s: steps.approved(s, event))
         case e.DecisionGiven(note=note):
             step = Step.RERUN if record.rule(event.stage).is_transform else Step.DECIDE
             return _with(record, event.stage, lambda s: steps.fresh(steps.moved(s, step), note))
@@ -157,6 +176,7 @@ def _stage_event(record: ChangeRecord, event: e.Event) -> ChangeRecord:  # noqa:
             | e.LandingStarted()
             | e.LandingAsked()
             | e.LandingAnswered()
+            | e.LandingApproved()
             | e.LandingBlocked()
             | e.LandingIntended()
             | e.LandingAbandoned()
@@ -177,6 +197,13 @@ def _counted(record: ChangeRecord, evaluation: str) -> ChangeRecord:
     number = int(evaluation.rpartition(".e")[2])
     assert number == record.evaluations + 1, "evaluation numbers are gapless"
     return replace(record, evaluations=number)
+
+
+def _landing_approved(record: ChangeRecord, event: e.LandingApproved) -> ChangeRecord:
+    assert record.landing is not None, "there is a landing"
+    approvals = (*record.landing.approvals, event.approval)
+    more = (*record.landing.allowed, event.approval.gate) if event.is_enough else record.landing.allowed
+    return _landing(record, LandingStep.ASKING, approvals=approvals, allowed=more)
 
 
 def _landing(record: ChangeRecord, step: LandingStep, **fields: object) -> ChangeRecord:

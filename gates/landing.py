@@ -12,10 +12,10 @@ from typing import TypeAlias
 from ..schemas import events as e
 from ..schemas import refusals
 from ..schemas.ids import LAND
-from ..schemas.records import Cause, ChangeState, Landing, LandingStep, Note, Outcome
+from ..schemas.records import Cause, ChangeRecord, ChangeState, Landing, LandingStep, Note, Outcome
 from ..schemas.refusals import Refusal
-from . import paths, verdict
-from .commands import Answer, BlockLanding, ConfirmLanding, LoseLanding, SettleLanding
+from . import paths, reviewing, verdict
+from .commands import Answer, Approve, BlockLanding, ConfirmLanding, LoseLanding, SettleLanding
 from .decision import LANDING_FAILURES_MAX, Decision
 
 Decided: TypeAlias = tuple[e.Event, ...] | Refusal
@@ -61,13 +61,12 @@ def retry(decision: Decision) -> Decided:
 def answer(decision: Decision, command: Answer) -> Decided:
     """A person answers what a land gate asked about the merged commit."""
     landing = decision.record.landing
-    waiting = () if landing is None or landing.step is not LandingStep.ASKING else open_questions(landing)
+    is_asking = landing is not None and landing.step is LandingStep.ASKING
+    waiting = open_questions(decision.record, landing) if landing is not None and is_asking else ()
     gates = waiting if command.gate is None else tuple(g for g in waiting if g == command.gate)
     if landing is None or not gates:
         return refusals.unknown_attempt(decision.record.id, LAND, "no question open to answer")
-    assert landing.old is not None
     assert landing.new is not None
-    assert landing.tree is not None
     for gate in gates:
         decision.add(
             e.LandingAnswered(
@@ -78,17 +77,52 @@ def answer(decision: Decision, command: Answer) -> Decided:
         note = Note(f"{command.by} refused what land gate '{gates[0]}' asked", command.note)
         _reopen_author(decision, command.by, note)
         return decision.events
-    after = decision.record.landing
-    assert after is not None
-    if not open_questions(after):
-        allowed = verdict.passed_by_people(after.gates, after.allowed)
-        decision.add(e.LandingIntended(decision.now, landing.number, landing.old, landing.new, landing.tree, allowed))
+    _intend_when_answered(decision)
     return decision.events
 
 
-def open_questions(landing: Landing) -> tuple[str, ...]:
-    """The land gates whose question is not answered yet."""
-    return tuple(gate for gate in landing.asked if gate not in landing.allowed)
+def approve(decision: Decision, command: Approve) -> Decided:
+    """A person's word about the merged commit; a no opens the stage whose agent made it."""
+    record, landing = decision.record, decision.record.landing
+    is_asking = landing is not None and landing.step is LandingStep.ASKING
+    waiting = {*landing.asked} - {*landing.allowed} if landing is not None and is_asking else set[str]()
+    rule = next((r for r in record.plan.land_approvals if r.gate in waiting and command.gate in (None, r.gate)), None)
+    if landing is None or rule is None:
+        return refusals.unknown_attempt(record.id, LAND, "no approval open")
+    if (command.commit, command.target) != (landing.new, record.target):
+        return refusals.review_stale(record.id, LAND, landing.new)
+    if command.person in {artifact.principal for stage in record.stages if (artifact := stage.artifact) is not None}:
+        return refusals.own_work(record.id, LAND, "approve")
+    given = [a for a in landing.approvals if a.gate == rule.gate and a.is_given]
+    if any(a.person == command.person for a in given):
+        return refusals.already_reviewed(record.id, LAND, command.person)
+    is_enough = command.is_given and len(given) + 1 >= rule.minimum
+    decision.add(
+        e.LandingApproved(decision.now, landing.number, reviewing.approval_of(decision, rule, command), is_enough)
+    )
+    if not command.is_given:
+        _reopen_author(decision, command.person, Note(f"{command.person} did not approve the landing", command.note))
+    else:
+        _intend_when_answered(decision)
+    return decision.events
+
+
+def open_questions(record: ChangeRecord, landing: Landing) -> tuple[str, ...]:
+    """The land gates whose question is not answered yet; approvals are no questions."""
+    approvals = {rule.gate for rule in record.plan.land_approvals}
+    return tuple(gate for gate in landing.asked if gate not in {*landing.allowed, *approvals})
+
+
+def _intend_when_answered(decision: Decision) -> None:
+    landing = decision.record.landing
+    assert landing is not None, "what was answered is a landing"
+    if set(landing.asked) - set(landing.allowed):
+        return
+    assert landing.old is not None
+    assert landing.new is not None
+    assert landing.tree is not None
+    allowed = verdict.passed_by_people(landing.gates, landing.allowed)
+    decision.add(e.LandingIntended(decision.now, landing.number, landing.old, landing.new, landing.tree, allowed))
 
 
 def _is_preparing(landing: Landing, evaluation: str) -> bool:

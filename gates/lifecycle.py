@@ -13,6 +13,7 @@ from ..schemas import events as e
 from ..schemas import refusals
 from ..schemas.ids import LAND
 from ..schemas.records import (
+    Attempt,
     Cause,
     ChangeRecord,
     ChangeState,
@@ -26,12 +27,14 @@ from ..schemas.records import (
 )
 from ..schemas.refusals import Refusal
 from . import commands as c
-from . import graph, landing, questions, settlement
+from . import graph, landing, questions, reviewing, settlement
 from .decision import Decision
 from .evolve import evolve
 from .precedence import holds, lost, refuse_change, refuse_claim, refuse_lease
 
 Decided: TypeAlias = tuple[e.Event, ...] | Refusal
+
+DISPUTED = "disputed"
 
 
 def decide(record: ChangeRecord | None, command: c.Command, now: datetime) -> Decided:  # noqa: C901, PLR0912 - one line a command is the clearest table
@@ -62,6 +65,8 @@ def decide(record: ChangeRecord | None, command: c.Command, now: datetime) -> De
             pass
     if isinstance(command, c.Answer) and command.stage == LAND:
         return landing.answer(decision, command)
+    if isinstance(command, c.Approve) and command.stage == LAND:
+        return landing.approve(decision, command)
     stage = record.find_stage(command.stage)
     if stage is None:
         return refusals.unknown_stage(record.id, command.stage, [s.name for s in record.stages])
@@ -76,6 +81,16 @@ def decide(record: ChangeRecord | None, command: c.Command, now: datetime) -> De
             return _release(decision, stage, command)
         case c.KeepOrphan():
             return _keep_orphan(decision, stage, command)
+        case c.ClaimReview():
+            return reviewing.claim(decision, stage, command)
+        case c.RenewReview():
+            return reviewing.renew(decision, stage, command)
+        case c.ReleaseReview():
+            return reviewing.release(decision, stage, command)
+        case c.GiveReview():
+            return reviewing.give(decision, stage, command)
+        case c.Approve():
+            return reviewing.approve(decision, stage, command)
         case c.Answer():
             return questions.answer(decision, stage, command)
         case c.RetryGates():
@@ -157,12 +172,16 @@ def _submit(decision: Decision, stage: StageRecord, command: c.Submit) -> Decide
         return refusal
     assert stage.lease is not None
     last = stage.current
-    if last is not None and stage.failed > 0 and last.outcome is Outcome.FAILED and last.tree == command.tree:
-        if not command.open_findings or set(command.open_findings) - set(command.disputed):
-            return refusals.unchanged_artifact(decision.record.id, stage.name, last.number)
-        question = f"agent '{stage.lease.holder}' disputes every finding of attempt {last.number}: {command.summary}"
-        decision.escalate(stage.name, Cause.NEEDS_DECISION, question)
-        return decision.events
+    if last is not None and stage.failed > 0 and last.outcome is Outcome.FAILED:
+        refusal = _refuse_again(decision.record, stage.name, last, command)
+        if refusal is not None:
+            return refusal
+        if last.tree == command.tree and command.open_findings:
+            question = (
+                f"agent '{stage.lease.holder}' disputes every finding of attempt {last.number}: {command.summary}"
+            )
+            decision.escalate(stage.name, Cause.NEEDS_DECISION, question)
+            return decision.events
     decision.add(
         e.ArtifactSubmitted(
             at=decision.now,
@@ -175,10 +194,27 @@ def _submit(decision: Decision, stage: StageRecord, command: c.Submit) -> Decide
             holder=stage.lease.holder,
             principal=stage.lease.principal,
             evaluation=decision.next_evaluation(),
-            disputed=command.disputed,
+            answers=command.answers,
+            model=stage.lease.model,
         )
     )
     return decision.events
+
+
+def _refuse_again(record: ChangeRecord, name: str, last: Attempt, command: c.Submit) -> Refusal | None:
+    """Why this may not follow the failed attempt: nothing changed undisputed (rule 5), reviewers left unanswered (6).
+
+    What gates found needs no answer, running them again gives it; a dispute of theirs is for people, one of a review
+    for the reviewers of the next attempt.
+    """
+    disputed = {a.finding for a in command.answers if a.disposition == DISPUTED}
+    reviewed = {f.id for f in last.review_findings} if any(r.is_rejecting for r in last.reviews) else set[str]()
+    everything = {*command.open_findings, *reviewed}
+    if last.tree == command.tree and (not everything or everything - disputed):
+        return refusals.unchanged_artifact(record.id, name, last.number)
+    if missing := reviewed - {a.finding for a in command.answers}:
+        return refusals.findings_unanswered(record.id, name, sorted(missing))
+    return None
 
 
 def _release(decision: Decision, stage: StageRecord, command: c.Release) -> Decided:

@@ -9,7 +9,7 @@ from typing import Protocol
 from pydantic import Field
 
 from ..schemas.pipeline import PIPELINE_FILE, GateSpec, Model, Pipeline, Stage
-from ..schemas.plan import Plan, StageRule
+from ..schemas.plan import ApprovalRule, Plan, ReviewRule, StageRule
 from . import graph
 from .paths import matches
 from .pipeline_file import all_kinds, parse_pipeline, read_pipeline
@@ -35,7 +35,7 @@ __all__ = [
 POLICY_FORMAT = 1
 
 # Answered by people and reviewers, on top of a passed floor.
-SOFT_KINDS = frozenset({"review", "approval"})
+REVIEW, APPROVAL = "review", "approval"
 # What judges a merged tree when `land` names no gates: kinds that judge a tree as a whole, not the work of one stage.
 LAND_KINDS = frozenset({"compile", "ruff", "command", "test", "transform"})
 GATE_NAME_CHARS_MAX = 32
@@ -151,6 +151,7 @@ def plan_of(pipeline: Pipeline) -> Plan:
         land_needs=pipeline.land.needs,
         land_gates=tuple(gate.name for gate in land_gates_of(pipeline)),
         lease_s=pipeline.limits.lease,
+        land_approvals=_approvals_among(land_gates_of(pipeline)),
     )
 
 
@@ -182,15 +183,36 @@ def _rule_of(name: str, stage: Stage) -> StageRule:
     return StageRule(
         name=name,
         needs=stage.needs,
-        gates=(*always_on, *(gate.name for gate in stage.gates if gate.kind not in SOFT_KINDS)),
-        soft_gates=tuple(gate.name for gate in stage.gates if gate.kind in SOFT_KINDS),
+        gates=(*always_on, *(gate.name for gate in stage.gates if not awaits_reviewers(gate))),
         attempts=stage.attempts if stage.run is None else 1,
         otherwise=None if stage.otherwise == "escalate" else stage.otherwise.reopen,
         reopens=stage.reopens,
         role=stage.role,
         is_transform=stage.run is not None,
         writes=stage.writes,
+        reviews=tuple(
+            ReviewRule(gate.name, _number(gate, "quorum"), str(gate.options.get("independence", "principal")))
+            for gate in stage.gates
+            if awaits_reviewers(gate)
+        ),
+        approvals=_approvals_among(stage.gates),
     )
+
+
+def awaits_reviewers(gate: GateSpec) -> bool:
+    """Whether agents judge by this gate; a review by a program is run like every other gate."""
+    return gate.kind == REVIEW and gate.options.get("run") is None
+
+
+def _number(gate: GateSpec, option: str) -> int:
+    """How many the gate wants; its kind has made sure that it is a number."""
+    value = gate.options.get(option, 1)
+    assert isinstance(value, int), f"{option} of gate {gate.name} is a number"
+    return value
+
+
+def _approvals_among(gates: Iterable[GateSpec]) -> tuple[ApprovalRule, ...]:
+    return tuple(ApprovalRule(gate.name, _number(gate, "minimum")) for gate in gates if gate.kind == APPROVAL)
 
 
 def _distinct(name: str, stage: str, taken: Mapping[str, object]) -> str:

@@ -7,9 +7,9 @@ from typing import TypeAlias
 
 from ..schemas import events as e
 from ..schemas import refusals
-from ..schemas.records import Note, Outcome, StageRecord, StageState
+from ..schemas.records import ChangeRecord, Note, StageRecord, StageState
 from ..schemas.refusals import Refusal
-from . import settlement, verdict
+from . import settlement
 from .commands import Answer, GrantAttempts, Reopen, RetryGates
 from .decision import Decision
 
@@ -18,11 +18,12 @@ Decided: TypeAlias = tuple[e.Event, ...] | Refusal
 ATTEMPTS_GRANTED_MAX = 20
 
 
-def open_questions(stage: StageRecord) -> tuple[str, ...]:
-    """The gates whose question about the current attempt is not answered yet."""
+def open_questions(record: ChangeRecord, stage: StageRecord) -> tuple[str, ...]:
+    """The gates whose question about the current attempt is not answered yet; approvals are no questions."""
     if stage.state is not StageState.IN_REVIEW or stage.current is None:
         return ()
-    return tuple(gate for gate in stage.current.asked if gate not in stage.current.allowed)
+    approvals = {rule.gate for rule in record.rule(stage.name).approvals}
+    return tuple(gate for gate in stage.current.asked if gate not in {*stage.current.allowed, *approvals})
 
 
 def answer(decision: Decision, stage: StageRecord, command: Answer) -> Decided:
@@ -33,7 +34,7 @@ def answer(decision: Decision, stage: StageRecord, command: Answer) -> Decided:
         if decision.record.rule(stage.name).is_transform:
             decision.open_ready()
         return decision.events
-    waiting = open_questions(stage)
+    waiting = open_questions(decision.record, stage)
     gates = waiting if command.gate is None else tuple(g for g in waiting if g == command.gate)
     if not gates:
         which = f" of gate '{command.gate}'" if command.gate else ""
@@ -41,7 +42,7 @@ def answer(decision: Decision, stage: StageRecord, command: Answer) -> Decided:
     for gate in gates:
         if not _answer_one(decision, stage.name, gate, command):
             return decision.events
-    _pass_when_all_allowed(decision, stage.name)
+    settlement.pass_when_answered(decision, stage.name)
     return decision.events
 
 
@@ -54,6 +55,9 @@ def retry_gates(decision: Decision, stage: StageRecord, command: RetryGates) -> 
         return decision.events
     if stage.current is None:
         return refusals.unknown_attempt(decision.record.id, stage.name, "no artifact yet to judge again")
+    if not decision.is_current(stage.name, stage.current):
+        wanted = "no artifact made from what its needs hand over now; answer its question or reopen it"
+        return refusals.unknown_attempt(decision.record.id, stage.name, wanted)
     decision.resubmit_last(stage, f"gates retried by {command.by}")
     return decision.events
 
@@ -101,15 +105,3 @@ def _answer_one(decision: Decision, name: str, gate: str, command: Answer) -> bo
     because = f"{command.by} refused what gate '{gate}' asked: {command.note or 'no reason given'}"
     settlement.fail_stage(decision, refused, refused.current, (f"refused:{gate}",), because)
     return False
-
-
-def _pass_when_all_allowed(decision: Decision, name: str) -> None:
-    stage = decision.record.stage(name)
-    assert stage.current is not None
-    if open_questions(stage) or decision.record.rule(name).soft_gates:
-        return
-    gates = verdict.passed_by_people(stage.current.gates, stage.current.allowed)
-    assert verdict.combine(decision.record.rule(name).gates, gates) is Outcome.PASSED, (
-        "every gate passed or was allowed (I4)"
-    )
-    settlement.pass_stage(decision, name, gates)

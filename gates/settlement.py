@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from ..schemas import events as e
-from ..schemas.records import Attempt, AttemptState, Cause, Note, Outcome, StageRecord, StageState
+from ..schemas.records import Attempt, AttemptState, Cause, GateOutcome, Note, Outcome, StageRecord, StageState
 from . import verdict
 from .commands import Settle
 from .decision import SERVER, Decision
@@ -28,7 +28,7 @@ def settle(decision: Decision, command: Settle) -> tuple[e.Event, ...]:
         return ()
     rule = decision.record.rule(stage.name)
     match verdict.combine(rule.gates, command.gates):
-        case Outcome.PASSED if not rule.soft_gates:
+        case Outcome.PASSED if not rule.reviews:
             pass_stage(decision, stage.name, command.gates)
         case Outcome.PASSED | Outcome.PENDING:
             asked = tuple(g.gate for g in command.gates if g.outcome is Outcome.PENDING)
@@ -36,7 +36,7 @@ def settle(decision: Decision, command: Settle) -> tuple[e.Event, ...]:
                 e.FloorPassed(decision.now, stage.name, attempt.number, attempt.evaluation, command.gates, asked)
             )
         case Outcome.FAILED:
-            judged = replace(attempt, gates=command.gates)
+            judged = with_gates(attempt, command.gates)
             fail_stage(decision, stage, judged, command.fingerprints, command.because)
         case Outcome.ERRORED:
             _retry_or_escalate(decision, stage, attempt, command)
@@ -48,6 +48,28 @@ def pass_stage(decision: Decision, name: str, gates: verdict.GateOutcomes) -> No
     attempt = decision.record.stage(name).attempts[-1]
     decision.add(e.StagePassed(decision.now, name, attempt.number, attempt.evaluation, gates))
     decision.open_ready()
+
+
+def pass_when_answered(decision: Decision, name: str) -> None:
+    """Accept the current attempt once people and reviewers have answered everything; nothing while they have not."""
+    stage, rule = decision.record.stage(name), decision.record.rule(name)
+    attempt = stage.current
+    assert attempt is not None, "there is an attempt that people and reviewers answer about"
+    counts = {review.gate: 0 for review in rule.reviews}
+    for review in attempt.reviews:
+        counts[review.gate] += 1
+    if set(attempt.asked) - set(attempt.allowed) or any(counts[r.gate] < r.quorum for r in rule.reviews):
+        return
+    reviewed = tuple(GateOutcome(review.gate, Outcome.PASSED) for review in rule.reviews)
+    gates = (*verdict.passed_by_people(attempt.gates, attempt.allowed), *reviewed)
+    every = (*rule.gates, *(review.gate for review in rule.reviews))
+    assert verdict.combine(every, gates) is Outcome.PASSED, "every gate passed, was allowed or was reviewed (I4)"
+    pass_stage(decision, name, gates)
+
+
+def with_gates(attempt: Attempt, gates: verdict.GateOutcomes) -> Attempt:
+    """The attempt with what gates came to."""
+    return replace(attempt, gates=gates)
 
 
 def fail_stage(

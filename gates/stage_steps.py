@@ -7,7 +7,17 @@ from dataclasses import replace
 from datetime import datetime
 
 from ..schemas import events as e
-from ..schemas.records import Attempt, AttemptState, Cause, GateOutcome, Note, Outcome, StageRecord, StageState
+from ..schemas.records import (
+    Attempt,
+    AttemptState,
+    Cause,
+    GateOutcome,
+    Note,
+    Outcome,
+    ReviewLease,
+    StageRecord,
+    StageState,
+)
 from .transitions import Step, follow
 
 NOTES_MAX = 20
@@ -52,7 +62,7 @@ def run(stage: StageRecord, evaluation: str) -> StageRecord:
     return replace(started, failed=0, stuck=0, escalation=None, carried=None)
 
 
-def submitted(stage: StageRecord, event: e.ArtifactSubmitted) -> StageRecord:
+def submitted(stage: StageRecord, event: e.ArtifactSubmitted, inputs: tuple[str, ...]) -> StageRecord:
     step = Step.RETRY_GATES if stage.state is StageState.ESCALATED else Step.SUBMIT
     if stage.transform is not None:
         assert stage.transform == event.evaluation, "what the server makes comes from the evaluation that it started"
@@ -70,6 +80,9 @@ def submitted(stage: StageRecord, event: e.ArtifactSubmitted) -> StageRecord:
         submitted_at=event.at,
         evaluation=event.evaluation,
         is_free=event.is_free,
+        model=event.model,
+        answers=event.answers,
+        inputs=inputs,
     )
     return replace(
         moved(stage, step), attempts=(*stage.attempts, attempt), carried=None, transform=None, escalation=None
@@ -87,7 +100,13 @@ def floor_passed(stage: StageRecord, event: e.FloorPassed) -> StageRecord:
 
 def passed(stage: StageRecord, event: e.StagePassed) -> StageRecord:
     _settled(stage, event.attempt)
-    done = _current(moved(stage, Step.PASS), state=AttemptState.PASSED, outcome=Outcome.PASSED, gates=event.gates)
+    done = _current(
+        moved(stage, Step.PASS),
+        state=AttemptState.PASSED,
+        outcome=Outcome.PASSED,
+        gates=event.gates,
+        review_leases=(),
+    )
     return replace(done, lease=None, accepted=event.attempt, failed=0, stuck=0, notes=(), orphans=())
 
 
@@ -97,7 +116,12 @@ def failed(stage: StageRecord, event: e.AttemptFailed, *, is_run: bool) -> Stage
     spent = stage.failed if attempt.is_free else stage.failed + 1
     after = replace(moved(stage, step), failed=spent, stuck=event.stuck)
     done = _current(
-        after, state=AttemptState.FAILED, outcome=Outcome.FAILED, gates=event.gates, fingerprints=event.fingerprints
+        after,
+        state=AttemptState.FAILED,
+        outcome=Outcome.FAILED,
+        gates=event.gates,
+        fingerprints=event.fingerprints,
+        review_leases=(),
     )
     return done if event.expires_at is None else renewed(done, event.expires_at)
 
@@ -127,6 +151,43 @@ def answered(stage: StageRecord, event: e.QuestionAnswered) -> StageRecord:
     if event.allowed:
         return _current(after, allowed=(*attempt.allowed, event.gate))
     note = Note(f"{event.by} refused what gate '{event.gate}' asked", event.note)
+    return replace(after, notes=(*after.notes, note)[-NOTES_MAX:])
+
+
+def review_claimed(stage: StageRecord, lease: ReviewLease) -> StageRecord:
+    assert lease.number == stage.review_leases + 1, "review leases are numbered, never reused"
+    after = replace(moved(stage, Step.REVIEWED), review_leases=lease.number)
+    return _current(after, review_leases=(*stage.attempts[-1].review_leases, lease))
+
+
+def review_renewed(stage: StageRecord, number: int, expires_at: datetime) -> StageRecord:
+    leases = stage.attempts[-1].review_leases
+    after = tuple(replace(x, expires_at=expires_at) if x.number == number else x for x in leases)
+    return _current(moved(stage, Step.REVIEWED), review_leases=after)
+
+
+def review_released(stage: StageRecord, number: int) -> StageRecord:
+    left = tuple(lease for lease in stage.attempts[-1].review_leases if lease.number != number)
+    assert len(left) < len(stage.attempts[-1].review_leases), "there is such a review lease"
+    return _current(moved(stage, Step.REVIEWED), review_leases=left)
+
+
+def reviewed(stage: StageRecord, event: e.ReviewGiven) -> StageRecord:
+    attempt = _settled(stage, event.attempt)
+    assert event.review.commit == attempt.commit, "a review counts for the commit that it names (I5)"
+    assert event.review.principal != attempt.principal, "nobody's own review counts (I5)"
+    return _current(review_released(stage, event.number), reviews=(*attempt.reviews, event.review))
+
+
+def approved(stage: StageRecord, event: e.ApprovalGiven) -> StageRecord:
+    attempt, approval = _settled(stage, event.attempt), event.approval
+    assert approval.commit == attempt.commit, "an approval counts for the commit that it names (I5)"
+    assert approval.person != attempt.principal, "nobody's own approval counts (I5)"
+    allowed = (*attempt.allowed, approval.gate) if event.is_enough else attempt.allowed
+    after = _current(moved(stage, Step.REVIEWED), approvals=(*attempt.approvals, approval), allowed=allowed)
+    if approval.is_given:
+        return after
+    note = Note(f"{approval.person} did not approve", approval.note)
     return replace(after, notes=(*after.notes, note)[-NOTES_MAX:])
 
 
@@ -165,7 +226,7 @@ def _current(stage: StageRecord, **fields: object) -> StageRecord:
 def _superseded(stage: StageRecord) -> StageRecord:
     if stage.current is None or stage.current.state is not AttemptState.JUDGING:
         return stage
-    return _current(stage, state=AttemptState.SUPERSEDED)
+    return _current(stage, state=AttemptState.SUPERSEDED, review_leases=())
 
 
 def _settled(stage: StageRecord, attempt: int) -> Attempt:

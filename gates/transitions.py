@@ -25,6 +25,7 @@ class Step(StrEnum):
     WITHDRAW = "withdraw"
     FLOOR_PASSED = "floor passed, people or reviewers remain"
     ANSWERED = "a question answered"
+    REVIEWED = "a review or an approval given"
     PASS = "everything passed"
     FAIL = "failed, holder keeps it"
     FAIL_UNHELD = "failed, nobody holds it"
@@ -81,6 +82,7 @@ TRANSITIONS: Mapping[StageState, Mapping[Step, StageState]] = {
         Step.WITHDRAW: _S.CLAIMED,
         Step.RELEASE: _S.IN_REVIEW,
         Step.ANSWERED: _S.IN_REVIEW,
+        Step.REVIEWED: _S.IN_REVIEW,
         Step.PASS: _S.PASSED,
         Step.FAIL: _S.CLAIMED,
         Step.FAIL_UNHELD: _S.OPEN,

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Literal
 
 from .plan import Plan, PolicyPin
-from .records import GateOutcome
+from .records import Approval, GateOutcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,17 @@ class LandingAnswered:
     note: str
     commit: str
     kind: Literal["landing_answered"] = "landing_answered"
+
+
+@dataclass(frozen=True, slots=True)
+class LandingApproved:
+    """A person approved the merged commit, or did not. `is_enough`: with this one as many as the gate wants."""
+
+    at: datetime
+    number: int
+    approval: Approval
+    is_enough: bool
+    kind: Literal["landing_approved"] = "landing_approved"
 
 
 @dataclass(frozen=True, slots=True)

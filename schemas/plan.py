@@ -12,19 +12,41 @@ class PolicyPin:
 
 
 @dataclass(frozen=True, slots=True)
+class ReviewRule:
+    """A gate that agents answer: how many of them, and what makes two of them two (`principal`, `agent`, `family`)."""
+
+    gate: str
+    quorum: int
+    independence: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalRule:
+    """A gate that people answer: how many of them."""
+
+    gate: str
+    minimum: int
+
+
+@dataclass(frozen=True, slots=True)
 class StageRule:
-    """What the lifecycle needs to know of one stage of the policy."""
+    """What the lifecycle needs to know of one stage of the policy.
+
+    `gates` are those that the server judges, approvals among them: they always ask. `reviews` come on top of a passed
+    floor and are judged by reviewers alone.
+    """
 
     name: str
     needs: tuple[str, ...]
     gates: tuple[str, ...]
-    soft_gates: tuple[str, ...]
     attempts: int
     otherwise: str | None
     reopens: int
     role: str | None
     is_transform: bool
     writes: tuple[str, ...]
+    reviews: tuple[ReviewRule, ...] = ()
+    approvals: tuple[ApprovalRule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,3 +57,4 @@ class Plan:
     land_needs: tuple[str, ...]
     land_gates: tuple[str, ...]
     lease_s: float
+    land_approvals: tuple[ApprovalRule, ...] = ()

@@ -10,6 +10,9 @@ from enum import StrEnum
 
 from .plan import Plan, PolicyPin, StageRule
 
+# Severities of what a reviewer says: one of the first rejects, one of the last needs no answer.
+BLOCKING, MINOR, REMARK = "blocking", "minor", "note"
+
 
 class ChangeState(StrEnum):
     """`landing` begins with the durable intent to move the target, and cannot be left but forwards or by recovery."""
@@ -139,8 +142,73 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True)
+class ReviewLease:
+    """The time-limited right to review one attempt; outside the stage's fence, with a number of its own."""
+
+    gate: str
+    reviewer: str
+    principal: str
+    number: int
+    granted_at: datetime
+    expires_at: datetime
+    model: str | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """A reviewer's judgement of one commit. It rejects when a finding is BLOCKING, whatever else it says.
+
+    `reviewer` and `model` are declared, `principal` is how the server knows who called. `inspected` says what was
+    looked at, in the reviewer's words.
+    """
+
+    gate: str
+    reviewer: str
+    principal: str
+    commit: str
+    findings: tuple[Finding, ...]
+    inspected: tuple[str, ...]
+    at: datetime
+    model: str | None = None
+    note: str = ""
+
+    @property
+    def is_rejecting(self) -> bool:
+        """The verdict, computed from the findings (rule 9)."""
+        return any(finding.severity == BLOCKING for finding in self.findings)
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """A person's word about one commit for one target; `how` says by what the person was known."""
+
+    gate: str
+    person: str
+    how: str
+    commit: str
+    target: str
+    is_given: bool
+    at: datetime
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What a holder says about a finding of the attempt before: `fixed`, `disputed` or `not_applicable`."""
+
+    finding: str
+    disposition: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
-    """One artifact handed in to one stage; `number` is never reused within the stage."""
+    """One artifact handed in to one stage; `number` is never reused within the stage.
+
+    `allowed` are the gates that asked and whose question people have answered with yes, approvals among them. `inputs`
+    are the commits of what the needs had handed over then, in the order of the needs.
+    """
 
     number: int
     commit: str
@@ -160,6 +228,17 @@ class Attempt:
     fingerprints: tuple[str, ...] = ()
     error_retries: int = 0
     is_free: bool = False
+    model: str | None = None
+    answers: tuple[Answered, ...] = ()
+    inputs: tuple[str, ...] = ()
+    review_leases: tuple[ReviewLease, ...] = ()
+    reviews: tuple[Review, ...] = ()
+    approvals: tuple[Approval, ...] = ()
+
+    @property
+    def review_findings(self) -> tuple[Finding, ...]:
+        """What reviewers object to; those that only remark something left out."""
+        return tuple(f for review in self.reviews for f in review.findings if f.severity != REMARK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +278,7 @@ class StageRecord:
     stage was last opened afresh, `granted` what people added to the budget, `stuck` how often running the same
     findings came back. `carried` is the number of a former attempt to be judged again by the server when the stage
     opens (after a re-pin); `transform` the evaluation that makes the artifact of a `run:` stage, as long as it does.
+    `review_leases` counts those ever given: the number of the last one.
     """
 
     name: str
@@ -216,6 +296,7 @@ class StageRecord:
     escalation: Escalation | None = None
     carried: int | None = None
     transform: str | None = None
+    review_leases: int = 0
 
     @property
     def current(self) -> Attempt | None:
@@ -255,6 +336,7 @@ class Landing:
     gates: tuple[GateOutcome, ...] = ()
     asked: tuple[str, ...] = ()
     allowed: tuple[str, ...] = ()
+    approvals: tuple[Approval, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

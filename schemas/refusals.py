@@ -233,6 +233,52 @@ def dry_run_going(change: str, stage: str, evaluation: str) -> Refusal:
     )
 
 
+def own_work(change: str, stage: str, verb: str) -> Refusal:
+    """Whoever made the artifact does not judge it."""
+    return Refusal(
+        RefusalCode.OWN_WORK,
+        f"You cannot {verb} '{stage}' of {change}: it is your own work, or counts as yours.",
+        "claim_stage for other work; somebody else has to look at this one.",
+    )
+
+
+def already_reviewed(change: str, stage: str, who: str) -> Refusal:
+    """Nobody counts twice for one artifact."""
+    return Refusal(
+        RefusalCode.ALREADY_REVIEWED,
+        f"'{who}', or one who counts as the same, has judged this artifact of '{stage}' of {change} already.",
+        f'claim_stage for other work; get_status(change="{change}") shows whose word is still awaited.',
+    )
+
+
+def review_stale(change: str, stage: str, commit: str | None) -> Refusal:
+    """What was to be judged is no longer what is judged."""
+    now = f"commit {commit[:10]} is judged now" if commit else "nothing is to be judged there now"
+    return Refusal(
+        RefusalCode.REVIEW_STALE,
+        f"This is about an artifact of '{stage}' of {change} that is void: {now}.",
+        f'get_status(change="{change}", stage="{stage}") shows what is judged; claim it again to judge that.',
+    )
+
+
+def review_inconsistent(problem: str) -> Refusal:
+    """A review contradicts itself or points at nothing; `problem` is a sentence without its full stop."""
+    return Refusal(
+        RefusalCode.REVIEW_INCONSISTENT,
+        f"{problem}.",
+        "Mend that and call review_artifact again with the same lease.",
+    )
+
+
+def findings_unanswered(change: str, stage: str, missing: Sequence[str]) -> Refusal:
+    """What reviewers object to needs an answer each."""
+    return Refusal(
+        RefusalCode.FINDINGS_UNANSWERED,
+        f"Reviewers of '{stage}' of {change} wait for an answer to {', '.join(missing)}.",
+        "Give `answers`: one {finding, disposition: fixed|disputed|not_applicable, note} for each of them.",
+    )
+
+
 def bad_artifact(problem: str) -> Refusal:
     """The commit or the files cannot be an artifact; `problem` is a whole sentence."""
     return Refusal(

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from .records import Escalation, GateOutcome, Lease, Note, Orphan
+from .records import Answered, Approval, Escalation, GateOutcome, Lease, Note, Orphan, Review, ReviewLease
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,8 @@ class ArtifactSubmitted:
     principal: str
     evaluation: str
     is_free: bool = False
-    disputed: tuple[str, ...] = ()
+    answers: tuple[Answered, ...] = ()
+    model: str | None = None
     kind: Literal["artifact_submitted"] = "artifact_submitted"
 
 
@@ -180,6 +181,66 @@ class QuestionAnswered:
     note: str
     commit: str
     kind: Literal["question_answered"] = "question_answered"
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewClaimed:
+    """Somebody reviews the current attempt now."""
+
+    at: datetime
+    stage: str
+    attempt: int
+    lease: ReviewLease
+    kind: Literal["review_claimed"] = "review_claimed"
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewLeaseRenewed:
+    """The reviewer is alive."""
+
+    at: datetime
+    stage: str
+    number: int
+    expires_at: datetime
+    kind: Literal["review_lease_renewed"] = "review_lease_renewed"
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewReleased:
+    """The reviewer let go without a judgement."""
+
+    at: datetime
+    stage: str
+    number: int
+    reason: str
+    kind: Literal["review_released"] = "review_released"
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewGiven:
+    """A reviewer's judgement, which ends the review lease; a rejection fails the attempt by `AttemptFailed`."""
+
+    at: datetime
+    stage: str
+    attempt: int
+    number: int
+    review: Review
+    kind: Literal["review_given"] = "review_given"
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalGiven:
+    """A person approved the commit, or did not, which fails the attempt by `AttemptFailed`.
+
+    `is_enough`: with this one there are as many as the gate wants.
+    """
+
+    at: datetime
+    stage: str
+    attempt: int
+    approval: Approval
+    is_enough: bool
+    kind: Literal["approval_given"] = "approval_given"
 
 
 @dataclass(frozen=True, slots=True)

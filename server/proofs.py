@@ -72,7 +72,7 @@ class Proof:
 
 def gates_of(policy: "Policy") -> Iterator[Gate]:
     """Every gate of the policy that a program answers, `scope` of each stage first; those that do the same once."""
-    from ..gates.policy import SCOPE_GATE, SOFT_KINDS, land_gates_of
+    from ..gates.policy import APPROVAL, REVIEW, SCOPE_GATE, land_gates_of
 
     landing = tuple(gate for gate in land_gates_of(policy.pipeline) if gate.kind != SCOPE)
     stages: list[tuple[str, tuple[str, ...], tuple[GateSpec, ...]]] = [
@@ -83,7 +83,7 @@ def gates_of(policy: "Policy") -> Iterator[Gate]:
     for stage, writes, gates in stages:
         for spec in gates:
             gate = Gate(stage, spec, writes)
-            if spec.kind not in SOFT_KINDS and gate.key not in seen:
+            if spec.kind not in (REVIEW, APPROVAL) and gate.key not in seen:
                 seen.add(gate.key)
                 yield gate
 

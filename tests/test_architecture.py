@@ -54,6 +54,7 @@ PURE = (
     "gates/problems.py",
     "gates/questions.py",
     "gates/reports/",
+    "gates/reviewing.py",
     "gates/precedence.py",
     "gates/settlement.py",
     "gates/stage_steps.py",

@@ -37,7 +37,7 @@ def find_question(tx: "Tx", record: ChangeRecord, stage: str, gate: str | None =
         subject = f"{found.escalation.at.isoformat()} {found.escalation.question}"
         about = f"'{stage}' of {record.id} ({found.escalation.cause.replace('_', ' ')})"
         return Question(record.id, stage, (), (found.escalation.question,), subject, about, is_escalation=True)
-    gates = _named(open_questions(found), gate)
+    gates = _named(open_questions(record, found), gate)
     if not gates or found.current is None:
         return None
     attempt = found.current
@@ -50,7 +50,7 @@ def _about_landing(tx: "Tx", record: ChangeRecord, gate: str | None) -> Question
     landing = record.landing
     if landing is None or landing.step is not LandingStep.ASKING:
         return None
-    gates = _named(landing_rules.open_questions(landing), gate)
+    gates = _named(landing_rules.open_questions(record, landing), gate)
     if not gates:
         return None
     about = f"landing {record.id} on '{record.target}', merged commit {landing.new}"

@@ -101,7 +101,7 @@ def waiting_for_people(record: ChangeRecord) -> tuple[str, ...]:
     for stage in record.stages:
         told += [
             f"gate '{gate}' asks about {record.id}/{stage.name}: `gatewright answer {record.id} {stage.name}`"
-            for gate in open_questions(stage)
+            for gate in open_questions(record, stage)
         ]
         if stage.state is StageState.ESCALATED and stage.escalation is not None:
             question = stage.escalation.question[:BECAUSE_CHARS_MAX]
@@ -110,7 +110,7 @@ def waiting_for_people(record: ChangeRecord) -> tuple[str, ...]:
     if found is not None and found.step is LandingStep.ASKING:
         told += [
             f"land gate '{gate}' asks about {record.id}: `gatewright answer {record.id} land`"
-            for gate in landing_rules.open_questions(found)
+            for gate in landing_rules.open_questions(record, found)
         ]
     if found is not None and found.step is LandingStep.BLOCKED:
         told.append(f"landing of {record.id} waits: {found.because}")

@@ -16,7 +16,7 @@ from ...gates.problems import WorkspaceProblem
 from ...schemas import refusals
 from ...schemas.arguments import CheckGates, SubmitArtifact
 from ...schemas.ids import LeaseName
-from ...schemas.records import ChangeRecord, ChangeState, Outcome, StageRecord, StageState
+from ...schemas.records import Answered, ChangeRecord, ChangeState, Outcome, StageRecord, StageState
 from ...schemas.refusals import Refusal, Refused
 from ..services import Services
 from ..store import EvaluationRow, EvaluationState, Purpose
@@ -50,7 +50,7 @@ async def submit_artifact(services: Services, request: Request, lease: LeaseName
     if refusal is not None:
         raise Refused(await _keep_late_work(services, record, lease, arguments, refusal))
     artifact = await services.act(lambda: _make_artifact(services, record, lease, arguments))
-    disputed = tuple(a.finding for a in arguments.answers or () if a.disposition == "disputed")
+    answers = tuple(Answered(a.finding, a.disposition, a.note) for a in arguments.answers or ())
 
     def submit(tx: "Tx") -> Reference:
         before = get_change(tx, lease.change)
@@ -61,7 +61,7 @@ async def submit_artifact(services: Services, request: Request, lease: LeaseName
             tree=artifact.tree,
             base=artifact.base,
             summary=arguments.summary,
-            disputed=disputed,
+            answers=answers,
             open_findings=_open_findings(tx, before, lease.stage),
         )
         after = apply(tx, before, command, services.clock())

@@ -15,7 +15,7 @@ def tell(event: e.Event) -> str | None:  # noqa: C901, PLR0912 - one line an eve
         case e.StageClaimed():
             over = f", taken over from '{event.taken_over}'" if event.taken_over else ""
             return f"'{event.lease.holder}' claimed '{event.stage}'{over}"
-        case e.LeaseRenewed():
+        case e.LeaseRenewed() | e.ReviewLeaseRenewed():
             return None
         case e.LeaseReleased():
             return f"'{event.stage}' was released ({event.because}): {event.reason}"
@@ -28,7 +28,8 @@ def tell(event: e.Event) -> str | None:  # noqa: C901, PLR0912 - one line an eve
         case e.AttemptWithdrawn():
             return f"attempt {event.attempt} of '{event.stage}' was withdrawn: {event.reason}"
         case e.FloorPassed():
-            return f"attempt {event.attempt} of '{event.stage}' waits for people: {', '.join(event.asked)}"
+            asked = f" for people: {', '.join(event.asked)}" if event.asked else " for reviewers"
+            return f"attempt {event.attempt} of '{event.stage}' passed its floor and waits{asked}"
         case e.StagePassed():
             return f"'{event.stage}' passed with attempt {event.attempt}"
         case e.AttemptFailed():
@@ -43,6 +44,19 @@ def tell(event: e.Event) -> str | None:  # noqa: C901, PLR0912 - one line an eve
             return (
                 f"{event.by} {'allowed' if event.allowed else 'refused'} what '{event.gate}' of '{event.stage}' asked"
             )
+        case e.ReviewClaimed():
+            return f"'{event.lease.reviewer}' reviews attempt {event.attempt} of '{event.stage}'"
+        case e.ReviewReleased():
+            return f"a review of '{event.stage}' was let go: {event.reason}"
+        case e.ReviewGiven():
+            word = "rejected" if event.review.is_rejecting else "accepted"
+            return f"'{event.review.reviewer}' {word} attempt {event.attempt} of '{event.stage}'"
+        case e.ApprovalGiven():
+            word = "approved" if event.approval.is_given else "did not approve"
+            return f"{event.approval.person} {word} attempt {event.attempt} of '{event.stage}' ({event.approval.how})"
+        case e.LandingApproved():
+            word = "approved" if event.approval.is_given else "did not approve"
+            return f"{event.approval.person} {word} landing {short(event.approval.commit)} ({event.approval.how})"
         case e.DecisionGiven():
             return f"{event.by} answered about '{event.stage}': {event.note.text}"
         case e.AttemptsGranted():

@@ -28,7 +28,6 @@ def rule(
         name=name,
         needs=needs,
         gates=("scope", "run", "test") if is_run else ("scope", "test"),
-        soft_gates=(),
         attempts=attempts,
         otherwise=otherwise,
         reopens=reopens,

@@ -6,7 +6,7 @@ from gatewright.gates.lifecycle import live_evaluations
 from gatewright.gates.settlement import ERROR_RETRY_DELAYS_S
 from gatewright.schemas.events import AttemptFailed, EvaluationErrored, StageEscalated
 from gatewright.schemas.plan import PolicyPin
-from gatewright.schemas.records import AttemptState, Cause, GateOutcome, StageState
+from gatewright.schemas.records import Answered, AttemptState, Cause, GateOutcome, StageState
 from gatewright.schemas.refusals import RefusalCode
 
 from .lifecycle_story import ERRORED, FAILED, LEASE_S, PASSED, PENDING, Story, rule
@@ -164,13 +164,18 @@ def test_an_unchanged_tree_is_refused_after_a_failure() -> None:
     assert story.refused(again) is RefusalCode.UNCHANGED_ARTIFACT
 
 
+def _disputed(*findings: str) -> tuple[Answered, ...]:
+    return tuple(Answered(finding, "disputed", "it is right as it is") for finding in findings)
+
+
 def test_an_unchanged_tree_whose_findings_are_all_disputed_goes_to_a_person() -> None:
     """Rule 6: a dispute of the floor goes to a person."""
     story = Story()
     story.attempt("plan", FAILED, "same", "x")
 
-    partly = c.Submit("plan", 1, "k", "same", "b", "no defect", disputed=("f1",), open_findings=("f1", "f2"))
-    wholly = c.Submit("plan", 1, "k", "same", "b", "no defect", disputed=("f1", "f2"), open_findings=("f1", "f2"))
+    partly = c.Submit("plan", 1, "k", "same", "b", "no defect", answers=_disputed("f1"), open_findings=("f1", "f2"))
+    both = ("f1", "f2")
+    wholly = c.Submit("plan", 1, "k", "same", "b", "no defect", answers=_disputed(*both), open_findings=both)
 
     assert story.refused(partly) is RefusalCode.UNCHANGED_ARTIFACT
     assert story.refused(wholly) is None

@@ -38,6 +38,11 @@ COMMANDS: dict[str, Callable[[Story], c.Command]] = {
     "settle failed": lambda story: settle(story, FAIL),
     "settle errored": lambda story: settle(story, ERROR),
     "settle pending": lambda story: settle(story, ASK),
+    "review": lambda story: c.ClaimReview("code", "rex", "stdio:rex"),
+    "renew review": lambda story: c.RenewReview("code", 0),
+    "release review": lambda story: c.ReleaseReview("code", 0, "no time"),
+    "give review": lambda story: c.GiveReview("code", 0, (), ("all of it",)),
+    "approve": lambda story: c.Approve("code", None, "person:eve", "secret", "commit", "main", True, ""),
     "answer": lambda story: c.Answer("code", None, True, "person:eve", "fine"),
     "refuse": lambda story: c.Answer("code", None, False, "person:eve", "no"),
     "retry gates": lambda story: c.RetryGates("code", "person:eve"),
@@ -48,6 +53,7 @@ COMMANDS: dict[str, Callable[[Story], c.Command]] = {
 
 W, OP, C, E, RV, P, X = S.WAITING, S.OPEN, S.CLAIMED, S.EVALUATING, S.IN_REVIEW, S.PASSED, S.ESCALATED
 BAD, WAIT, LOST, HELD = R.BAD_ARGUMENT, R.STAGE_WAITING, R.LEASE_LOST, R.LEASE_HELD
+VOID = R.REVIEW_STALE
 JUDGED, ASKED, DONE, PEOPLE = R.STAGE_EVALUATING, R.STAGE_IN_REVIEW, R.STAGE_PASSED, R.STAGE_ESCALATED
 
 #                     waiting    open       claimed    evaluating in_review  passed     escalated
@@ -62,6 +68,11 @@ TABLE: dict[str, tuple[StageState | R, ...]] = {
     "settle failed":     (W,      OP,     C,      C,      RV,     P,      X),
     "settle errored":    (W,      OP,     C,      E,      RV,     P,      X),
     "settle pending":    (W,      OP,     C,      RV,     RV,     P,      X),
+    "review":            (WAIT,   BAD,    HELD,   JUDGED, ASKED,  DONE,   PEOPLE),
+    "renew review":      (VOID,   VOID,   VOID,   VOID,   VOID,   VOID,   VOID),
+    "release review":    (VOID,   VOID,   VOID,   VOID,   VOID,   VOID,   VOID),
+    "give review":       (VOID,   VOID,   VOID,   VOID,   VOID,   VOID,   VOID),
+    "approve":           (WAIT,   BAD,    HELD,   JUDGED, BAD,    DONE,   PEOPLE),
     "answer":            (BAD,    BAD,    BAD,    BAD,    P,      BAD,    OP),
     "refuse":            (BAD,    BAD,    BAD,    BAD,    C,      BAD,    OP),
     "retry gates":       (BAD,    BAD,    BAD,    BAD,    BAD,    BAD,    BAD),

@@ -26,7 +26,7 @@ REPLY = StoredReply("digest", "{}")
 
 
 def rule(name: str, *needs: str, role: str | None = None) -> StageRule:
-    return StageRule(name, needs, ("tests",), (), 3, None, 2, role, False, ("**",))
+    return StageRule(name, needs, ("tests",), 3, None, 2, role, False, ("**",))
 
 
 # `code` and `docs` can be claimed at once, so that their order shows.
