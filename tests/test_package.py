@@ -57,6 +57,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return environment / "bin"
 
 
+@pytest.mark.slow
 def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path, checked_out: Path) -> None:
     shipped = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
 
@@ -76,6 +77,7 @@ def test_the_wheel_says_its_version_its_licence_and_its_one_command(wheel: Path)
     assert commands == "[console_scripts]\ngatewright = gatewright.__main__:main\n"
 
 
+@pytest.mark.slow
 def test_the_version_is_said_once(installed: Path, tmp_path: Path) -> None:
     printed = _run(tmp_path, installed / "python", "-I", "-c", "import gatewright; print(gatewright.__version__)")
 
@@ -89,6 +91,7 @@ def test_the_installed_program_starts(installed: Path, tmp_path: Path, program: 
     assert printed == f"gatewright {PROJECT['version']}\n"
 
 
+@pytest.mark.slow
 def test_the_installed_program_is_an_mcp_server_on_a_pipe(installed: Path, tmp_path: Path) -> None:
     repository = tmp_path / "repository"
     subprocess.run(["git", "init", "--quiet", str(repository)], check=True)

@@ -86,6 +86,7 @@ def prepared(shop: Path) -> Path:
     return shop
 
 
+@pytest.mark.slow
 def test_the_session_is_what_happens(prepared: Path) -> None:
     commands = session()
 
@@ -97,6 +98,7 @@ def test_the_session_is_what_happens(prepared: Path) -> None:
         assert is_shown_by(wanted, found), f"$ {command.text}\n" + "\n".join(lines)
 
 
+@pytest.mark.slow
 def test_a_client_is_plugged_in_with_each_command(prepared: Path) -> None:
     lines = [line for text in blocks("sh") if "gatewright install" in text for line in text.splitlines()]
 
@@ -140,6 +142,7 @@ def test_commands_within_sentences_are_commands() -> None:
         assert ended.value.code == 0, text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("shown", "printed", "fits"),
     [

@@ -11,6 +11,7 @@ pytestmark = pytest.mark.anyio
 ASKING = {"gatewright.yaml": f"# mine\n{solo()}", "sub.py": "def sub(a, b):\n    return a - b\n"}
 
 
+@pytest.mark.slow
 async def test_who_waits_for_a_person_is_told_who_refused_and_why(server: Server) -> None:
     async with server.agent("ada") as ada:
         change = await ada.start()

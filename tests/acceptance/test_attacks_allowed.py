@@ -31,6 +31,7 @@ land: {{needs: [after]}}
 """
 
 
+@pytest.mark.slow
 async def test_what_a_stage_without_ruff_hid_is_asked_at_landing_though_the_next_stage_passed(
     make: Repositories,
 ) -> None:
@@ -47,6 +48,7 @@ async def test_what_a_stage_without_ruff_hid_is_asked_at_landing_though_the_next
     assert (record.landing.step, record.landing.asked) == (LandingStep.ASKING, ("ruff",))
 
 
+@pytest.mark.slow
 async def test_a_line_that_was_allowed_in_one_place_is_asked_about_in_two(make: Repositories) -> None:
     line = "return eval(text)  # noqa: S307"
     one = f"def f(text):\n    {line}\n"

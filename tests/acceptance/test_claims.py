@@ -102,6 +102,7 @@ async def test_a_lost_lease_is_found_in_the_private_folder_of_the_workspace(desk
     assert desk.services.workspaces.find_lease(Path(brief["workspace"])) == brief["lease"]
 
 
+@pytest.mark.slow
 async def test_a_late_holder_may_submit_until_somebody_else_has_claimed(server: Server, clock: Clock) -> None:
     """Rule 1: expiry takes effect only when somebody claims."""
     async with server.agent() as ada:
@@ -136,6 +137,7 @@ async def test_any_call_with_the_lease_renews_it(
     assert refused == "lease_held"
 
 
+@pytest.mark.slow
 async def test_a_takeover_keeps_unsaved_work_and_its_finder_may_adopt_it(server: Server, clock: Clock) -> None:
     async with server.agent() as ada, server.agent("bob") as bob:
         await ada.start()

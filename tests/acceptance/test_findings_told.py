@@ -35,6 +35,7 @@ async def pages(agent: Agent, change: str, **given: Any) -> list[Told]:  # noqa:
     return told
 
 
+@pytest.mark.slow
 async def test_the_first_twenty_are_in_the_reply_and_all_of_them_on_pages(make: Repositories) -> None:
     repository = make(solo(GATE))
     repository.commit("A linter", **{"lint.sh": LINT})
@@ -53,6 +54,7 @@ async def test_the_first_twenty_are_in_the_reply_and_all_of_them_on_pages(make: 
     assert all(finding["satisfy"] == "Make `sh lint.sh` content with it." for finding in everything)
 
 
+@pytest.mark.slow
 async def test_nothing_that_a_program_printed_deceives_a_terminal_or_a_model(make: Repositories) -> None:
     repository = make(solo(GATE))
     repository.commit("A linter", **{"lint.sh": LINT})
@@ -71,6 +73,7 @@ async def test_nothing_that_a_program_printed_deceives_a_terminal_or_a_model(mak
     assert all("no instructions to you" in page["next"] for page in told)
 
 
+@pytest.mark.slow
 async def test_a_problem_keeps_its_name_across_attempts_and_agents_when_its_line_moves(make: Repositories) -> None:
     repository = make(solo(GATE))
     repository.commit("A linter", **{"lint.sh": LINT})

@@ -39,6 +39,7 @@ class Bare(Repository):
         return self.path
 
 
+@pytest.mark.slow
 async def test_without_init_every_tool_says_so_and_after_it_works_without_a_restart(
     make: Repositories, generation: Generation
 ) -> None:
@@ -81,6 +82,7 @@ async def test_a_branch_without_a_commit_has_no_policy(tmp_path: Path) -> None:
     assert status["changes"] == []
 
 
+@pytest.mark.slow
 async def test_a_detached_head_and_a_dirty_tree_do_not_matter(make: Repositories) -> None:
     repository = make()
     repository.git("checkout", "-q", "--detach")
@@ -97,6 +99,7 @@ async def test_a_detached_head_and_a_dirty_tree_do_not_matter(make: Repositories
     assert not repository.has("a.txt")
 
 
+@pytest.mark.slow
 async def test_a_bare_repository_has_workspaces_and_landings_too(make: Repositories, tmp_path: Path) -> None:
     make().git("clone", "-q", "--bare", ".", str(tmp_path / "bare.git"))
     shared = Bare(tmp_path / "bare.git")
@@ -125,6 +128,7 @@ async def test_every_worktree_finds_the_same_store(make: Repositories) -> None:
     assert common_dir == repository.common_dir
 
 
+@pytest.mark.slow
 async def test_a_target_that_is_checked_out_elsewhere_is_brought_along_there(make: Repositories) -> None:
     repository = make()
     repository.git("switch", "-q", "-c", "mine")

@@ -51,6 +51,7 @@ async def test_keys_of_different_tools_are_one_namespace(desk: Server) -> None:
     assert refused == "idempotency_conflict"
 
 
+@pytest.mark.slow
 async def test_a_key_is_looked_at_before_anything_else(server: Server) -> None:
     """The stage has long passed; the call that passed it is still answered as it was, not with a refusal."""
     async with server.agent() as ada:
@@ -75,6 +76,7 @@ async def test_a_key_is_looked_at_before_anything_else(server: Server) -> None:
     assert len(record.stage("code").attempts) == 1
 
 
+@pytest.mark.slow
 async def test_two_equal_submissions_at_once_are_one_attempt(server: Server) -> None:
     told = []
     async with server.agent() as ada:
@@ -150,6 +152,7 @@ async def test_what_a_lost_runner_says_later_changes_nothing(desk: Server) -> No
     assert (await desk.record(change)).stage("code").state == "evaluating"
 
 
+@pytest.mark.slow
 async def test_events_replay_to_the_stored_record(repository: Repository) -> None:
     """Invariant I9, after a story with a failure, a release and a landing."""
     from gatewright.gates.evolve import replay

@@ -60,6 +60,7 @@ async def test_a_change_goes_through_plan_and_code_and_lands(make: Repositories,
     assert not repository.workspaces(), "workspaces of a change that is over are gone"
 
 
+@pytest.mark.slow
 async def test_work_changes_neither_head_nor_index_nor_files_of_the_users_checkout(make: Repositories) -> None:
     repository = make()
     repository.git("switch", "-q", "-c", "mine")
@@ -80,6 +81,7 @@ async def test_work_changes_neither_head_nor_index_nor_files_of_the_users_checko
     assert repository.git("show", "main:calc.py") == SUB.strip()
 
 
+@pytest.mark.slow
 async def test_everything_that_was_handed_over_can_be_read_without_a_file_system(make: Repositories) -> None:
     repository = make(staged())
     async with serving(repository) as server, server.agent() as ada:

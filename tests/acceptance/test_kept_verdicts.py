@@ -37,6 +37,7 @@ async def test_an_unchanged_tree_is_not_judged_twice(server: Server, ada: Agent)
     assert (await checked(ada, brief))["ok"] is True
 
 
+@pytest.mark.slow
 async def test_a_pass_at_another_level_of_isolation_is_not_served(
     server: Server, ada: Agent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -49,6 +50,7 @@ async def test_a_pass_at_another_level_of_isolation_is_not_served(
     assert (await checked(ada, brief))["ok"] is False
 
 
+@pytest.mark.slow
 async def test_a_pass_with_other_folders_in_reach_is_not_served(
     server: Server, ada: Agent, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -60,6 +62,7 @@ async def test_a_pass_with_other_folders_in_reach_is_not_served(
     assert (await checked(ada, brief))["ok"] is False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [f"run: '{LOOKS}'", f"run: '{HIDDEN}', history: true"])
 async def test_a_gate_that_looks_at_history_judges_each_commit(make: Repositories, options: str) -> None:
     """Two commits of one tree have messages of their own, and a way of their own to it."""

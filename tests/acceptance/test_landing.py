@@ -27,6 +27,7 @@ class Crash(Exception):
     """Stands in for the end of the server at exactly this place."""
 
 
+@pytest.mark.slow
 async def test_a_target_that_moved_meanwhile_is_merged_and_the_merge_is_judged(
     server: Server, ada: Agent, repository: Repository
 ) -> None:
@@ -47,6 +48,7 @@ async def test_a_target_that_moved_meanwhile_is_merged_and_the_merge_is_judged(
     assert repository.git("log", "-1", "--format=%s") == f"Land {change}: Add sub"
 
 
+@pytest.mark.slow
 async def test_squash_lands_one_commit_with_the_judged_tree(make: Repositories) -> None:
     repository = make(solo().replace("strategy: merge", "strategy: squash"))
     before = repository.tip()
@@ -102,6 +104,7 @@ async def test_a_conflict_with_the_target_is_handed_back_and_can_be_resolved(mak
     assert repository.read("calc.py") == "def add(a, b):\n    return sum((b, a))\n"
 
 
+@pytest.mark.slow
 async def test_local_changes_that_overlap_hold_the_landing_up_until_they_are_gone(make: Repositories) -> None:
     repository = make()
     async with serving(repository) as server, server.agent() as ada:
@@ -125,6 +128,7 @@ async def test_local_changes_that_overlap_hold_the_landing_up_until_they_are_gon
     assert repository.git("status", "--porcelain") == ""
 
 
+@pytest.mark.slow
 async def test_local_changes_that_do_not_overlap_stay_as_they_are(make: Repositories) -> None:
     repository = make()
     async with serving(repository) as server, server.agent() as ada:
@@ -139,6 +143,7 @@ async def test_local_changes_that_do_not_overlap_stay_as_they_are(make: Reposito
     assert repository.read("a.txt") == "a"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["move_target", "bring_along"])
 async def test_a_crash_around_the_move_of_the_target_converges(
     make: Repositories, monkeypatch: pytest.MonkeyPatch, where: str
@@ -220,6 +225,7 @@ async def test_a_repository_that_cannot_be_written_keeps_the_landing_and_the_ser
     assert {"a.txt", "b.txt"} <= repository.files()
 
 
+@pytest.mark.slow
 async def test_a_defect_of_ours_in_a_landing_ends_with_a_person_and_not_in_a_loop(
     repository: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -266,6 +272,7 @@ async def test_a_change_of_the_policy_judges_a_finished_change_again_before_it_l
     assert "b.txt" in repository.files()
 
 
+@pytest.mark.slow
 async def test_a_target_whose_policy_is_broken_holds_the_landing_up_with_a_sentence(make: Repositories) -> None:
     repository = make()
     good = repository.read("gatewright.yaml")
@@ -282,6 +289,7 @@ async def test_a_target_whose_policy_is_broken_holds_the_landing_up_with_a_sente
     assert "does not load" in status["waiting_for_people"][0]
 
 
+@pytest.mark.slow
 async def test_landing_is_the_servers_no_agents_commit_moves_the_target(server: Server, repository: Repository) -> None:
     """What did not pass is nowhere on the target, however often it was handed in."""
     tip = repository.tip()

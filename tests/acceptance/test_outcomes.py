@@ -59,6 +59,7 @@ async def test_a_gate_that_cannot_judge_is_retried_and_then_a_persons_matter(
     assert {g["gate"]: g["outcome"] for g in evidence["gates"]}["ok"] == "passed"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick_retries")
 @pytest.mark.usefixtures("unconfined")
 async def test_a_person_has_the_same_commit_judged_again_once_the_gate_is_mended(make: Repositories) -> None:
@@ -81,6 +82,7 @@ def make_file(path: str) -> None:
     Path(path).touch()
 
 
+@pytest.mark.slow
 async def test_a_failure_outranks_an_error(make: Repositories) -> None:
     """The agent can act on the one and nobody can on the other."""
     gates = ('{command: {name: gone, run: "no-such-tool"}}', '{command: {name: bad, run: "exit 1"}}')
@@ -116,6 +118,7 @@ async def test_the_same_findings_three_times_running_stop_the_loop(server: Serve
     assert three["stage_state"] == "escalated"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("unconfined")
 async def test_a_killed_runner_is_replaced_and_the_verdict_is_right(make: Repositories) -> None:
     """The runner of an evaluation is killed in the middle of a gate; its programs end with it, and it is run again."""
@@ -213,6 +216,7 @@ def is_alive(pid: int) -> bool:
         return False
 
 
+@pytest.mark.slow
 async def test_the_evidence_of_a_gate_tells_at_which_level_of_isolation_it_ran(
     make: Repositories, monkeypatch: pytest.MonkeyPatch
 ) -> None:

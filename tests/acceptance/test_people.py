@@ -47,6 +47,7 @@ async def test_a_protected_path_waits_for_a_person_and_passes_with_the_same_comm
     assert not any(landing for landing in [landed.landing] if landing is not None and landing.asked), "not asked twice"
 
 
+@pytest.mark.slow
 async def test_a_refusal_fails_the_attempt_with_the_reason_and_the_holder_goes_on(server: Server, ada: Agent) -> None:
     change = await ada.start()
     await asked(ada, {"secrets/key.txt": "1"})
@@ -62,6 +63,7 @@ async def test_a_refusal_fails_the_attempt_with_the_reason_and_the_holder_goes_o
     assert (verdict["outcome"], verdict["attempt"]) == ("passed", 2)
 
 
+@pytest.mark.slow
 async def test_what_a_person_refused_is_told_to_the_next_holder(server: Server, ada: Agent) -> None:
     change = await ada.start()
     await asked(ada, {"secrets/key.txt": "1"})
@@ -98,6 +100,7 @@ async def test_what_was_allowed_is_not_asked_again_and_other_content_is(make: Re
     assert record.landed_commit == repository.tip()
 
 
+@pytest.mark.slow
 async def test_an_allowed_change_of_a_protected_file_does_not_allow_the_next_one(server: Server, ada: Agent) -> None:
     change = await ada.start()
     await asked(ada, {"secrets/key.txt": "1"})
@@ -143,6 +146,7 @@ async def test_no_tool_answers_for_a_person(server: Server, ada: Agent) -> None:
     assert [attempt.allowed for attempt in stage.attempts] == [()]
 
 
+@pytest.mark.slow
 async def test_a_question_about_an_attempt_that_was_withdrawn_is_no_longer_open(server: Server, ada: Agent) -> None:
     from gatewright.schemas.refusals import Refused
 
@@ -167,6 +171,7 @@ async def test_cancelling_takes_the_workspaces_away_and_keeps_what_was_in_them(
     assert repository.git("show", f"refs/gatewright/saved/{change}-code-1:half.txt") == "done"
 
 
+@pytest.mark.slow
 async def test_reopening_takes_the_lease_of_every_consumer_and_judges_it_again(make: Repositories) -> None:
     """Invariant I7: after a reopen nobody works or passes on the old artifact."""
     async with serving(make(staged())) as server, server.agent() as ada:

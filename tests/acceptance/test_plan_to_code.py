@@ -46,6 +46,7 @@ TASKS = "tasks:\n  - id: T1\n    title: Write sub\n"
 SUB = "def add(a, b):\n    return a + b\n\n\ndef sub(a, b):\n    return a - b\n"
 
 
+@pytest.mark.slow
 async def test_requirements_are_traced_into_design_and_tests_and_what_is_generated_is_fresh(make: Repositories) -> None:
     repository = make(PIPELINE)
     repository.write("schemas/tasks.json", SCHEMA)

@@ -123,6 +123,7 @@ async def test_reviews_are_refused_with_a_sentence_until_they_exist(desk: Server
     assert "gatewright answer" in told["next"]
 
 
+@pytest.mark.slow
 async def test_a_spec_conflict_names_an_earlier_stage_and_reopens_it(make: Repositories) -> None:
     async with serving(make(staged())) as server, server.agent() as ada:
         change = await ada.start()
@@ -193,6 +194,7 @@ def _bad_commits(desk: Server) -> Mapping[str, str]:
     }
 
 
+@pytest.mark.slow
 async def test_an_unchanged_tree_is_refused_unless_every_finding_is_disputed(server: Server) -> None:
     """Rule 5; a dispute of the floor goes to a person."""
     async with server.agent() as ada:

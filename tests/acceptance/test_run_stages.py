@@ -105,6 +105,7 @@ async def test_output_that_is_up_to_date_passes_with_the_commit_it_started_from(
     assert repository.read("docs/generated/all.txt") == "one\n"
 
 
+@pytest.mark.slow
 async def test_that_a_command_had_nothing_to_add_excuses_no_agent(make: Repositories) -> None:
     """The verdict of `scope` about an unchanged tree is not served to an agent who hands in nothing."""
     both = """\
@@ -175,6 +176,7 @@ def signs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.mark.slow
 async def test_a_command_that_fails_tells_a_person_its_last_words_and_runs_again_when_told_to(
     make: Repositories, signs: Path
 ) -> None:
@@ -283,6 +285,7 @@ async def test_a_stage_without_needs_runs_when_the_change_starts(make: Repositor
     assert (repository.path / "docs/generated/all.txt").exists()
 
 
+@pytest.mark.slow
 async def test_reopening_has_it_run_again_and_cancelling_ends_it(make: Repositories, signs: Path) -> None:
     repository = make(running(f"while test ! -e {signs}/go; do sleep 0.02; done; {RENDER}"))
     async with serving(repository) as server, server.agent() as ada:

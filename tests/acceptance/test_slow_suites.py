@@ -25,6 +25,7 @@ NUMBERS_ONLY = "def add(a, b):\n    return int(a) + int(b)\n"
 BOTH = 'def add(a, b):\n    """Numbers and texts."""\n    return a + b\n'
 
 
+@pytest.mark.slow
 async def test_a_stage_runs_the_fast_part_and_landing_runs_everything(make: Repositories) -> None:
     repository = make(PIPELINE)
     repository.write("tests/fast/test_fast.py", FAST)

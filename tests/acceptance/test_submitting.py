@@ -30,6 +30,7 @@ async def claimed(ada: Agent) -> Told:
     return await ada.claim()
 
 
+@pytest.mark.slow
 async def test_the_server_commits_whatever_the_workspace_holds(server: Server, ada: Agent) -> None:
     """New, changed, deleted, executable, linked, oddly named; staged or not; what is ignored is left out."""
     brief = await claimed(ada)
@@ -60,6 +61,7 @@ async def read_paths(server: Server, commit: str) -> dict[str, str]:
     return {entry.path: entry.mode for entry in entries}
 
 
+@pytest.mark.slow
 async def test_commits_that_the_agent_made_itself_are_kept_below_the_servers(server: Server, ada: Agent) -> None:
     brief = await claimed(ada)
     write_all(Path(brief["workspace"]), {"one.txt": "1"})
@@ -75,6 +77,7 @@ async def test_commits_that_the_agent_made_itself_are_kept_below_the_servers(ser
     assert server.services.artifacts.is_ancestor(own, verdict["commit"])
 
 
+@pytest.mark.slow
 async def test_a_clean_workspace_with_the_agents_own_commit_is_taken_as_it_is(server: Server, ada: Agent) -> None:
     brief = await claimed(ada)
     write_all(Path(brief["workspace"]), {"one.txt": "1"})
@@ -85,6 +88,7 @@ async def test_a_clean_workspace_with_the_agents_own_commit_is_taken_as_it_is(se
     assert verdict["commit"] == git_in(brief, "rev-parse", "HEAD")
 
 
+@pytest.mark.slow
 async def test_a_commit_of_the_agents_own_is_judged_and_not_the_workspace(server: Server, ada: Agent) -> None:
     brief = await claimed(ada)
     place = Path(brief["workspace"])
@@ -98,6 +102,7 @@ async def test_a_commit_of_the_agents_own_is_judged_and_not_the_workspace(server
     assert (verdict["outcome"], verdict["commit"]) == ("passed", good)
 
 
+@pytest.mark.slow
 async def test_a_bad_commit_on_the_way_does_not_get_in_with_a_good_one(make: Repositories) -> None:
     """Every commit of the range is held against `writes`: what is added and taken back would still land in history."""
     pipeline = solo().replace("    gates:", '    writes: ["src/**"]\n    gates:')
@@ -114,6 +119,7 @@ async def test_a_bad_commit_on_the_way_does_not_get_in_with_a_good_one(make: Rep
     assert "on the way" in verdict["findings"][0]["message"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("unconfined")
 async def test_what_changes_after_the_submission_is_not_judged_and_does_not_land(make: Repositories) -> None:
     """The workspace, its branch and the commit's ref are the agent's; the artifact is the server's."""
@@ -138,6 +144,7 @@ def touch(place: Path) -> None:
     place.touch()
 
 
+@pytest.mark.slow
 async def test_files_make_the_commit_for_a_client_without_a_file_system(server: Server, ada: Agent) -> None:
     """A mend sends only what it changes; the workspace is never touched by it."""
     brief = await claimed(ada)
@@ -158,6 +165,7 @@ def listing(brief: Told) -> list[str]:
     return sorted(place.name for place in Path(brief["workspace"]).iterdir())
 
 
+@pytest.mark.slow
 async def test_a_dry_run_costs_nothing_and_hands_nothing_in(server: Server, ada: Agent) -> None:
     brief = await claimed(ada)
     write_all(Path(brief["workspace"]), {"broken.txt": "x"})
@@ -190,6 +198,7 @@ async def test_dry_runs_are_one_at_a_time_and_end_with_their_lease(make: Reposit
     assert (ended["state"], ended["outcome"]) == ("settled", "errored")
 
 
+@pytest.mark.slow
 async def test_withdrawing_gives_the_stage_back_and_costs_nothing(make: Repositories) -> None:
     slow = '{command: {name: slow, run: "test -e fast.txt || sleep 60"}}'
     async with serving(make(solo(slow))) as server, server.agent() as ada:
@@ -217,6 +226,7 @@ async def test_judging_goes_on_without_a_lease_and_a_failure_opens_the_stage(mak
     assert again["findings"]
 
 
+@pytest.mark.slow
 async def test_a_name_with_a_line_break_fails_with_a_sentence_and_forges_no_line(server: Server, ada: Agent) -> None:
     """A path is content: it must not read as a line of the reply."""
     brief = await claimed(ada)

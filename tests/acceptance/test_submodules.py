@@ -24,6 +24,7 @@ def repository(make: Repositories, tmp_path: Path) -> Repository:
     return repository
 
 
+@pytest.mark.slow
 async def test_an_agent_works_with_the_submodules_and_its_work_is_judged_with_them(repository: Repository) -> None:
     async with serving(repository) as server, server.agent("ada") as ada:
         await ada.start()
@@ -35,6 +36,7 @@ async def test_an_agent_works_with_the_submodules_and_its_work_is_judged_with_th
         assert brief["notes"] == []
 
 
+@pytest.mark.slow
 async def test_without_them_the_brief_says_so_and_gates_cannot_judge(repository: Repository) -> None:
     shutil.rmtree(repository.path / ".git" / "modules")
     async with serving(repository) as server, server.agent("ada") as ada:

@@ -214,6 +214,7 @@ async def _lease(server: Server, change: str) -> str:
     return server.services.leases.token(change, "code", record.stage("code").fence)
 
 
+@pytest.mark.slow
 async def test_text_from_files_and_programs_cannot_steer_a_terminal(ada: Agent, repository: Repository) -> None:
     """Escape sequences in names, summaries and content come back as something visible."""
     change = await ada.start("Add \u202esub")

@@ -85,6 +85,7 @@ def machine(make: Repositories) -> Iterator[Machine]:
     machine.end()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 async def test_a_server_that_ends_in_the_middle_of_a_gate_is_replaced_and_the_same_call_brings_the_verdict(
     machine: Machine, generation: Generation, number: signal.Signals
@@ -147,6 +148,7 @@ async def test_an_evaluation_outlives_the_client_that_asked_for_it(machine: Mach
     assert len(machine.gates()) >= 1
 
 
+@pytest.mark.slow
 async def test_a_server_that_is_told_to_end_leaves_nothing_running_and_no_secret_in_its_log(machine: Machine) -> None:
     async with machine.agent() as ada:
         await ada.start()

@@ -175,6 +175,7 @@ async def test_a_wait_that_is_over_says_so_and_a_later_one_finds_what_came_betwe
     assert any("released" in text for text in second["happened"])
 
 
+@pytest.mark.slow
 async def test_a_call_that_is_given_up_changes_nothing_and_asking_again_finds_the_same_evaluation(
     make: Repositories,
 ) -> None:
@@ -195,6 +196,7 @@ async def test_a_call_that_is_given_up_changes_nothing_and_asking_again_finds_th
     assert len(after.stage("code").attempts) == 1
 
 
+@pytest.mark.slow
 async def test_progress_is_told_while_a_call_waits(make: Repositories, monkeypatch: pytest.MonkeyPatch) -> None:
     """A client's clock is reset by it."""
     from gatewright.server.operations import waiting

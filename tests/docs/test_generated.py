@@ -17,6 +17,7 @@ CITED_TEST = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
 WRITTEN_PART = re.compile(r"<!-- generated: ([\w .-]+) -->")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_generated_parts_are_what_the_code_says(page: Path) -> None:
     text = page.read_text("utf-8")

@@ -279,6 +279,7 @@ def test_a_secret_that_setup_prints_is_not_told(tmp_path: Path) -> None:
     assert problem.output == "(TOKEN)\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("setup", "sentence", "could_not_judge"),
     [
@@ -397,6 +398,7 @@ def test_what_the_artifact_brings_itself_is_not_replaced(
     assert output_of(own, "python -c 'import sys; print(sys.prefix)'", tree) == f"{tmp_path}/layer/.venv\n"
 
 
+@pytest.mark.slow
 def test_an_artifact_that_cannot_be_installed_is_told_with_the_output(
     shared: PreparedEnvironment, tree: Path, tmp_path: Path
 ) -> None:
@@ -410,6 +412,7 @@ def test_an_artifact_that_cannot_be_installed_is_told_with_the_output(
     assert not problem.could_not_judge
 
 
+@pytest.mark.slow
 def test_without_setup_the_artifact_is_installed_over_the_servers_python(tree: Path, tmp_path: Path) -> None:
     environment = prepared(None, tmp_path / "cache")
 

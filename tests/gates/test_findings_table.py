@@ -97,6 +97,7 @@ def test_linters_and_type_checkers_of_python(  # noqa: PLR0917 - a row of the ta
         assert message.startswith(beginning)
 
 
+@pytest.mark.slow
 def test_pytest(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(BAD_TEST)
     run(tmp_path, sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--junitxml=report.xml", ".")

@@ -62,6 +62,7 @@ def test_a_missing_repository_is_told_like_every_other_failure(tmp_path: Path) -
         Git(tmp_path / "absent").run("rev-parse", "HEAD")
 
 
+@pytest.mark.slow
 def test_a_command_that_takes_too_long_ends_with_the_helpers_that_hold_its_output(git: Git, tmp_path: Path) -> None:
     """A helper that outlives git keeps the pipe open, and whoever reads it would wait for the helper."""
     pid_file = tmp_path / "pid"

@@ -216,6 +216,7 @@ def searched(plan: str) -> Search:
         return Search(PLANS[plan])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("plan", PLANS)
 def test_no_sequence_of_commands_breaks_an_invariant(plan: str) -> None:
     for record in searched(plan).records.values():

@@ -233,6 +233,7 @@ def test_a_command_that_cannot_run_is_nobodys_failure(stage: Stage, command: str
     assert (ran.outcome, stage.made) == (Outcome.ERRORED, None)
 
 
+@pytest.mark.slow
 def test_a_command_that_does_not_end_is_ended_and_nobodys_failure(tmp_path: Path) -> None:
     stage = Stage(tmp_path, limits={"gate": "1s"})
 

@@ -158,12 +158,14 @@ long_globs = st.lists(
 long_paths = st.lists(st.text(alphabet=ALPHABET, min_size=1, max_size=5), min_size=1, max_size=6)
 
 
+@pytest.mark.slow
 @settings(max_examples=500, deadline=None)
 @given(long_paths, long_globs)
 def test_the_fast_matcher_agrees_with_the_rules_read_by_hand(path: list[str], glob: list[str]) -> None:
     assert paths.matches("/".join(path), ["/".join(glob)]) == as_read_by_hand(path, glob)
 
 
+@pytest.mark.slow
 @settings(max_examples=500, deadline=None)
 @given(long_paths, long_globs, long_globs)
 def test_globs_that_share_a_path_always_overlap(path: list[str], one: list[str], other: list[str]) -> None:

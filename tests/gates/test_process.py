@@ -158,6 +158,7 @@ def test_a_daemon_that_holds_the_output_open_is_dead_when_the_program_has_ended(
     assert not is_alive(daemon_of(tmp_path))
 
 
+@pytest.mark.slow
 @needs_adoption
 def test_a_time_out_kills_every_descendant(tmp_path: Path) -> None:
     finished = shell(DAEMON + "echo begun; sleep 300", tmp_path, ProcessLimits(timeout_s=1, output_bytes_max=1000))
@@ -218,6 +219,7 @@ def test_a_program_that_kills_its_supervisor_could_not_be_judged_and_leaves_noth
     assert not is_alive(daemon_of(tmp_path))
 
 
+@pytest.mark.slow
 @needs_adoption
 def test_a_program_that_stops_its_supervisor_is_ended_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -292,6 +294,7 @@ def test_more_memory_than_allowed_ends_the_program(tmp_path: Path) -> None:
     assert judge_exit(finished) == "The program used more than 100 MB of memory."
 
 
+@pytest.mark.slow
 @needs_adoption
 def test_memory_that_processes_share_counts_once(tmp_path: Path) -> None:
     code = (

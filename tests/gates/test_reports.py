@@ -105,6 +105,7 @@ def suite(cases: str, attributes: str = "") -> bytes:
     return f'<testsuite name="s" {attributes}>{cases}</testsuite>'.encode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["xunit1", "xunit2"])
 def test_a_report_of_pytest_is_read_with_all_its_odd_counts(tmp_path: Path, family: str) -> None:
     """Subtests that pass have no case of their own, and a test that fails twice has two."""

@@ -205,6 +205,7 @@ class TestTheChild:
 
         assert list((job.cache / "scratch").iterdir()) == []
 
+    @pytest.mark.slow
     def test_dies_with_its_parent(self, tmp_path: Path) -> None:
         job, command = slow_job(tmp_path)
         line = tmp_path / "job"

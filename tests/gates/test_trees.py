@@ -156,6 +156,7 @@ def test_a_long_link_is_refused_unread() -> None:
     assert problems([], {"long": b"x" * 4_097}) == {("long", "link")}
 
 
+@pytest.mark.slow
 def test_links_that_multiply_are_refused_in_time() -> None:
     links = {f"l{number}": b"/".join([b"d", b".."] * 600) + f"/l{number + 1}".encode() for number in range(3_000)}
     started = time.monotonic()

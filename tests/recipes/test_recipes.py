@@ -130,6 +130,7 @@ def own_python(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tests.gates.kinds.workbench.JUDGED_WITHIN_S", JUDGED_WITHIN_S)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", [marked(recipe) for recipe in SAMPLES])
 def test_a_recipe_passes_a_good_change_and_fails_a_bad_one_with_its_place(tmp_path: Path, recipe: str) -> None:
     text, sample = sections()[recipe], SAMPLES[recipe]

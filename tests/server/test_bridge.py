@@ -27,6 +27,7 @@ GENERATIONS = pytest.mark.parametrize("mode", ["legacy", "auto"], ids=["2025-11-
 Mode = Literal["legacy", "auto"]
 
 
+@pytest.mark.slow
 @GENERATIONS
 def test_a_server_killed_in_the_middle_of_a_call_is_not_noticed_and_the_effect_is_single(
     machine: "Machine", mode: Mode
@@ -99,6 +100,7 @@ def test_a_start_goes_on_when_its_starter_is_killed_and_nobody_starts_a_second_s
     assert len(machine.servers()) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["while the server starts", "idle", "in the middle of a call"])
 def test_the_end_of_the_client_ends_the_bridge_at_once(machine: "Machine", moment: str) -> None:
     endings: dict[str, Callable[[Client], tuple[int, float]]] = {
@@ -159,6 +161,7 @@ def test_what_is_no_message_is_answered_and_the_session_goes_on(machine: "Machin
     assert client.result_of(6)["text"] == "unharmed"
 
 
+@pytest.mark.slow
 def test_a_message_of_megabytes_passes_and_one_above_the_limit_is_refused_by_its_id(machine: "Machine") -> None:
     client = machine.start()
     client.initialize()
@@ -174,6 +177,7 @@ def test_a_message_of_megabytes_passes_and_one_above_the_limit_is_refused_by_its
     assert client.result_of(3)["text"] == "small"
 
 
+@pytest.mark.slow
 def test_a_cancelled_call_is_not_sent_to_the_next_server(machine: "Machine") -> None:
     client = machine.start()
     client.initialize()
@@ -188,6 +192,7 @@ def test_a_cancelled_call_is_not_sent_to_the_next_server(machine: "Machine") -> 
     assert len(machine.lines("begun")) == 2
 
 
+@pytest.mark.slow
 def test_an_answer_to_a_dead_server_is_not_taken_for_an_answer_to_the_next(machine: "Machine") -> None:
     client = machine.start()
     client.initialize(elicitation={})
@@ -203,6 +208,7 @@ def test_an_answer_to_a_dead_server_is_not_taken_for_an_answer_to_the_next(machi
     assert client.result_of(1)["text"] == "decline"
 
 
+@pytest.mark.slow
 def test_the_next_server_hears_of_the_subscriptions_without_being_asked(machine: "Machine") -> None:
     client = machine.start()
     client.initialize()
@@ -241,6 +247,7 @@ def test_without_a_repository_a_client_starts_and_is_told_what_to_do(
     assert client.close_and_wait()[0] == 0
 
 
+@pytest.mark.slow
 def test_a_server_that_cannot_start_says_why_and_the_next_request_tries_again(machine: "Machine") -> None:
     machine.make("problem", "The store is of a newer version: upgrade gatewright.\n(and a detail)")
     client = machine.start()

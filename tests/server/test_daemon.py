@@ -32,6 +32,7 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as ano
 # --- leaving
 
 
+@pytest.mark.slow
 def test_a_server_without_clients_and_work_leaves_and_takes_its_socket_away(machine: "Machine") -> None:
     machine.make("busy")
     client = machine.start(GATEWRIGHT_IDLE_S="0.2")
@@ -65,6 +66,7 @@ def test_a_server_that_is_told_to_end_drains_and_the_next_request_finds_a_new_on
     assert machine.lines("drained") == [str(first)]
 
 
+@pytest.mark.slow
 def test_a_newer_client_makes_an_older_server_drain_while_its_clients_stay(machine: "Machine") -> None:
     staying = machine.start(version="1.9.0")
     staying.initialize()
@@ -90,6 +92,7 @@ def test_a_newer_client_makes_an_older_server_drain_while_its_clients_stay(machi
 # --- meeting
 
 
+@pytest.mark.slow
 def test_a_copied_repository_does_not_reach_the_server_of_the_original(machine: "Machine") -> None:
     original = machine.start()
     original.initialize()
@@ -202,6 +205,7 @@ def test_a_mistyped_folder_is_not_taken_for_the_repository_around_it(machine: "M
 # --- starting
 
 
+@pytest.mark.slow
 def test_the_server_gets_an_environment_folder_and_session_of_its_own(machine: "Machine") -> None:
     client = machine.start(ANTHROPIC_API_KEY="sk-secret", GITHUB_TOKEN="ghp-secret", PYTHONPATH=str(machine.repository))
     client.initialize()
@@ -289,6 +293,7 @@ def test_a_drain_that_an_older_client_asks_for_is_not_granted(machine: "Machine"
     assert not machine.lines("drained")
 
 
+@pytest.mark.slow
 def test_a_server_whose_socket_was_cleaned_away_leaves_its_successor_alone(machine: "Machine") -> None:
     """Cleaners of temporary folders remove sockets after some days."""
     first = machine.start()
@@ -338,6 +343,7 @@ def test_a_connection_survives_what_is_no_message(machine: "Machine") -> None:
     assert "result" in replies[3]
 
 
+@pytest.mark.slow
 def test_the_command_line_calls_a_tool_once_whatever_happens_to_the_server(machine: "Machine") -> None:
     progress: list[str] = []
 

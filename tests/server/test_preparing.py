@@ -54,6 +54,7 @@ async def claimed_after_failure(ada: Agent, files: dict[str, str]) -> Told:
     return await ada.claim()
 
 
+@pytest.mark.slow
 async def test_a_workspace_has_what_setup_makes_of_its_own_key_files(repository: Repository) -> None:
     async with serving(repository) as server, server.agent("ada") as ada:
         made = await prepared(server, await claimed_after_failure(ada, {"data.txt": "2\n"}))
@@ -61,6 +62,7 @@ async def test_a_workspace_has_what_setup_makes_of_its_own_key_files(repository:
     assert (made / "data.txt").read_text() == "2\n"
 
 
+@pytest.mark.slow
 async def test_a_protected_key_file_is_the_policys_in_a_workspace_too(repository: Repository) -> None:
     """docs/pipeline.md: who names a key file in `protect` says that a new dependency is a person's to allow."""
     async with serving(repository) as server, server.agent("ada") as ada:
@@ -71,6 +73,7 @@ async def test_a_protected_key_file_is_the_policys_in_a_workspace_too(repository
     assert (made / "tools.txt").read_text() == "trusted\n"
 
 
+@pytest.mark.slow
 async def test_a_key_file_that_is_too_large_leaves_a_workspace_unprepared_and_the_server_alive(
     repository: Repository, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

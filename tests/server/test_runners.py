@@ -83,6 +83,7 @@ def is_gone(pid: int) -> bool:
         return True
 
 
+@pytest.mark.slow
 async def test_one_nursery_forks_the_runners_of_all_jobs_and_leaves_none(tmp_path: Path) -> None:
     jobs = [a_job(tmp_path / name) for name in ("one", "two")]
     said: list[list[Message]] = [[], []]
@@ -119,6 +120,7 @@ async def test_a_job_whose_nursery_is_killed_is_lost_and_the_next_one_is_judged(
     assert outcomes(said)["compile"] is Outcome.PASSED
 
 
+@pytest.mark.slow
 async def test_a_cancelled_judgement_ends_its_runner_and_what_that_started(tmp_path: Path) -> None:
     job = a_slow_job(tmp_path)
     programs: list[int] = []

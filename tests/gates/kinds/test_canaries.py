@@ -56,6 +56,7 @@ class Bench:
         return found[self.kind.name]
 
 
+@pytest.mark.slow
 def test_a_kind_is_green_on_its_specimen_and_red_on_what_it_plants(tmp_path: Path, kind: AnyGateKind) -> None:
     bench = Bench(tmp_path, kind)
     base = bench.project.base

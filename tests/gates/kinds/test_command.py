@@ -41,6 +41,7 @@ def test_another_exit_code_fails_with_the_output_and_says_whether_the_base_fails
 
 
 class TestNoAnswerIsNoPass:
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("run", "said"),
         [

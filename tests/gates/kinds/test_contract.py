@@ -122,6 +122,7 @@ def test_a_good_artifact_passes_with_a_count_in_the_kinds_unit(tmp_path: Path, k
     assert evidence.duration_s > 0
 
 
+@pytest.mark.slow
 def test_a_bad_artifact_fails_with_findings_that_say_what_would_do(tmp_path: Path, kind: AnyGateKind) -> None:
     evidence = judge(tmp_path, kind, SAMPLES[kind.name].base, SAMPLES[kind.name].bad)
 
@@ -140,6 +141,7 @@ def test_what_is_empty_never_passes(tmp_path: Path, kind: AnyGateKind) -> None:
     assert evidence.outcome is not Outcome.PASSED or kind.name == "command"
 
 
+@pytest.mark.slow
 def test_what_the_base_has_is_tolerated(tmp_path: Path, kind: AnyGateKind) -> None:
     red = SAMPLES[kind.name].red
     if red is None:

@@ -210,6 +210,7 @@ def test_a_schema_refers_to_files_of_the_policy_that_the_gate_names(tmp_path: Pa
     assert good["schema"].outcome is Outcome.PASSED
 
 
+@pytest.mark.slow
 def test_what_the_base_has_wrong_is_tolerated_also_further_down_and_in_a_file_that_was_moved(tmp_path: Path) -> None:
     old = {"tasks": [{"id": "old one", "title": "A title"}, {"id": "T9", "title": "A title of its own, and long"}]}
     made = project(tmp_path, GLOB, files={"data/a.json": json.dumps(old, indent=1)})
@@ -314,6 +315,7 @@ def test_plain_numbers_dates_and_words_are_read(monkeypatch: pytest.MonkeyPatch,
     assert validate(monkeypatch, True, "a.yaml", f"a: {text}\n")["problems"] == []
 
 
+@pytest.mark.slow
 def test_a_pattern_that_runs_for_ever_on_a_document_is_ended_and_its_document_named(tmp_path: Path) -> None:
     gate = {"schema": {"path": "*.json", "schema": "schemas/tasks.json", "timeout": "2s"}}
 
@@ -333,6 +335,7 @@ def test_what_is_wrong_outside_of_the_glob_is_not_tolerated_within(tmp_path: Pat
     assert (evidence.outcome, len(evidence.findings)) == (Outcome.FAILED, 3)
 
 
+@pytest.mark.slow
 def test_a_document_that_nobody_could_read_is_tolerated_only_with_the_bytes_it_had(tmp_path: Path) -> None:
     many = json.dumps({"tasks": list(range(1_001))})
     made = project(tmp_path, GLOB, files={"data/a.json": "{", "data/b.json": many})

@@ -26,6 +26,7 @@ def judge(project: Project, files: Files, **changed: object) -> Evidence:
     return project.judge(project.commit(files, on=project.base), **changed)["test"]
 
 
+@pytest.mark.slow
 def test_known_and_new_tests_are_run_and_counted(sample: Project) -> None:
     evidence = judge(
         sample, {"calc.py": CALC + "\n\nx = 1\n", "tests/test_more.py": "def test_more():\n    assert 1\n"}
@@ -60,6 +61,7 @@ def test_an_error_in_the_code_is_told_where_the_code_raises(sample: Project) -> 
     assert [f.where for f in evidence.findings] == ["calc.py:6"]
 
 
+@pytest.mark.slow
 def test_a_helper_that_compares_is_not_named_in_place_of_the_test(tmp_path: Path) -> None:
     """tabulate's tests share one that prints what it expected and asserts."""
     helper = "def same(a, b):\n    print(a, 'is not', b)\n    assert a == b\n"
@@ -115,6 +117,7 @@ class TestAnIdThatSaysMoreThanTheTest:
 
         assert [f.rule for f in evidence.findings] == ["vanished"]
 
+    @pytest.mark.slow
     def test_a_row_that_hides_behind_its_number_is_a_changed_expectation(self, tabled: Project) -> None:
         rows = ROWS.replace("[([1, 1], 2), ", "[([7, 9], -2), ([1, 1], 0), ").replace(", 4)", ", 0)")
         evidence = judge(tabled, {"calc.py": BROKEN, "tests/test_rows.py": rows})
@@ -145,6 +148,7 @@ class TestAChangedExpectation:
         assert "-    assert add(2, 3) == 5" in evidence.question
         assert "+    assert add(2, 3) == -1" in evidence.question
 
+    @pytest.mark.slow
     def test_passes_once_a_person_has_allowed_exactly_that(self, sample: Project) -> None:
         asked = judge(sample, REWRITTEN)
         allowed = tuple(f.fingerprint for f in asked.findings)
@@ -155,6 +159,7 @@ class TestAChangedExpectation:
         assert again.outcome is Outcome.PASSED
         assert other.outcome is Outcome.PENDING
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(("rule", "outcome"), [("allow", Outcome.PASSED), ("refuse", Outcome.FAILED)])
     def test_is_judged_without_a_person_where_the_policy_says_so(
         self, tmp_path: Path, rule: str, outcome: Outcome
@@ -167,6 +172,7 @@ class TestAChangedExpectation:
 class TestAKnownTestThatNoLongerRuns:
     """A person decides."""
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("files", "rule"),
         [
@@ -210,6 +216,7 @@ class TestAKnownTestThatNoLongerRuns:
 
 
 class TestRealProjectsStartRed:
+    @pytest.mark.slow
     def test_a_failure_of_the_base_is_shown_and_tolerated(self, tmp_path: Path) -> None:
         evidence = judge(Project(tmp_path, [TEST], RED), {"more.py": "x = 1\n"})
 
@@ -221,6 +228,7 @@ class TestRealProjectsStartRed:
 
         assert judge(project, {"more.py": "x = 1\n"}).outcome is Outcome.FAILED
 
+    @pytest.mark.slow
     def test_the_base_runs_once_for_all_attempts(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         # So that the tests can count themselves in a file outside of their tree.
         monkeypatch.setenv("GATEWRIGHT_ISOLATION", "process")
@@ -246,6 +254,7 @@ def test_a_conftest_of_the_base_that_the_new_code_breaks_is_the_artifacts_fault(
 
 
 class TestAFlake:
+    @pytest.mark.slow
     def test_that_fails_once_is_reported_and_fails_nothing(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -317,6 +326,7 @@ sys.exit(bool(bad))
 class TestAnotherRunner:
     """Any program that writes a JUnit report."""
 
+    @pytest.mark.slow
     def test_is_judged_like_pytest(self, tmp_path: Path) -> None:
         gate = {"test": {"run": "python -S tools/check.py", "report": "report.xml"}}
         cases = "add(2, 3) == 5\nhalf(4) == 2\n"

@@ -179,6 +179,7 @@ def test_files_of_any_bytes_are_searched(tmp_path: Path, text: bytes) -> None:
     assert judge(planned(tmp_path), {"tests/data.bin": text}).outcome is Outcome.PASSED
 
 
+@pytest.mark.slow
 def test_a_pattern_that_takes_too_long_on_a_hostile_file_is_ended(tmp_path: Path) -> None:
     project = planned(tmp_path, ids="R\\d+|[a-z]+[a-z]+[a-z]+[a-z]+0", timeout="1s")
 

@@ -127,6 +127,7 @@ def test_the_digest_changes_with_whatever_decides_a_verdict(path: str, text: str
     assert load({**TREE, path: text}, kinds).digest != load(TREE, kinds).digest
 
 
+@pytest.mark.slow
 def test_every_process_finds_the_same_digest() -> None:
     """A digest that followed the order of a set would re-pin every change whenever the server starts again."""
     program = (

@@ -351,6 +351,7 @@ KEYS = {
 }
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(
     st.dictionaries(st.sampled_from(KEYS["top"]), VALUES, max_size=4),

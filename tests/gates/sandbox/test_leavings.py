@@ -67,6 +67,7 @@ class TestDisk:
 
         assert judge_exit(finished) == "The program used more than 20 MB of disk."
 
+    @pytest.mark.slow
     def test_below_it_does_not(self, world: World) -> None:
         finished = world.shell("head -c 10000000 /dev/zero > big; truncate -s 1G sparse; sleep 1", self.LIMITS)
 

@@ -109,6 +109,7 @@ def test_the_command_of_a_stage_that_the_server_runs_is_tried(
     assert said in told.out
 
 
+@pytest.mark.slow
 def test_a_gate_that_cannot_say_no_is_red(desk: Desk, call: Call) -> None:
     """A no-op, one that looks elsewhere, missing tools, and canaries that sing of nothing."""
     softened = "--- a/lint.sh\n+++ b/lint.sh\n@@ -1 +1 @@\n-! grep -rn BAD src\n+false\n"
@@ -148,6 +149,7 @@ def test_a_command_that_swallows_its_failure_is_refused_before_it_runs_and_mende
     assert 'run: "sh lint.sh"}   # later' in fixed(desk)
 
 
+@pytest.mark.slow
 def test_a_gate_whose_red_nobody_knows_is_told_until_it_has_a_canary_which_a_person_may_take_over(
     desk: Desk, call: Call
 ) -> None:
@@ -200,6 +202,7 @@ def test_what_another_runner_need_not_collect_is_no_proof_against_it(desk: Desk,
     assert "never seen red" in warned
 
 
+@pytest.mark.slow
 def test_what_was_proved_is_remembered_until_the_policy_changes(desk: Desk, call: Call) -> None:
     given(desk, pipeline(LINT))
     first = call("doctor")
@@ -239,6 +242,7 @@ def test_what_is_red_is_not_remembered(desk: Desk, call: Call) -> None:
     assert [each.status for each in told] == [Exit.FAILED, Exit.FAILED]
 
 
+@pytest.mark.slow
 def test_the_status_repeats_which_gates_were_never_seen_red(desk: Desk, call: Call) -> None:
     given(desk, pipeline("compile", 'command: {name: lint, run: "sh lint.sh"}'))
 
@@ -265,6 +269,7 @@ def test_a_stage_that_may_write_only_what_is_protected_is_left_to_people(desk: D
     assert told.status == Exit.OK
 
 
+@pytest.mark.slow
 def test_a_repository_without_tests_yet_is_warned_and_its_runner_is_tried(desk: Desk, call: Call) -> None:
     desk.commit({"gatewright.yaml": pipeline("test: {runner: pytest}"), "src/calc.py": "x = 1\n"})
     call("init")
@@ -277,6 +282,7 @@ def test_a_repository_without_tests_yet_is_warned_and_its_runner_is_tried(desk: 
     assert "The branch has no tests for it yet." in warned
 
 
+@pytest.mark.slow
 def test_a_gate_that_wants_new_tests_is_proved_on_a_branch_that_has_none(desk: Desk, call: Call) -> None:
     given(desk, pipeline("test: {runner: pytest, red_first: true}"))
 

@@ -66,6 +66,7 @@ def test_a_repository_that_is_not_there_is_not_the_one_around_it(ready: Desk, ca
     assert "There is no folder typo." in told.err
 
 
+@pytest.mark.slow
 def test_without_a_commit_init_writes_and_says_what_is_missing(desk: Desk, call: Call) -> None:
     told = call("init")
 
@@ -107,6 +108,7 @@ def test_a_dirty_tree_stays_as_it_is(desk: Desk, call: Call) -> None:
     assert (desk.top / "a.txt").read_text() == "changed"
 
 
+@pytest.mark.slow
 def test_a_pipeline_that_is_not_committed_holds_nothing_yet_and_every_door_says_so(desk: Desk, call: Call) -> None:
     desk.commit({"a.py": "a = 1\n"})
     desk.write({"gatewright.yaml": PIPELINE})
@@ -128,6 +130,7 @@ def test_a_pipeline_that_is_not_committed_holds_nothing_yet_and_every_door_says_
     assert verified.status == Exit.REFUSED
 
 
+@pytest.mark.slow
 def test_a_committed_pipeline_that_does_not_load_is_told_with_its_lines(desk: Desk, call: Call) -> None:
     desk.commit({"gatewright.yaml": PIPELINE.replace("command:", "comand:")})
     call("init")

@@ -89,6 +89,7 @@ def test_a_reader_that_goes_away_is_no_problem(desk: Desk) -> None:
     assert done.stdout.strip() in {"0", str(Exit.PIPE_CLOSED)}
 
 
+@pytest.mark.slow
 def test_an_interrupt_ends_a_waiting_command_without_a_traceback(ready: Desk) -> None:
     assert ready.run("status").status == 0  # so that the server is there
     command = [sys.executable, "-X", "faulthandler", "-m", "gatewright", "wait", "--json"]
@@ -102,6 +103,7 @@ def test_an_interrupt_ends_a_waiting_command_without_a_traceback(ready: Desk) ->
     assert (waiting.returncode, out, err) == (Exit.INTERRUPTED, "", "")
 
 
+@pytest.mark.slow
 def test_nothing_is_coloured_on_a_pipe_and_nothing_where_it_is_not_wanted(ready: Desk) -> None:
     plain = ready.run("check-pipeline")
     coloured = ready.at_terminal("check-pipeline")
@@ -112,6 +114,7 @@ def test_nothing_is_coloured_on_a_pipe_and_nothing_where_it_is_not_wanted(ready:
     assert "\x1b[" not in unwanted.out
 
 
+@pytest.mark.slow
 def test_without_a_command_a_terminal_shows_the_status(ready: Desk) -> None:
     told = ready.at_terminal()
 

@@ -66,6 +66,7 @@ def desk(asked: Desk, tmp_path: Path) -> Iterator[Desk]:
     desk.stop_server()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", DECIDING, ids=" ".join)
 def test_no_decision_is_taken_on_a_pipe(call: Call, arguments: tuple[str, ...]) -> None:
     """An agent's shell has no terminal; the refusal names the people's channel."""
@@ -147,6 +148,7 @@ def test_why_shows_the_question_and_the_command_that_answers_it(call: Call) -> N
     assert "gatewright answer c1 code" in call("why", "c1", "--json").out
 
 
+@pytest.mark.slow
 def test_a_question_that_is_not_open_cannot_be_answered(desk: Desk, call: Call) -> None:
     answered = desk.at_terminal("answer", "c1", "plan", "--allow")
     unknown = desk.at_terminal("answer", "c1", "build", "--allow")

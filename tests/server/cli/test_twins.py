@@ -60,6 +60,7 @@ def test_a_change_goes_through_its_stages_by_the_command_line_alone(ready: Desk,
     assert told.rstrip().splitlines()[-1].split("  ")[-1].startswith("landed as ")
 
 
+@pytest.mark.slow
 def test_files_are_handed_in_without_a_workspace(ready: Desk, call: Call, tmp_path: Path) -> None:
     call("start", "Plan it")
     lease = str(call("claim", "--agent", "ada", "--json").json["lease"])
@@ -73,6 +74,7 @@ def test_files_are_handed_in_without_a_workspace(ready: Desk, call: Call, tmp_pa
     assert read.json["text"] == "# Goal\nFrom afar.\n"
 
 
+@pytest.mark.slow
 def test_a_lease_comes_from_the_environment_where_no_workspace_is(
     ready: Desk, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -90,6 +92,7 @@ def test_a_lease_comes_from_the_environment_where_no_workspace_is(
     assert (forged.status, forged.json["code"]) == (Exit.REFUSED, "unknown_lease")
 
 
+@pytest.mark.slow
 def test_the_same_key_has_one_effect(ready: Desk, call: Call) -> None:
     first = call("start", "Once", "--key", "k1", "--json")
     again = call("start", "Once", "--key", "k1", "--json")
@@ -99,6 +102,7 @@ def test_the_same_key_has_one_effect(ready: Desk, call: Call) -> None:
     assert (other.status, other.json["code"]) == (Exit.REFUSED, "idempotency_conflict")
 
 
+@pytest.mark.slow
 def test_a_status_is_a_table_on_a_terminal_and_what_waits_for_people_stands_first(ready: Desk, call: Call) -> None:
     call("start", "Answer")
     lease = str(call("claim", "--agent", "ada", "--json").json["lease"])

@@ -39,6 +39,7 @@ def test_six_processes_claim_everything_and_nothing_twice_and_take_turns(store: 
         assert max(after - before for before, after in pairwise(turns)) <= CHANGES, (holder, order)
 
 
+@pytest.mark.slow
 def test_ids_of_changes_are_unique_and_without_gaps_over_processes(store: Store, hire: Hire) -> None:
     workers = [hire("start", "10") for _ in range(3)]
     let_begin(*workers)
