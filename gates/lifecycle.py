@@ -176,7 +176,7 @@ def _submit(decision: Decision, stage: StageRecord, command: c.Submit) -> Decide
         refusal = _refuse_again(decision.record, stage.name, last, command)
         if refusal is not None:
             return refusal
-        if last.tree == command.tree and command.open_findings:
+        if last.tree == command.tree and {*command.open_findings} - _objections(last):
             question = (
                 f"agent '{stage.lease.holder}' disputes every finding of attempt {last.number}: {command.summary}"
             )
@@ -208,13 +208,19 @@ def _refuse_again(record: ChangeRecord, name: str, last: Attempt, command: c.Sub
     for the reviewers of the next attempt.
     """
     disputed = {a.finding for a in command.answers if a.disposition == DISPUTED}
-    reviewed = {f.id for f in last.review_findings} if any(r.is_rejecting for r in last.reviews) else set[str]()
+    reviewed = _objections(last)
     everything = {*command.open_findings, *reviewed}
     if last.tree == command.tree and (not everything or everything - disputed):
         return refusals.unchanged_artifact(record.id, name, last.number)
     if missing := reviewed - {a.finding for a in command.answers}:
         return refusals.findings_unanswered(record.id, name, sorted(missing))
     return None
+
+
+def _objections(attempt: Attempt) -> frozenset[str]:
+    """The ids of what reviewers who rejected the attempt, and those beside them, object to."""
+    is_rejected = any(review.is_rejecting for review in attempt.reviews)
+    return frozenset(finding.id for finding in attempt.review_findings) if is_rejected else frozenset()
 
 
 def _release(decision: Decision, stage: StageRecord, command: c.Release) -> Decided:
