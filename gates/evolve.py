@@ -6,6 +6,7 @@ exactly the stored record (invariant I9).
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from datetime import datetime
 from typing import assert_never
 
 from ..schemas import events as e
@@ -19,7 +20,7 @@ from ..schemas.records import (
     StageState,
 )
 from . import stage_steps as steps
-from .transitions import Step, follow
+from .transitions import Step
 
 ORPHANS_MAX = 10
 
@@ -39,13 +40,20 @@ def evolve(record: ChangeRecord | None, event: e.Event) -> ChangeRecord:
         return _started(event)
     assert record is not None, "the first event starts the change"
     changed = _change_event(record, event)
-    return replace(changed, version=record.version + 1, touched_at=max(record.touched_at, event.at))
+    stages = changed.stages if changed.stages is record.stages else _dated(record, changed.stages, event.at)
+    return replace(changed, stages=stages, version=record.version + 1, touched_at=max(record.touched_at, event.at))
 
 
 def inputs_of(record: ChangeRecord, name: str) -> tuple[str, ...]:
     """The commits that the stage's needs hand over now, in their order; those that have not passed left out."""
     artifacts = (record.stage(need).artifact for need in record.rule(name).needs)
     return tuple(artifact.commit for artifact in artifacts if artifact is not None)
+
+
+def _dated(before: ChangeRecord, stages: tuple[StageRecord, ...], at: datetime) -> tuple[StageRecord, ...]:
+    """The stages, those that came into another state by an event at `at` with that time."""
+    states = {stage.name: stage.state for stage in before.stages}
+    return tuple(s if states.get(s.name) is s.state else replace(s, since=at) for s in stages)
 
 
 def _started(event: e.ChangeStarted) -> ChangeRecord:
@@ -60,7 +68,7 @@ def _started(event: e.ChangeStarted) -> ChangeRecord:
         target=event.target,
         policy=event.policy,
         plan=event.plan,
-        stages=tuple(StageRecord(rule.name, StageState.WAITING) for rule in event.plan.stages),
+        stages=tuple(StageRecord(rule.name, StageState.WAITING, since=event.at) for rule in event.plan.stages),
         created_at=event.at,
         touched_at=event.at,
     )
@@ -105,7 +113,7 @@ def _change_event(record: ChangeRecord, event: e.Event) -> ChangeRecord:
         case e.PolicyRepinned():
             return _repinned(record, event)
         case e.ChangeCancelled(reason=reason):
-            ended = tuple(steps.close(stage) for stage in record.stages)
+            ended = tuple(steps.close(stage, f"the change was cancelled: {reason}") for stage in record.stages)
             return replace(record, state=ChangeState.CANCELLED, cancelled_because=reason, stages=ended, landing=None)
         case _:
             return _stage_event(record, event)
@@ -167,8 +175,8 @@ def _stage_event(record: ChangeRecord, event: e.Event) -> ChangeRecord:  # noqa:
         case e.StageReopened():
             step = Step.RERUN if record.rule(event.stage).is_transform else Step.REOPEN
             return _with(record, event.stage, lambda s: steps.reopened(steps.moved(s, step), event))
-        case e.StageClosed():
-            return _with(record, event.stage, lambda s: steps.close(replace(s, state=follow(s.state, Step.CLOSE))))
+        case e.StageClosed(because=because):
+            return _with(record, event.stage, lambda s: steps.close(steps.moved(s, Step.CLOSE), because))
         case e.OrphanKept(orphan=orphan):
             return _with(record, event.stage, lambda s: replace(s, orphans=(*s.orphans, orphan)[-ORPHANS_MAX:]))
         case (
@@ -212,6 +220,6 @@ def _landing(record: ChangeRecord, step: LandingStep, **fields: object) -> Chang
 
 
 def _repinned(record: ChangeRecord, event: e.PolicyRepinned) -> ChangeRecord:
-    stages = tuple(steps.carried(record.find_stage(rule.name), rule.name) for rule in event.plan.stages)
+    stages = tuple(steps.carried(record.find_stage(rule.name), rule.name, event.because) for rule in event.plan.stages)
     assert LAND not in {stage.name for stage in stages}
     return replace(record, policy=event.policy, plan=event.plan, stages=stages, landing=None)

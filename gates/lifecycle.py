@@ -159,7 +159,8 @@ def _claim(decision: Decision, stage: StageRecord, command: c.Claim) -> Decided:
 
 def _renew(decision: Decision, stage: StageRecord, command: c.Renew) -> Decided:
     if not holds(stage, command.fence):
-        return refuse_lease(decision.record, stage, command.fence, decision.now) or lost(decision.record, stage)
+        refusal = refuse_lease(decision.record, stage, command.fence, decision.now)
+        return refusal or lost(decision.record, stage, command.fence)
     if stage.state is StageState.CLAIMED:
         decision.add(e.LeaseRenewed(decision.now, stage.name, decision.lease_end()))
     # A parked lease, while the gates judge, cannot expire: nothing to renew.

@@ -61,8 +61,12 @@ def refuse_lease(record: ChangeRecord, stage: StageRecord, fence: int, now: date
     State comes before the token: refusals have a precedence order.
     """
     if stage.state is StageState.CLAIMED or (stage.state is StageState.OPEN and fence <= stage.fence):
-        return None if holds(stage, fence) else lost(record, stage)
-    return refuse_claim(record, stage, now)
+        return None if holds(stage, fence) else lost(record, stage, fence)
+    refusal = refuse_claim(record, stage, now)
+    because = _end_of(stage, fence)
+    if refusal is None or because is None or stage.state is StageState.ESCALATED:
+        return refusal
+    return refusals.with_end(refusal, because)
 
 
 def missing_needs(record: ChangeRecord, name: str, now: datetime) -> tuple[str, ...]:
@@ -90,6 +94,12 @@ def holds(stage: StageRecord, fence: int) -> bool:
     return stage.lease is not None and stage.lease.fence == fence
 
 
-def lost(record: ChangeRecord, stage: StageRecord) -> Refusal:
-    """What a caller is told whose lease has ended."""
-    return refusals.lease_lost(record.id, stage.name, stage.lease.holder if stage.lease else None)
+def lost(record: ChangeRecord, stage: StageRecord, fence: int) -> Refusal:
+    """What a caller is told whose lease has ended, and because of what, when somebody else ended it."""
+    refusal = refusals.lease_lost(record.id, stage.name, stage.lease.holder if stage.lease else None)
+    because = _end_of(stage, fence)
+    return refusal if because is None else refusals.with_end(refusal, because)
+
+
+def _end_of(stage: StageRecord, fence: int) -> str | None:
+    return stage.ended.because if stage.ended is not None and stage.ended.fence == fence else None

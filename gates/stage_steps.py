@@ -12,6 +12,7 @@ from ..schemas.records import (
     AttemptState,
     Cause,
     GateOutcome,
+    LeaseEnd,
     Note,
     Outcome,
     ReviewLease,
@@ -35,7 +36,10 @@ def moved(stage: StageRecord, step: Step) -> StageRecord:
 def claimed(stage: StageRecord, event: e.StageClaimed) -> StageRecord:
     assert event.lease.fence == stage.fence + 1, "a fence rises by one with every lease (I2)"
     step = Step.TAKE_OVER if event.taken_over is not None else Step.CLAIM
-    return replace(moved(stage, step), lease=event.lease, fence=event.lease.fence)
+    after = replace(moved(stage, step), lease=event.lease, fence=event.lease.fence)
+    if event.taken_over is None:
+        return after
+    return replace(after, ended=LeaseEnd(stage.fence, "it had run out, and somebody else claimed the stage"))
 
 
 def renewed(stage: StageRecord, expires_at: datetime) -> StageRecord:
@@ -142,7 +146,15 @@ def errored_run(stage: StageRecord, retry: str, gates: tuple[GateOutcome, ...]) 
 def escalated(stage: StageRecord, event: e.StageEscalated) -> StageRecord:
     judged = _current(stage, gates=event.gates) if event.gates and stage.attempts else stage
     ended = _superseded(moved(judged, Step.ESCALATE))
-    return replace(ended, lease=None, accepted=None, transform=None, escalation=event.escalation)
+    because = f"people were asked: {event.escalation.question}"
+    return replace(
+        ended,
+        lease=None,
+        accepted=None,
+        transform=None,
+        escalation=event.escalation,
+        ended=_end_of_lease(stage, because),
+    )
 
 
 def answered(stage: StageRecord, event: e.QuestionAnswered) -> StageRecord:
@@ -201,20 +213,30 @@ def reopened(stage: StageRecord, event: e.StageReopened) -> StageRecord:
     return replace(opened, reopened=stage.reopened + 1) if event.is_automatic else opened
 
 
-def close(stage: StageRecord) -> StageRecord:
+def close(stage: StageRecord, because: str) -> StageRecord:
     """Take everything live off a stage. A question to people is kept and comes back; a spent budget is not."""
     ended = _superseded(stage)
     question = stage.escalation if has_kept_question(stage) else None
-    return replace(ended, lease=None, accepted=None, failed=0, granted=0, stuck=0, transform=None, escalation=question)
+    return replace(
+        ended,
+        lease=None,
+        accepted=None,
+        failed=0,
+        granted=0,
+        stuck=0,
+        transform=None,
+        escalation=question,
+        ended=_end_of_lease(stage, because),
+    )
 
 
-def carried(stage: StageRecord | None, name: str) -> StageRecord:
+def carried(stage: StageRecord | None, name: str, because: str) -> StageRecord:
     """A stage under a new policy: waiting, its accepted or judged artifact to be judged again."""
     if stage is None:
         return StageRecord(name, StageState.WAITING)
     is_judged = stage.state in {StageState.EVALUATING, StageState.IN_REVIEW} and stage.transform is None
     judged = stage.current if is_judged else stage.artifact
-    closed = close(stage)
+    closed = close(stage, f"the change is judged by another policy now: {because}")
     return replace(closed, state=StageState.WAITING, carried=None if judged is None else judged.number)
 
 
@@ -227,6 +249,10 @@ def _superseded(stage: StageRecord) -> StageRecord:
     if stage.current is None or stage.current.state is not AttemptState.JUDGING:
         return stage
     return _current(stage, state=AttemptState.SUPERSEDED, review_leases=())
+
+
+def _end_of_lease(stage: StageRecord, because: str) -> LeaseEnd | None:
+    return stage.ended if stage.lease is None else LeaseEnd(stage.fence, because)
 
 
 def _settled(stage: StageRecord, attempt: int) -> Attempt:

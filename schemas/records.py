@@ -271,6 +271,14 @@ class Escalation:
 
 
 @dataclass(frozen=True, slots=True)
+class LeaseEnd:
+    """Because of what the lease of `fence`, and all that was live with it, was ended by somebody else."""
+
+    fence: int
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
 class StageRecord:
     """One stage of one change.
 
@@ -278,7 +286,8 @@ class StageRecord:
     stage was last opened afresh, `granted` what people added to the budget, `stuck` how often running the same
     findings came back. `carried` is the number of a former attempt to be judged again by the server when the stage
     opens (after a re-pin); `transform` the evaluation that makes the artifact of a `run:` stage, as long as it does.
-    `review_leases` counts those ever given: the number of the last one.
+    `review_leases` counts those ever given: the number of the last one. `since` is when the stage came into its state,
+    `ended` the last end that somebody else put to a lease.
     """
 
     name: str
@@ -297,6 +306,8 @@ class StageRecord:
     carried: int | None = None
     transform: str | None = None
     review_leases: int = 0
+    since: datetime | None = None
+    ended: LeaseEnd | None = None
 
     @property
     def current(self) -> Attempt | None:

@@ -217,6 +217,11 @@ def lease_lost(change: str, stage: str, holder: str | None) -> Refusal:
     )
 
 
+def with_end(refusal: Refusal, because: str) -> Refusal:
+    """A refusal of a former holder's call, with the reason for which somebody else ended the lease."""
+    return replace(refusal, message=f"{refusal.message} Your lease ended because {because.rstrip('.')}.")
+
+
 def with_kept(refusal: Refusal, commit: str) -> Refusal:
     """A refusal of a late holder's submission, whose commit was kept all the same."""
     return replace(
@@ -246,7 +251,7 @@ def already_reviewed(change: str, stage: str, who: str) -> Refusal:
     """Nobody counts twice for one artifact."""
     return Refusal(
         RefusalCode.ALREADY_REVIEWED,
-        f"'{who}', or one who counts as the same, has judged this artifact of '{stage}' of {change} already.",
+        f"'{who}', or one who counts as the same, has judged this artifact of '{stage}' of {change} already, or is about to.",
         f'claim_stage for other work; get_status(change="{change}") shows whose word is still awaited.',
     )
 

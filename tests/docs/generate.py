@@ -43,6 +43,10 @@ EXAMPLES: Mapping[str, Refusal] = {
     "stage_in_review": refusals.stage_in_review("c12", "code"),
     "lease_held": refusals.lease_held("c12", "code", "ada", 480.0),
     "lease_lost": refusals.lease_lost("c12", "code", None),
+    "with_end": refusals.with_end(
+        refusals.stage_waiting("c12", "code", ("'plan', which is open",)),
+        "'plan' was reopened: it forgot the empty file",
+    ),
     "with_kept": refusals.with_kept(
         refusals.lease_lost("c12", "code", "bob"), "3f786850e387550fdab836ed7e6dc881de23001b"
     ),
