@@ -5,7 +5,9 @@ The machine, pure: no clock, no files, no processes
     commands     what may be asked of a change
     lifecycle    decide: command -> events or refusal (precedence, decision, settlement, questions, reviewing,
                  landing: its rooms)
+    reasons      why something does not move, and what would unlock it
     evolve       event -> next record (stage_steps: what it makes of one stage)
+    approvals    what people are still to approve
     verdict      outcomes of gates -> outcome of a stage
     graph        stages and their needs
     paths        globs: what a stage may write
@@ -45,6 +47,7 @@ Judging
                  scratch: its folders
     regime       the rules that a commit is judged by, put back
     findings     problems -> findings -> evidence
+    objections   what a review says of a commit -> problems
     looking_away what makes checkers look away (suppressions)
     schema_child documents against a JSON Schema, in a process of its own (data_documents: reads them,
                  schema_sample: makes one up)

@@ -16,8 +16,7 @@ from .yaml_source import KeyPath, PolicyProblem, Source
 COMMAND_SHOWN_CHARS_MAX = 120
 
 SCOPE = "scope"
-# Kinds that the design knows; a file that names them is of a later version, not misspelt.
-KINDS_OF_LATER_VERSIONS = frozenset({"review", "approval"})
+REVIEW = "review"
 # Options that are globs or paths of the repository, with what is substituted in each.
 GLOB_OPTIONS: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("document", "path"): PLACEHOLDERS,
@@ -30,6 +29,7 @@ GLOB_OPTIONS: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("compile", "paths"): (),
     ("ruff", "paths"): (),
     ("test", "area"): (),
+    ("approval", "signers"): (),
 }
 
 # Stands where a gate could not be read, so that an empty list is not reported as well. It never leaves this package:
@@ -111,10 +111,11 @@ def _kind_problems(source: Source, path: KeyPath, gate: _Written, kinds: Kinds) 
         hint = "'writes' of the stage says what it allows; remove it here"
         return [source.problem(path, "'scope' is always on and is not listed", hint)]
     if gate.kind not in kinds:
-        if gate.kind in KINDS_OF_LATER_VERSIONS:
-            return [source.problem(path, f"gate kind {gate.kind!r} is not in this version")]
         known = [kind for kind in kinds if kind != SCOPE]
         return [source.problem(path, f"unknown gate kind {gate.kind!r}", nearest(gate.kind, known))]
+    if gate.kind == REVIEW and path[0] == "land" and gate.options.get("run") is None:
+        message = "agents review what one of them hands in, and a landing is nobody's: there is no author to differ from"
+        return [source.problem(path, message, "put it into the stage that lands, or let a program review: {run: ...}")]
     model = kinds[gate.kind].options
     problems = [*shape_problems(source, gate.path, gate.options, model, keys_beside=("name",))]
     problems += run_problems(source, (*gate.path, "run"), gate.options.get("run"))

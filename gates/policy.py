@@ -8,12 +8,13 @@ from typing import Protocol
 
 from pydantic import Field
 
+from ..schemas.ids import LAND
 from ..schemas.pipeline import PIPELINE_FILE, GateSpec, Model, Pipeline, Stage
 from ..schemas.plan import ApprovalRule, Plan, ReviewRule, StageRule
 from . import graph
 from .paths import matches
 from .pipeline_file import all_kinds, parse_pipeline, read_pipeline
-from .pipeline_gates import SCOPE, Kinds
+from .pipeline_gates import REVIEW, SCOPE, Kinds
 from .pipeline_rules import RUN
 from .protection import TablesUnreadable, changed_tables, protection_of, tables_of
 from .shadows import stands_in
@@ -23,8 +24,11 @@ __all__ = [
     "Policy",
     "PolicyInvalid",
     "PolicyMissing",
+    "REVIEW",
     "PolicyProblem",
     "PolicySource",
+    "find_gate",
+    "gate_digest",
     "land_gates_of",
     "load_policy",
     "parse_pipeline",
@@ -34,8 +38,8 @@ __all__ = [
 # Part of every digest: raised when the same file comes to mean something else.
 POLICY_FORMAT = 1
 
-# Answered by people and reviewers, on top of a passed floor.
-REVIEW, APPROVAL = "review", "approval"
+# Answered by people, on top of a passed floor.
+APPROVAL = "approval"
 # What judges a merged tree when `land` names no gates: kinds that judge a tree as a whole, not the work of one stage.
 LAND_KINDS = frozenset({"compile", "ruff", "command", "test", "transform"})
 GATE_NAME_CHARS_MAX = 32
@@ -202,6 +206,18 @@ def _rule_of(name: str, stage: Stage) -> StageRule:
 def awaits_reviewers(gate: GateSpec) -> bool:
     """Whether agents judge by this gate; a review by a program is run like every other gate."""
     return gate.kind == REVIEW and gate.options.get("run") is None
+
+
+def gate_digest(gate: GateSpec) -> str:
+    """What identifies a gate as it was run, or answered: its kind and every option."""
+    about = {"kind": gate.kind, "options": gate.options}
+    return hashlib.sha256(json.dumps(about, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def find_gate(pipeline: Pipeline, stage: str, name: str) -> GateSpec | None:
+    """The gate of this name as the pipeline declares it, of a stage or of landing."""
+    gates = land_gates_of(pipeline) if stage == LAND else pipeline.stages[stage].gates
+    return next((gate for gate in gates if gate.name == name), None)
 
 
 def _number(gate: GateSpec, option: str) -> int:

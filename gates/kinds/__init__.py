@@ -9,6 +9,8 @@ ruff         (ruff_tool: calls it; ruff_layout: what was laid out anew; ruff_can
 test         (its rooms: gates/testing/)
 trace        (trace_search: looks for ids)
 transform    (transform_run: makes the files again)
+approval     asks people, always
+review       (review_run: a program that reviews)
 narrowing    leaves a gate the files that differ from the base
 probes/      programs that look in a process of their own
 """
@@ -29,6 +31,8 @@ _MODULES: Mapping[str, str] = {
     "schema": "schema",
     "trace": "trace",
     "transform": "transform",
+    "approval": "approval",
+    "review": "review",
 }
 
 

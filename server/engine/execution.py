@@ -17,7 +17,7 @@ import anyio
 from ...gates import commands as c
 from ...gates.contract import BaseResult, Found, Job, Made, Message, Progress, Started
 from ...gates.findings import errored
-from ...gates.policy import RUN_GATE, SCOPE_GATE
+from ...gates.policy import APPROVAL, RUN_GATE, SCOPE_GATE, gate_digest
 from ...gates.sandbox import choose
 from ...gates.text import number_of, shorten
 from ...schemas.pipeline import GateSpec
@@ -125,12 +125,17 @@ class Execution:
         return c.Made(subject.commit, subject.tree, subject.scope_base, summary)
 
     def keep(self, tx: "Tx", job: Job, subject: jobs.Subject, evidence: Sequence[Evidence]) -> None:
-        """Store the evidence, and what of it may be served again. Within the settling transaction."""
+        """Store the evidence, and what of it may be served again. Within the settling transaction.
+
+        That people are asked to approve is no evidence yet: what they answer will be (operations/answered.py).
+        """
         by_name = {gate.name: gate for gate in job.gates}
         attempt = self.row.attempt
         if self.row.purpose is Purpose.RUN:
             attempt = len(self._record(tx).stage(self.row.stage).attempts) + 1
         for item in evidence:
+            if item.kind == APPROVAL and item.outcome is Outcome.PENDING and self.row.purpose is not Purpose.DRY:
+                continue
             tx.add_evidence(self._stored(job, subject, by_name[item.gate], item, attempt))
         self.keep_knowledge(tx, job, subject, evidence)
 
@@ -220,7 +225,7 @@ class Execution:
             commit=subject.commit,
             tree=subject.tree,
             policy_digest=job.policy.digest,
-            gate_digest=jobs.gate_digest(gate),
+            gate_digest=gate_digest(gate),
             evidence=evidence,
         )
 

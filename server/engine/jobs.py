@@ -19,7 +19,7 @@ from ... import __version__
 from ...gates.contract import Job, Run
 from ...gates.installations import surroundings
 from ...gates.paths import fill
-from ...gates.policy import RUN_GATE, SCOPE_GATE, Policy, land_gates_of
+from ...gates.policy import RUN_GATE, SCOPE_GATE, Policy, gate_digest, land_gates_of
 from ...schemas.ids import LAND
 from ...schemas.pipeline import GateSpec
 from ...schemas.records import ChangeRecord, Evidence, Outcome
@@ -192,11 +192,6 @@ def verdict_key(job: Job, gate: GateSpec, subject: Subject) -> str:
 def doubt_key(verdict: str) -> str:
     """Where it is kept that the gate of this verdict's key has failed."""
     return f"doubt:{verdict}"
-
-
-def gate_digest(gate: GateSpec) -> str:
-    """What identifies a gate as it was run: its kind and every option."""
-    return _digest({"kind": gate.kind, "options": gate.options})
 
 
 def is_of_level(evidence: Evidence, level: str) -> bool:

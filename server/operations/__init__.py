@@ -7,6 +7,7 @@ stages       claim, renew, release, and what a takeover keeps
 submissions  hand in an artifact, check a snapshot
 people       answer, reopen, retry, grant
 clearing     take away the workspaces of a change that is over
+answered     evidence of what people and reviewers answered
 bases        what a stage starts from
 briefs       what a claimer is told
 verdicts     what a submitter is told (evidence: as replies tell it; runs: before the server has made an attempt)

@@ -101,7 +101,8 @@ SAMPLES: Mapping[str, Samples] = {
 }
 
 
-@pytest.fixture(params=sorted(KINDS))
+# What people or reviewers answer has no outcome of its own to hold to this.
+@pytest.fixture(params=sorted(name for name in KINDS if not KINDS[name].is_soft))
 def kind(request: pytest.FixtureRequest) -> AnyGateKind:
     return KINDS[request.param]
 
