@@ -8,6 +8,7 @@ The machine, pure: no clock, no files, no processes
     reasons      why something does not move, and what would unlock it
     evolve       event -> next record (stage_steps: what it makes of one stage)
     approvals    what people are still to approve
+    invariants   what always holds of a record (step_invariants: between two)
     verdict      outcomes of gates -> outcome of a stage
     graph        stages and their needs
     paths        globs: what a stage may write
