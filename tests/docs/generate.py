@@ -54,6 +54,11 @@ EXAMPLES: Mapping[str, Refusal] = {
         "3f786850e387550fdab836ed7e6dc881de23001b does not descend from 9f2c1be4d0f7a6b5c4e3d2c1b0a9f8e7d6c5b4a3. "
         "Start your work from that commit."
     ),
+    "own_work": refusals.own_work("c12", "code", "review"),
+    "already_reviewed": refusals.already_reviewed("c12", "code", "rex"),
+    "review_stale": refusals.review_stale("c12", "code", "9f2c" + "0" * 36),
+    "review_inconsistent": refusals.review_inconsistent("src/export.py has 40 lines, and a finding is at line 48"),
+    "findings_unanswered": refusals.findings_unanswered("c12", "code", ("f31", "f32")),
     "unchanged_artifact": refusals.unchanged_artifact("c12", "code", 1),
     "too_large": refusals.too_large("The tree has more than 100000 entries to look at."),
     "policy_missing": refusals.policy_missing("main", uncommitted=True),
