@@ -39,9 +39,8 @@ def evolve(record: ChangeRecord | None, event: e.Event) -> ChangeRecord:
         assert record is None, "a change starts once"
         return _started(event)
     assert record is not None, "the first event starts the change"
-    changed = _change_event(record, event)
-    stages = changed.stages if changed.stages is record.stages else _dated(record, changed.stages, event.at)
-    return replace(changed, stages=stages, version=record.version + 1, touched_at=max(record.touched_at, event.at))
+    changed = _dated(record, _change_event(record, event), event.at)
+    return replace(changed, version=record.version + 1, touched_at=max(record.touched_at, event.at))
 
 
 def inputs_of(record: ChangeRecord, name: str) -> tuple[str, ...]:
@@ -50,10 +49,16 @@ def inputs_of(record: ChangeRecord, name: str) -> tuple[str, ...]:
     return tuple(artifact.commit for artifact in artifacts if artifact is not None)
 
 
-def _dated(before: ChangeRecord, stages: tuple[StageRecord, ...], at: datetime) -> tuple[StageRecord, ...]:
-    """The stages, those that came into another state by an event at `at` with that time."""
-    states = {stage.name: stage.state for stage in before.stages}
-    return tuple(s if states.get(s.name) is s.state else replace(s, since=at) for s in stages)
+def _dated(before: ChangeRecord, after: ChangeRecord, at: datetime) -> ChangeRecord:
+    """The record after an event at `at`, with that time on what came into another state, or step, by it."""
+    landing, stages = after.landing, after.stages
+    was = before.landing
+    if landing is not None and (was is None or (was.number, was.step) != (landing.number, landing.step)):
+        landing = replace(landing, since=at)
+    if stages is not before.stages:
+        states = {stage.name: stage.state for stage in before.stages}
+        stages = tuple(s if states.get(s.name) is s.state else replace(s, since=at) for s in stages)
+    return replace(after, landing=landing, stages=stages)
 
 
 def _started(event: e.ChangeStarted) -> ChangeRecord:

@@ -335,7 +335,7 @@ class LandingStep(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Landing:
-    """One try at landing; `old`, `new` and `tree` are set from the intent on."""
+    """One try at landing; `old`, `new` and `tree` are set from the intent on. It is at its step since `since`."""
 
     number: int
     step: LandingStep
@@ -348,6 +348,7 @@ class Landing:
     asked: tuple[str, ...] = ()
     allowed: tuple[str, ...] = ()
     approvals: tuple[Approval, ...] = ()
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
