@@ -3,8 +3,8 @@
 The machine, pure: no clock, no files, no processes
     transitions  the table of stage states
     commands     what may be asked of a change
-    lifecycle    decide: command -> events or refusal (precedence, decision, settlement, questions, reviewing,
-                 landing: its rooms)
+    lifecycle    decide: command -> events or refusal (precedence, decision, resubmission, settlement, questions,
+                 reviewing, landing: its rooms)
     reasons      why something does not move, and what would unlock it
     evolve       event -> next record (stage_steps: what it makes of one stage)
     approvals    what people are still to approve

@@ -6,7 +6,17 @@ Events so far and the record they lead to, with the consequences that several co
 from datetime import datetime, timedelta
 
 from ..schemas import events as e
-from ..schemas.records import Attempt, Cause, ChangeRecord, Escalation, GateOutcome, Note, StageRecord, StageState
+from ..schemas.records import (
+    Attempt,
+    Cause,
+    ChangeRecord,
+    Dispute,
+    Escalation,
+    GateOutcome,
+    Note,
+    StageRecord,
+    StageState,
+)
 from . import graph
 from .evolve import evolve, inputs_of
 from .stage_steps import has_kept_question
@@ -80,13 +90,20 @@ class Decision:
         if self.record.landing is not None:
             self.add(e.LandingAbandoned(self.now, self.record.landing.number, because))
 
-    def escalate(self, name: str, cause: Cause, question: str, gates: tuple[GateOutcome, ...] = ()) -> None:
+    def escalate(
+        self,
+        name: str,
+        cause: Cause,
+        question: str,
+        gates: tuple[GateOutcome, ...] = (),
+        dispute: Dispute | None = None,
+    ) -> None:
         """Hand the stage to people; its consumers, if any had started, go back to waiting.
 
         `gates` are the outcomes of the attempt that is given up by it.
         """
         self.abandon_landing(f"'{name}' was escalated")
-        self.add(e.StageEscalated(self.now, name, Escalation(cause, question, self.now), gates))
+        self.add(e.StageEscalated(self.now, name, Escalation(cause, question, self.now, dispute), gates))
         self._close_consumers(name, f"'{name}' was escalated")
 
     def reopen(self, name: str, by: str, note: Note, *, is_automatic: bool = False) -> None:
@@ -129,17 +146,14 @@ class Decision:
         if stage.state is not StageState.OPEN or stage.carried is None:
             return
         if self.is_current(stage.name, stage.attempts[stage.carried - 1]):
-            self._resubmit(stage, stage.carried, "judged again after a change of policy")
-
-    def resubmit_last(self, stage: StageRecord, summary: str) -> None:
-        """Judge the stage's newest artifact once more, free of charge."""
-        self._resubmit(stage, len(stage.attempts), summary)
+            self.resubmit(stage, stage.carried, "judged again after a change of policy")
 
     def is_current(self, name: str, attempt: Attempt) -> bool:
         """Whether the attempt was made from what the stage's needs hand over now (I1, I7)."""
         return attempt.inputs == inputs_of(self.record, name)
 
-    def _resubmit(self, stage: StageRecord, number: int, summary: str) -> None:
+    def resubmit(self, stage: StageRecord, number: int, summary: str) -> None:
+        """Judge a former artifact of the stage once more, free of charge."""
         former = stage.attempts[number - 1]
         self.add(
             e.ArtifactSubmitted(
@@ -154,5 +168,7 @@ class Decision:
                 principal=former.principal,
                 evaluation=self.next_evaluation(),
                 is_free=True,
+                answers=former.answers,
+                model=former.model,
             )
         )

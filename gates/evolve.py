@@ -168,9 +168,9 @@ def _stage_event(record: ChangeRecord, event: e.Event) -> ChangeRecord:  # noqa:
             return _with(record, event.stage, lambda s: steps.reviewed(s, event))
         case e.ApprovalGiven():
             return _with(record, event.stage, lambda s: steps.approved(s, event))
-        case e.DecisionGiven(note=note):
+        case e.DecisionGiven():
             step = Step.RERUN if record.rule(event.stage).is_transform else Step.DECIDE
-            return _with(record, event.stage, lambda s: steps.fresh(steps.moved(s, step), note))
+            return _with(record, event.stage, lambda s: steps.decided(steps.moved(s, step), event))
         case e.AttemptsGranted(count=count):
             return _with(
                 record,

@@ -89,13 +89,13 @@ def approve(decision: Decision, command: Approve) -> Decided:
     rule = next((r for r in record.plan.land_approvals if r.gate in waiting and command.gate in (None, r.gate)), None)
     if landing is None or rule is None:
         return refusals.unknown_attempt(record.id, LAND, "no approval open")
-    if (command.commit, command.target) != (landing.new, record.target):
-        return refusals.review_stale(record.id, LAND, landing.new)
     if command.person in {artifact.principal for stage in record.stages if (artifact := stage.artifact) is not None}:
         return refusals.own_work(record.id, LAND, "approve")
     given = [a for a in landing.approvals if a.gate == rule.gate and a.is_given]
-    if any(a.person == command.person for a in given):
+    if command.is_given and any(a.person == command.person for a in given):
         return refusals.already_reviewed(record.id, LAND, command.person)
+    if (command.commit, command.target) != (landing.new, record.target):
+        return refusals.review_stale(record.id, LAND, landing.new)
     is_enough = command.is_given and len(given) + 1 >= rule.minimum
     decision.add(
         e.LandingApproved(decision.now, landing.number, reviewing.approval_of(decision, rule, command), is_enough)

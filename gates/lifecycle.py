@@ -13,7 +13,6 @@ from ..schemas import events as e
 from ..schemas import refusals
 from ..schemas.ids import LAND
 from ..schemas.records import (
-    Attempt,
     Cause,
     ChangeRecord,
     ChangeState,
@@ -21,20 +20,17 @@ from ..schemas.records import (
     Lease,
     Note,
     Orphan,
-    Outcome,
     StageRecord,
     StageState,
 )
 from ..schemas.refusals import Refusal
 from . import commands as c
-from . import graph, landing, questions, reviewing, settlement
+from . import graph, landing, questions, resubmission, reviewing, settlement
 from .decision import Decision
 from .evolve import evolve
 from .precedence import holds, lost, refuse_change, refuse_claim, refuse_lease
 
 Decided: TypeAlias = tuple[e.Event, ...] | Refusal
-
-DISPUTED = "disputed"
 
 
 def decide(record: ChangeRecord | None, command: c.Command, now: datetime) -> Decided:  # noqa: C901, PLR0912 - one line a command is the clearest table
@@ -172,17 +168,14 @@ def _submit(decision: Decision, stage: StageRecord, command: c.Submit) -> Decide
     if refusal is not None:
         return refusal
     assert stage.lease is not None
-    last = stage.current
-    if last is not None and stage.failed > 0 and last.outcome is Outcome.FAILED:
-        refusal = _refuse_again(decision.record, stage.name, last, command)
-        if refusal is not None:
-            return refusal
-        if last.tree == command.tree and {*command.open_findings} - _objections(last):
-            question = (
-                f"agent '{stage.lease.holder}' disputes every finding of attempt {last.number}: {command.summary}"
-            )
-            decision.escalate(stage.name, Cause.NEEDS_DECISION, question)
-            return decision.events
+    refusal = resubmission.refuse(decision.record, stage, command)
+    if refusal is not None:
+        return refusal
+    dispute = resubmission.find_dispute(stage, command)
+    if dispute is not None:
+        question = f"{resubmission.question(stage, dispute, command.answers)}; {command.summary}"
+        decision.escalate(stage.name, Cause.NEEDS_DECISION, question, dispute=dispute)
+        return decision.events
     decision.add(
         e.ArtifactSubmitted(
             at=decision.now,
@@ -200,28 +193,6 @@ def _submit(decision: Decision, stage: StageRecord, command: c.Submit) -> Decide
         )
     )
     return decision.events
-
-
-def _refuse_again(record: ChangeRecord, name: str, last: Attempt, command: c.Submit) -> Refusal | None:
-    """Why this may not follow the failed attempt: nothing changed undisputed (rule 5), reviewers left unanswered (6).
-
-    What gates found needs no answer, running them again gives it; a dispute of theirs is for people, one of a review
-    for the reviewers of the next attempt.
-    """
-    disputed = {a.finding for a in command.answers if a.disposition == DISPUTED}
-    reviewed = _objections(last)
-    everything = {*command.open_findings, *reviewed}
-    if last.tree == command.tree and (not everything or everything - disputed):
-        return refusals.unchanged_artifact(record.id, name, last.number)
-    if missing := reviewed - {a.finding for a in command.answers}:
-        return refusals.findings_unanswered(record.id, name, sorted(missing))
-    return None
-
-
-def _objections(attempt: Attempt) -> frozenset[str]:
-    """The ids of what reviewers who rejected the attempt, and those beside them, object to."""
-    is_rejected = any(review.is_rejecting for review in attempt.reviews)
-    return frozenset(finding.id for finding in attempt.review_findings) if is_rejected else frozenset()
 
 
 def _release(decision: Decision, stage: StageRecord, command: c.Release) -> Decided:

@@ -29,11 +29,7 @@ def open_questions(record: ChangeRecord, stage: StageRecord) -> tuple[str, ...]:
 def answer(decision: Decision, stage: StageRecord, command: Answer) -> Decided:
     """Answer a gate's question about the current attempt, or the question of an escalated stage."""
     if stage.state is StageState.ESCALATED:
-        note = Note(f"{command.by} answered", command.note or ("yes" if command.allowed else "no"))
-        decision.add(e.DecisionGiven(decision.now, stage.name, command.by, note))
-        if decision.record.rule(stage.name).is_transform:
-            decision.open_ready()
-        return decision.events
+        return _answer_escalation(decision, stage, command)
     waiting = open_questions(decision.record, stage)
     gates = waiting if command.gate is None else tuple(g for g in waiting if g == command.gate)
     if not gates:
@@ -58,7 +54,7 @@ def retry_gates(decision: Decision, stage: StageRecord, command: RetryGates) -> 
     if not decision.is_current(stage.name, stage.current):
         wanted = "no artifact made from what its needs hand over now; answer its question or reopen it"
         return refusals.unknown_attempt(decision.record.id, stage.name, wanted)
-    decision.resubmit_last(stage, f"gates retried by {command.by}")
+    decision.resubmit(stage, len(stage.attempts), f"gates retried by {command.by}")
     return decision.events
 
 
@@ -85,6 +81,19 @@ def reopen(decision: Decision, stage: StageRecord, command: Reopen) -> Decided:
             f"nothing to reopen: it is {state}, and only a passed or escalated stage reopens",
         )
     decision.reopen(stage.name, command.by, Note(f"reopened by {command.by}", command.reason))
+    return decision.events
+
+
+def _answer_escalation(decision: Decision, stage: StageRecord, command: Answer) -> tuple[e.Event, ...]:
+    """Open the stage with the answer. A dispute that is upheld is judged again at once, without what was disputed."""
+    dispute = stage.escalation.dispute if stage.escalation is not None and command.allowed else None
+    note = Note(f"{command.by} answered", command.note or ("yes" if command.allowed else "no"))
+    decision.add(e.DecisionGiven(decision.now, stage.name, command.by, note, dispute))
+    if decision.record.rule(stage.name).is_transform:
+        decision.open_ready()
+    elif dispute is not None and decision.is_current(stage.name, stage.attempts[dispute.attempt - 1]):
+        summary = f"judged again: {command.by} upheld the dispute of attempt {dispute.attempt}"
+        decision.resubmit(decision.record.stage(stage.name), dispute.attempt, summary)
     return decision.events
 
 

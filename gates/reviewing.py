@@ -5,6 +5,7 @@ nobody counts twice. Source: docs/protocol.md, rules 9 and 10.
 """
 
 import re
+from collections.abc import Iterable
 from typing import TypeAlias
 
 from ..schemas import events as e
@@ -30,20 +31,22 @@ from .precedence import refuse_claim
 
 Decided: TypeAlias = tuple[e.Event, ...] | Refusal
 
+# What makes two reviewers two; the third way is by the declared label of the agent.
+PRINCIPAL, FAMILY = "principal", "family"
+
 _FAMILY = re.compile(r"[a-z]+")
 
 
 def claim(decision: Decision, stage: StageRecord, command: ClaimReview) -> Decided:
     """A review lease on the current attempt; one that the same principal holds already is renewed."""
     held = _held_by(stage, command.principal)
-    if held is not None:
+    if held is not None and _keeps_seat(decision, stage, held):
         decision.add(e.ReviewLeaseRenewed(decision.now, stage.name, held.number, decision.lease_end()))
         return decision.events
-    refusal = refuse_review(decision, stage, command)
-    if refusal is not None:
-        return refusal
+    rule = _choose(decision, stage, command)
+    if isinstance(rule, Refusal):
+        return rule
     attempt = _judged(stage)
-    rule = next(rule for rule in open_reviews(decision.record, stage) if _seats(decision, stage, rule) > 0)
     lease = ReviewLease(
         gate=rule.gate,
         reviewer=command.reviewer,
@@ -59,10 +62,12 @@ def claim(decision: Decision, stage: StageRecord, command: ClaimReview) -> Decid
 
 
 def renew(decision: Decision, stage: StageRecord, command: RenewReview) -> Decided:
-    """The reviewer is alive."""
+    """The reviewer is alive. A lease whose seat somebody else has taken meanwhile stays expired."""
     lease = _lease(stage, command.number)
     if lease is None:
         return _void(decision, stage, command.number)
+    if not _keeps_seat(decision, stage, lease):
+        return ()
     decision.add(e.ReviewLeaseRenewed(decision.now, stage.name, lease.number, decision.lease_end()))
     return decision.events
 
@@ -82,6 +87,9 @@ def give(decision: Decision, stage: StageRecord, command: GiveReview) -> Decided
     if lease is None:
         return _void(decision, stage, command.number)
     attempt = _judged(stage)
+    if _has_judged(_independence(decision.record, stage, lease.gate), lease, attempt.reviews):
+        # The other one began when this lease had expired, or before names and models were compared with it.
+        return refusals.already_reviewed(decision.record.id, stage.name, lease.reviewer)
     if not command.findings and not command.inspected:
         return refusals.review_inconsistent("A review that found nothing says what it looked at, in `inspected`")
     review = Review(
@@ -116,13 +124,13 @@ def approve(decision: Decision, stage: StageRecord, command: Approve) -> Decided
     rule = _wanted(record.rule(stage.name).approvals, open_approvals(record, stage), command.gate)
     if rule is None:
         return refusals.unknown_attempt(record.id, stage.name, "no approval open")
-    if (command.commit, command.target) != (attempt.commit, record.target):
-        return refusals.review_stale(record.id, stage.name, attempt.commit)
+    given = [a for a in attempt.approvals if a.gate == rule.gate and a.is_given]
     if command.person == attempt.principal:
         return refusals.own_work(record.id, stage.name, "approve")
-    given = [a for a in attempt.approvals if a.gate == rule.gate and a.is_given]
-    if any(a.person == command.person for a in given):
+    if command.is_given and any(a.person == command.person for a in given):
         return refusals.already_reviewed(record.id, stage.name, command.person)
+    if (command.commit, command.target) != (attempt.commit, record.target):
+        return refusals.review_stale(record.id, stage.name, attempt.commit)
     approval = approval_of(decision, rule, command)
     is_enough = command.is_given and len(given) + 1 >= rule.minimum
     decision.add(e.ApprovalGiven(decision.now, stage.name, attempt.number, approval, is_enough))
@@ -165,27 +173,8 @@ def open_approvals(record: ChangeRecord, stage: StageRecord) -> tuple[str, ...]:
 
 def refuse_review(decision: Decision, stage: StageRecord, command: ClaimReview) -> Refusal | None:
     """Why this principal cannot review the stage's current attempt; None when it can."""
-    record = decision.record
-    if stage.state is not StageState.IN_REVIEW:
-        return refuse_claim(record, stage, decision.now) or refusals.unknown_attempt(
-            record.id, stage.name, "nothing to review: no attempt has passed its floor"
-        )
-    attempt, wanting = _judged(stage), open_reviews(record, stage)
-    if not wanting:
-        return refuse_claim(record, stage, decision.now)
-    free = [rule for rule in wanting if _seats(decision, stage, rule) > 0]
-    if not free:
-        busy = next(lease for lease in attempt.review_leases if lease.expires_at > decision.now)
-        left = (busy.expires_at - decision.now).total_seconds()
-        return refusals.lease_held(record.id, f"{stage.name} (its review)", busy.reviewer, left)
-    independence = free[0].independence
-    if independence == "family" and command.model is None:
-        return refusals.bad_argument("this review counts model families: say which `model` you are")
-    if _is_same(independence, command, attempt.principal, attempt.holder, attempt.model):
-        return refusals.own_work(record.id, stage.name, "review")
-    if any(_is_same(independence, command, r.principal, r.reviewer, r.model) for r in attempt.reviews):
-        return refusals.already_reviewed(record.id, stage.name, command.reviewer)
-    return None
+    chosen = _choose(decision, stage, command)
+    return chosen if isinstance(chosen, Refusal) else None
 
 
 def family(model: str | None) -> str | None:
@@ -194,20 +183,72 @@ def family(model: str | None) -> str | None:
     return found[0] if found else None
 
 
-def _is_same(independence: str, command: ClaimReview, principal: str, label: str, model: str | None) -> bool:
+def _choose(decision: Decision, stage: StageRecord, command: ClaimReview) -> ReviewRule | Refusal:
+    """The first review gate with a free seat that takes this reviewer, or why none does."""
+    record = decision.record
+    if stage.state is not StageState.IN_REVIEW:
+        return refuse_claim(record, stage, decision.now) or refusals.unknown_attempt(
+            record.id, stage.name, "nothing to review: no attempt has passed its floor"
+        )
+    wanting = open_reviews(record, stage)
+    if not wanting:
+        refusal = refuse_claim(record, stage, decision.now)
+        assert refusal is not None, "a stage in review cannot be claimed"
+        return refusal
+    if command.model is None and all(rule.independence == FAMILY for rule in wanting):
+        return refusals.bad_argument("this review counts model families: say which `model` you are")
+    free = [rule for rule in wanting if _seats(decision, stage, rule) > 0]
+    if not free:
+        busy = next(lease for lease in _judged(stage).review_leases if lease.expires_at > decision.now)
+        left = (busy.expires_at - decision.now).total_seconds()
+        return refusals.lease_held(record.id, f"{stage.name} (its review)", busy.reviewer, left)
+    found = [_refuse_for(decision, stage, rule, command) or rule for rule in free]
+    return next((rule for rule in found if isinstance(rule, ReviewRule)), found[0])
+
+
+def _refuse_for(decision: Decision, stage: StageRecord, rule: ReviewRule, command: ClaimReview) -> Refusal | None:
+    """Why this reviewer does not count for this gate."""
+    change, attempt = decision.record.id, _judged(stage)
+    if rule.independence == FAMILY and command.model is None:
+        return refusals.bad_argument(f"review '{rule.gate}' counts model families: say which `model` you are")
+    author = (attempt.principal, attempt.holder, attempt.model)
+    if _is_same(rule.independence, command, *author):
+        return refusals.own_work(change, stage.name, "review")
+    others = [x for x in attempt.review_leases if x.expires_at > decision.now and x.principal != command.principal]
+    if _has_judged(rule.independence, command, (*attempt.reviews, *others)):
+        return refusals.already_reviewed(change, stage.name, command.reviewer)
+    return None
+
+
+def _has_judged(independence: str, who: ClaimReview | ReviewLease, others: Iterable[Review | ReviewLease]) -> bool:
+    """Whether one who counts as the same is among those who have judged, or are about to."""
+    return any(_is_same(independence, who, other.principal, other.reviewer, other.model) for other in others)
+
+
+def _is_same(independence: str, who: ClaimReview | ReviewLease, principal: str, label: str, model: str | None) -> bool:
     """Whether the reviewer does not count as another than this one."""
-    if command.principal == principal:
+    if who.principal == principal:
         return True
-    if independence == "principal":
+    if independence == PRINCIPAL:
         return False
-    if command.reviewer == label:
+    if who.reviewer == label:
         return True
-    return independence == "family" and family(command.model) == family(model)
+    return independence == FAMILY and family(who.model) == family(model)
 
 
 def _counting(stage: StageRecord, rule: ReviewRule) -> tuple[Review, ...]:
     reviews = stage.current.reviews if stage.current is not None else ()
     return tuple(review for review in reviews if review.gate == rule.gate and not review.is_rejecting)
+
+
+def _independence(record: ChangeRecord, stage: StageRecord, gate: str) -> str:
+    return next(rule.independence for rule in record.rule(stage.name).reviews if rule.gate == gate)
+
+
+def _keeps_seat(decision: Decision, stage: StageRecord, lease: ReviewLease) -> bool:
+    """Whether nobody has taken the seat of a lease since it expired."""
+    rule = next(rule for rule in decision.record.rule(stage.name).reviews if rule.gate == lease.gate)
+    return lease.expires_at > decision.now or _seats(decision, stage, rule) > 0
 
 
 def _seats(decision: Decision, stage: StageRecord, rule: ReviewRule) -> int:

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from ..schemas import events as e
 from ..schemas.records import Attempt, AttemptState, Cause, GateOutcome, Note, Outcome, StageRecord, StageState
-from . import verdict
+from . import resubmission, verdict
 from .commands import Settle
 from .decision import SERVER, Decision
 
@@ -36,8 +36,13 @@ def settle(decision: Decision, command: Settle) -> tuple[e.Event, ...]:
                 e.FloorPassed(decision.now, stage.name, attempt.number, attempt.evaluation, command.gates, asked)
             )
         case Outcome.FAILED:
-            judged = with_gates(attempt, command.gates)
-            fail_stage(decision, stage, judged, command.fingerprints, command.because)
+            dispute = resubmission.dispute_of_verdict(stage, command.fingerprints)
+            if dispute is not None:
+                question = resubmission.question(stage, dispute)
+                decision.escalate(stage.name, Cause.NEEDS_DECISION, question, command.gates, dispute)
+            else:
+                judged = with_gates(attempt, command.gates)
+                fail_stage(decision, stage, judged, command.fingerprints, command.because)
         case Outcome.ERRORED:
             _retry_or_escalate(decision, stage, attempt, command)
     return decision.events
@@ -122,8 +127,8 @@ def _hand_in(decision: Decision, stage: StageRecord, command: Settle) -> StageRe
 
 
 def _same_as_before(stage: StageRecord, fingerprints: tuple[str, ...]) -> bool:
-    former = [a for a in stage.attempts if a.state is AttemptState.FAILED]
-    return stage.failed > 0 and bool(former) and set(former[-1].fingerprints) == set(fingerprints)
+    failed = resubmission.failed_attempts(stage)
+    return bool(failed) and set(failed[-1].fingerprints) == set(fingerprints)
 
 
 def _otherwise(decision: Decision, name: str, cause: Cause, question: str) -> None:

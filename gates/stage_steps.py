@@ -205,7 +205,18 @@ def approved(stage: StageRecord, event: e.ApprovalGiven) -> StageRecord:
 
 def fresh(stage: StageRecord, note: Note) -> StageRecord:
     notes = (*stage.notes, note)[-NOTES_MAX:]
-    return replace(stage, lease=None, accepted=None, failed=0, granted=0, stuck=0, escalation=None, notes=notes)
+    opened = replace(stage, lease=None, accepted=None, failed=0, granted=0, stuck=0, escalation=None, notes=notes)
+    return replace(opened, former=len(stage.attempts))
+
+
+def decided(stage: StageRecord, event: e.DecisionGiven) -> StageRecord:
+    """A person's answer, and what of a former attempt it says to be right as it is."""
+    after = fresh(stage, event.note)
+    if event.upheld is None:
+        return after
+    number, upheld = event.upheld.attempt, event.upheld.fingerprints
+    attempts = tuple(replace(a, upheld=upheld) if a.number == number else a for a in after.attempts)
+    return replace(after, attempts=attempts)
 
 
 def reopened(stage: StageRecord, event: e.StageReopened) -> StageRecord:
@@ -227,6 +238,7 @@ def close(stage: StageRecord, because: str) -> StageRecord:
         transform=None,
         escalation=question,
         ended=_end_of_lease(stage, because),
+        former=len(stage.attempts),
     )
 
 

@@ -195,11 +195,15 @@ class Approval:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What a holder says about a finding of the attempt before: `fixed`, `disputed` or `not_applicable`."""
+    """What a holder says about a finding of the attempt before: `fixed`, `disputed` or `not_applicable`.
+
+    `fingerprint` is that of the finding, by which it is known again in the next verdict; empty where none has that id.
+    """
 
     finding: str
     disposition: str
     note: str = ""
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +211,8 @@ class Attempt:
     """One artifact handed in to one stage; `number` is never reused within the stage.
 
     `allowed` are the gates that asked and whose question people have answered with yes, approvals among them. `inputs`
-    are the commits of what the needs had handed over then, in the order of the needs.
+    are the commits of what the needs had handed over then, in the order of the needs. `upheld` are the fingerprints of
+    findings that its holder disputed and a person said to be no fault.
     """
 
     number: int
@@ -234,6 +239,7 @@ class Attempt:
     review_leases: tuple[ReviewLease, ...] = ()
     reviews: tuple[Review, ...] = ()
     approvals: tuple[Approval, ...] = ()
+    upheld: tuple[str, ...] = ()
 
     @property
     def review_findings(self) -> tuple[Finding, ...]:
@@ -262,12 +268,21 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
+class Dispute:
+    """What gates found about an attempt, by fingerprint, and its holder holds to be no fault, every bit of it."""
+
+    attempt: int
+    fingerprints: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Escalation:
-    """Why the stage waits for people, and the question as it was put."""
+    """Why the stage waits for people, and the question as it was put; of a dispute also what is disputed."""
 
     cause: Cause
     question: str
     at: datetime
+    dispute: Dispute | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,7 +302,8 @@ class StageRecord:
     findings came back. `carried` is the number of a former attempt to be judged again by the server when the stage
     opens (after a re-pin); `transform` the evaluation that makes the artifact of a `run:` stage, as long as it does.
     `review_leases` counts those ever given: the number of the last one. `since` is when the stage came into its state,
-    `ended` the last end that somebody else put to a lease.
+    `ended` the last end that somebody else put to a lease, `former` how many attempts there were when it was last
+    opened afresh.
     """
 
     name: str
@@ -308,6 +324,7 @@ class StageRecord:
     review_leases: int = 0
     since: datetime | None = None
     ended: LeaseEnd | None = None
+    former: int = 0
 
     @property
     def current(self) -> Attempt | None:

@@ -251,8 +251,34 @@ def already_reviewed(change: str, stage: str, who: str) -> Refusal:
     """Nobody counts twice for one artifact."""
     return Refusal(
         RefusalCode.ALREADY_REVIEWED,
-        f"'{who}', or one who counts as the same, has judged this artifact of '{stage}' of {change} already, or is about to.",
+        f"'{who}', or one who counts as the same, judges or has judged this artifact of '{stage}' of {change}.",
         f'claim_stage for other work; get_status(change="{change}") shows whose word is still awaited.',
+    )
+
+
+def lease_of_review(change: str, stage: str) -> Refusal:
+    """A reviewer calls what only the holder of a stage may."""
+    return Refusal(
+        RefusalCode.NOT_ALLOWED,
+        f"This is the lease of a review of '{stage}' of {change}: a reviewer looks, and hands nothing in.",
+        "review_artifact(lease, findings, inspected) gives your judgement; release_stage lets go without one.",
+    )
+
+
+def lease_of_stage(change: str, stage: str) -> Refusal:
+    """The holder of a stage calls what only a reviewer may."""
+    return Refusal(
+        RefusalCode.NOT_ALLOWED,
+        f"This is the lease of '{stage}' of {change} itself: its holder does not review it.",
+        'claim_stage(role="reviewer") leases the review of somebody else\'s work.',
+    )
+
+
+def not_of_reviews(because: str) -> Refusal:
+    """A reviewer asks for an exit that only a stage's holder has."""
+    return bad_argument(
+        f"a review is let go with because=done_for_now or cannot, not {because}: say it as a finding of your review",
+        tool="release_stage",
     )
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from .records import Answered, Approval, Escalation, GateOutcome, Lease, Note, Orphan, Review, ReviewLease
+from .records import Answered, Approval, Dispute, Escalation, GateOutcome, Lease, Note, Orphan, Review, ReviewLease
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,12 +245,16 @@ class ApprovalGiven:
 
 @dataclass(frozen=True, slots=True)
 class DecisionGiven:
-    """A person answered an escalated question; the stage opens and the answer stands in the next brief."""
+    """A person answered an escalated question; the stage opens and the answer stands in the next brief.
+
+    `upheld` is a dispute that the person decided for the holder: what was found is no fault.
+    """
 
     at: datetime
     stage: str
     by: str
     note: Note
+    upheld: Dispute | None = None
     kind: Literal["decision_given"] = "decision_given"
 
 

@@ -56,6 +56,7 @@ PURE = (
     "gates/questions.py",
     "gates/reasons.py",
     "gates/reports/",
+    "gates/resubmission.py",
     "gates/reviewing.py",
     "gates/precedence.py",
     "gates/settlement.py",

@@ -8,7 +8,16 @@ from gatewright.gates.evolve import evolve
 from gatewright.gates.lifecycle import decide
 from gatewright.schemas.events import Event
 from gatewright.schemas.plan import Plan, PolicyPin, StageRule
-from gatewright.schemas.records import ChangeRecord, GateOutcome, Outcome, StageRecord, StageState
+from gatewright.schemas.records import (
+    Answered,
+    ChangeRecord,
+    Finding,
+    GateOutcome,
+    Outcome,
+    ReviewLease,
+    StageRecord,
+    StageState,
+)
 from gatewright.schemas.refusals import Refusal, RefusalCode
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -81,20 +90,53 @@ class Story:
         before = self.record
         refusal = self.do(command)
         assert refusal is None or self.record is before, "a refusal changes nothing"
-        return None if refusal is None else refusal.code
+        return code_of(refusal)
 
     def claim(self, stage: str, holder: str = "ada") -> Refusal | None:
         return self.do(c.Claim(stage, holder, f"stdio:{holder}"))
 
-    def submit(self, stage: str, tree: str = "t1") -> Refusal | None:
+    def submit(self, stage: str, tree: str = "t1", *answers: Answered) -> Refusal | None:
         fence = self.stage(stage).fence
-        return self.do(c.Submit(stage, fence, f"commit-{tree}", tree, "b" * 40, "summary"))
+        return self.do(c.Submit(stage, fence, f"commit-{tree}", tree, "b" * 40, "summary", answers))
 
-    def settle(self, stage: str, outcome: Outcome, *fingerprints: str) -> Refusal | None:
+    def settle(self, stage: str, outcome: Outcome, *fingerprints: str, asks: tuple[str, ...] = ()) -> Refusal | None:
         current = self.stage(stage).current
         assert current is not None
-        gates = (GateOutcome("scope", PASSED), GateOutcome("test", outcome))
+        asking = tuple(GateOutcome(gate, PENDING) for gate in asks)
+        gates = (GateOutcome("scope", PASSED), GateOutcome("test", outcome), *asking)
         return self.do(c.Settle(stage, current.evaluation, gates, fingerprints))
+
+    def claim_review(self, stage: str, reviewer: str) -> RefusalCode | None:
+        return self.refused(c.ClaimReview(stage, reviewer, f"stdio:{reviewer}"))
+
+    def give(self, stage: str, number: int, *findings: Finding) -> RefusalCode | None:
+        return self.refused(c.GiveReview(stage, number, findings, ("all of it",)))
+
+    def review(self, stage: str, reviewer: str, *findings: Finding) -> RefusalCode | None:
+        """Claim and give a review by a principal of its own."""
+        return self.claim_review(stage, reviewer) or self.give(stage, self.stage(stage).review_leases, *findings)
+
+    def review_leases(self, stage: str) -> tuple[ReviewLease, ...]:
+        current = self.stage(stage).current
+        assert current is not None
+        return current.review_leases
+
+    def approve(self, stage: str, person: str, *, is_given: bool = True, note: str = "") -> RefusalCode | None:
+        """A person's word about what is judged now, of a stage or of the landing."""
+        landing = self.record.landing
+        current = self.stage(stage).current if stage != "land" else None
+        commit = current.commit if current is not None else landing.new if landing is not None else None
+        assert commit is not None
+        known = f"person:{person}"
+        return self.refused(c.Approve(stage, None, known, "secret", commit, self.record.target, is_given, note))
+
+    @staticmethod
+    def fixed(*findings: str) -> tuple[Answered, ...]:
+        return tuple(Answered(finding, "fixed", "done") for finding in findings)
+
+    @staticmethod
+    def disputed(*findings: str) -> tuple[Answered, ...]:
+        return tuple(Answered(finding, "disputed", "it is right as it is") for finding in findings)
 
     def finish_run(self, stage: str, outcome: Outcome, *fingerprints: str, tree: str = "made") -> Refusal | None:
         """The evaluator's result for a `run:` stage: its command came to `outcome`, and to `tree` when it passed."""
@@ -139,6 +181,15 @@ class Story:
                 pass
         assert self.state("code") is state
         return self
+
+
+def code_of(refusal: Refusal | None) -> RefusalCode | None:
+    return None if refusal is None else refusal.code
+
+
+def remark(name: str, severity: str = "blocking") -> Finding:
+    """What a reviewer says, `blocking`, `minor` or a mere `note`."""
+    return Finding(name, "peer", severity, "review", f"about {name}", f"fp-{name}", "calc.py", 1)
 
 
 def judged(story: Story, outcome: Outcome = PASSED, **fields: object) -> c.SettleLanding:
