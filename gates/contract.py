@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, assert_never
 from pydantic import TypeAdapter
 
 from ..schemas.pipeline import GateSpec, Limits, Model
-from ..schemas.records import Evidence
+from ..schemas.records import Answered, Evidence, Finding
 from .policy import Policy
 
 if TYPE_CHECKING:
@@ -39,6 +39,29 @@ class Run:
     when: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """What a stage before handed over: the commit, and the paths that it changed."""
+
+    stage: str
+    commit: str
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """What was wanted, for a program that reviews: never what the author says of the work.
+
+    `findings` are those of the stage's last failed attempt, and `answers` what was said about them since.
+    """
+
+    intent: str
+    goal: str
+    inputs: tuple[Handed, ...]
+    findings: tuple[Finding, ...] = ()
+    answers: tuple[Answered, ...] = ()
+
+
 @dataclass(frozen=True)
 class Job:
     """One evaluation, complete: a runner needs nothing else and asks nobody.
@@ -49,9 +72,10 @@ class Job:
     `store` is our bare store, `shared` the user's common git directory, `cache` the folder for checkouts, environments
     and scratch. `baselines` are base results already known, by key; new ones come back as `BaseResult`. `allowed` are
     the fingerprints of findings that people have allowed in this change, each as often as it was allowed: a gate that
-    asks nothing else passes. `merged` is the newest commit of the target that the artifact has taken in since its
-    change began: what comes from there is not the artifact's. With `run`, `commit` is the stage's base; what its
-    command makes of it is judged, and told by `Made`.
+    asks nothing else passes. `upheld` are those that a gate failed by and a person said to be no fault, counted alike:
+    a gate that finds nothing else passes. `merged` is the newest commit of the target that the artifact has taken in
+    since its change began: what comes from there is not the artifact's. With `run`, `commit` is the stage's base; what
+    its command makes of it is judged, and told by `Made`. `spec` is set where a program reviews.
     """
 
     evaluation: str
@@ -70,8 +94,10 @@ class Job:
     conflicts: tuple[str, ...] = ()
     baselines: Mapping[str, str] = field(default_factory=dict)
     allowed: tuple[str, ...] = ()
+    upheld: tuple[str, ...] = ()
     merged: str | None = None
     run: Run | None = None
+    spec: Spec | None = None
 
     @property
     def limits(self) -> Limits:

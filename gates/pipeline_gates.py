@@ -114,7 +114,7 @@ def _kind_problems(source: Source, path: KeyPath, gate: _Written, kinds: Kinds) 
         known = [kind for kind in kinds if kind != SCOPE]
         return [source.problem(path, f"unknown gate kind {gate.kind!r}", nearest(gate.kind, known))]
     if gate.kind == REVIEW and path[0] == "land" and gate.options.get("run") is None:
-        message = "agents review what one of them hands in, and a landing is nobody's: there is no author to differ from"
+        message = "agents review what one of them hands in, and nobody hands in a merge: no author to differ from"
         return [source.problem(path, message, "put it into the stage that lands, or let a program review: {run: ...}")]
     model = kinds[gate.kind].options
     problems = [*shape_problems(source, gate.path, gate.options, model, keys_beside=("name",))]

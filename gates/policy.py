@@ -21,10 +21,10 @@ from .shadows import stands_in
 from .yaml_source import PolicyInvalid, PolicyProblem
 
 __all__ = [
+    "REVIEW",
     "Policy",
     "PolicyInvalid",
     "PolicyMissing",
-    "REVIEW",
     "PolicyProblem",
     "PolicySource",
     "find_gate",

@@ -8,7 +8,7 @@ import math
 import os
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -26,7 +26,7 @@ from .git import GitFailed
 from .kinds import KINDS
 from .kinds.scope import default_gate
 from .objects import BadArtifact
-from .policy import RUN_GATE
+from .policy import REVIEW, RUN_GATE
 from .scratch import remove_tree, scratch_folder
 from .submission import Submission
 from .text import head_and_tail, number_of
@@ -76,10 +76,34 @@ async def _make(job: Job, emit: Callable[[Message], None], scratch: Path) -> Job
 
 
 async def _judge_gates(submission: Submission, emit: Callable[[Message], None]) -> None:
+    """All side by side; programs that review come last, so that nothing is spent on what does not compile."""
     always_on = {default_gate().kind, RUN_GATE.kind}
-    async with anyio.create_task_group() as gates:
-        for gate in (default_gate(), *(gate for gate in submission.job.gates if gate.kind not in always_on)):
-            gates.start_soon(_tell, submission, gate, partial(_check, submission, gate), emit)
+    gates = [default_gate(), *(gate for gate in submission.job.gates if gate.kind not in always_on)]
+    floor, reviews = ([g for g in gates if (g.kind == REVIEW) is wanted] for wanted in (False, True))
+    found = await _judge_together(submission, floor, _check, emit)
+    held = [item.gate for item in found if item.outcome in {Outcome.FAILED, Outcome.ERRORED}]
+    await _judge_together(submission, reviews, partial(_not_reviewed, held) if held else _check, emit)
+
+
+async def _judge_together(
+    submission: Submission,
+    gates: Sequence[GateSpec],
+    check: Callable[[Submission, GateSpec], Awaitable[Evidence]],
+    emit: Callable[[Message], None],
+) -> list[Evidence]:
+    found: list[Evidence] = []
+
+    async def tell(gate: GateSpec) -> None:
+        found.append(await _tell(submission, gate, partial(check, submission, gate), emit))
+
+    async with anyio.create_task_group() as tasks:
+        for gate in gates:
+            tasks.start_soon(tell, gate)
+    return found
+
+
+async def _not_reviewed(held: Sequence[str], _submission: Submission, gate: GateSpec) -> Evidence:
+    return errored(gate, KINDS[gate.kind].unit, f"Not reviewed, because {', '.join(sorted(held))} did not pass.")
 
 
 async def _tell(
@@ -87,7 +111,7 @@ async def _tell(
     gate: GateSpec,
     check: Callable[[], Awaitable[Evidence]],
     emit: Callable[[Message], None],
-) -> None:
+) -> Evidence:
     emit(Started(gate.name))
     started = time.monotonic()
     try:
@@ -96,9 +120,11 @@ async def _tell(
         log.exception("gate %s of %s failed in our own code", gate.name, submission.job.evaluation)
         sentence = f"gatewright itself failed: {type(exc).__name__}: {exc}. {NOBODYS_FAULT}"
         evidence = errored(gate, "things", sentence)
-    evidence = _without_allowed(evidence, submission.job.allowed)
+    evidence = without_upheld(_without_allowed(evidence, submission.job.allowed), submission.job.upheld)
     output = _bounded(evidence.output, submission.limits.output)
-    emit(Found(replace(evidence, output=output, duration_s=time.monotonic() - started)))
+    evidence = replace(evidence, output=output, duration_s=time.monotonic() - started)
+    emit(Found(evidence))
+    return evidence
 
 
 async def _check(submission: Submission, gate: GateSpec) -> Evidence:
@@ -134,13 +160,27 @@ async def _mapped(gate: GateSpec, unit: str, bound_s: float, check: Callable[[],
         return errored(gate, unit, f"The machine failed: {exc}. {NOBODYS_FAULT}")
 
 
+def without_upheld(evidence: Evidence, upheld: tuple[str, ...]) -> Evidence:
+    """A gate that fails only by what a person has said to be no fault has passed, if it judged anything at all."""
+    if evidence.outcome is not Outcome.FAILED or evidence.counted == 0 or not _covers(upheld, evidence):
+        return evidence
+    return _passed_by_people(evidence, "A person has said that what it found is no fault.")
+
+
 def _without_allowed(evidence: Evidence, allowed: tuple[str, ...]) -> Evidence:
     """A gate that asks only what people have allowed already has passed."""
-    asked = Counter(finding.fingerprint for finding in evidence.findings)
-    # At the bound the list was cut, or may have been: what is not on it was never allowed.
-    is_whole = 0 < len(evidence.findings) < FINDINGS_MAX
-    if evidence.outcome is not Outcome.PENDING or not is_whole or not asked <= Counter(allowed):
+    if evidence.outcome is not Outcome.PENDING or not _covers(allowed, evidence):
         return evidence
+    return _passed_by_people(evidence, "A person has allowed what it asked.")
+
+
+def _covers(known: tuple[str, ...], evidence: Evidence) -> bool:
+    """Whether all findings are known, each as often. At the bound the list was cut, or may have been."""
+    found = Counter(finding.fingerprint for finding in evidence.findings)
+    return 0 < len(evidence.findings) < FINDINGS_MAX and found <= Counter(known)
+
+
+def _passed_by_people(evidence: Evidence, because: str) -> Evidence:
     known = tuple(replace(finding, severity="allowed") for finding in evidence.findings)
     return replace(
         evidence,
@@ -148,7 +188,7 @@ def _without_allowed(evidence: Evidence, allowed: tuple[str, ...]) -> Evidence:
         question=None,
         findings=(),
         tolerated=(*evidence.tolerated, *known),
-        summary=f"{number_of(evidence.counted, evidence.unit)}. A person has allowed what it asked.",
+        summary=f"{number_of(evidence.counted, evidence.unit)}. {because}",
     )
 
 

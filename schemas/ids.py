@@ -17,7 +17,8 @@ COMMIT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 # `e`: of an attempt or a landing, numbered by the change; `d`: a dry run, numbered by the store.
 EVALUATION_ID = re.compile(r"(c[1-9][0-9]{0,8})\.[ed][1-9][0-9]{0,8}")
 
-LEASE = re.compile(r"gw1\.(c[1-9][0-9]{0,8})\.([a-z][a-z0-9_-]{0,31})\.([1-9][0-9]{0,8})\.([A-Za-z0-9_-]{22})")
+# A lease of a stage says its fence; one of a review says its number, after an `r`.
+LEASE = re.compile(r"gw1\.(c[1-9][0-9]{0,8})\.([a-z][a-z0-9_-]{0,31})\.(r?)([1-9][0-9]{0,8})\.([A-Za-z0-9_-]{22})")
 
 # The land gates' name where a stage is expected: never a stage, because `land` is a key of its own in the pipeline.
 LAND = StageName("land")
@@ -33,17 +34,35 @@ class LeaseName:
     proof: str
 
 
-def parse_lease(token: str) -> LeaseName | None:
+@dataclass(frozen=True, slots=True)
+class ReviewLeaseName:
+    """What the token of a review lease says in clear; `number` counts those of the stage."""
+
+    change: ChangeId
+    stage: StageName
+    number: int
+    proof: str
+
+
+def parse_lease(token: str) -> LeaseName | ReviewLeaseName | None:
     """Take a lease token apart; None when it does not even look like one."""
     found = LEASE.fullmatch(token)
     if found is None:
         return None
-    return LeaseName(ChangeId(found[1]), StageName(found[2]), int(found[3]), found[4])
+    change, stage = ChangeId(found[1]), StageName(found[2])
+    if found[3]:
+        return ReviewLeaseName(change, stage, int(found[4]), found[5])
+    return LeaseName(change, stage, int(found[4]), found[5])
 
 
 def format_lease(change: str, stage: str, fence: int, proof: str) -> str:
-    """The inverse of `parse_lease`."""
+    """The inverse of `parse_lease`, of a stage."""
     return f"gw1.{change}.{stage}.{fence}.{proof}"
+
+
+def format_review_lease(change: str, stage: str, number: int, proof: str) -> str:
+    """The inverse of `parse_lease`, of a review."""
+    return f"gw1.{change}.{stage}.r{number}.{proof}"
 
 
 def short(commit: str) -> str:

@@ -11,6 +11,7 @@ text, no expression that could take more than linear time, and whole or not at a
     ruff_json     what ruff prints with `--output-format json`
     eslint_json   what eslint prints with `--format json`
     own_json      the one page of docs/reports.md
+    review_json   what a program that reviews answers
 """
 
 from .junit import TestCase, parse_junit

@@ -59,10 +59,6 @@ WRONG_FILES = [
         "gatewright.yaml:14: stages.code.gates[2]: unknown gate kind 'tset'; did you mean 'test'?",
     ),
     (
-        DEFAULT.replace("[compile, ruff, test]", "[compile, review]"),
-        "gatewright.yaml:14: stages.code.gates[1]: gate kind 'review' is not in this version",
-    ),
-    (
         DEFAULT.replace("[compile, ruff, test]", "[scope, test]"),
         (
             "gatewright.yaml:14: stages.code.gates[0]: 'scope' is always on and is not listed; "
