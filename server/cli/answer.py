@@ -38,7 +38,8 @@ def run(_command: str, options: Namespace, terminal: Terminal) -> int:
         question = services.store.read(lambda tx: _get_question(tx, options.change, options.stage, options.gate))
         _show(question, terminal)
         note = options.note or (terminal.ask("Your answer:") if question.is_escalation else "")
-        allowed = True if question.is_escalation and not options.refuse else _decision(options, terminal)
+        is_open = question.is_escalation and not question.is_dispute
+        allowed = True if is_open and not options.refuse else _decision(options, terminal)
         confirm_by_typing(terminal, question.stage, f"{'allow' if allowed else 'refuse'} it")
         record = _record(services, question, gate=options.gate, allowed=allowed, note=note)
     landing = f", landing {record.landing.step}" if record.landing is not None else ""

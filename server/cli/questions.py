@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 from ...gates import landing as landing_rules
 from ...gates.questions import open_questions
 from ...schemas.ids import LAND
-from ...schemas.records import ChangeRecord, LandingStep, StageState
+from ...schemas.records import ChangeRecord, LandingStep, Outcome, StageState
 
 if TYPE_CHECKING:
-    from ...schemas.records import Evidence, Finding
+    from ...schemas.records import Dispute, Evidence, Finding, StageRecord
     from ..store.tx import Tx
 
 
@@ -24,6 +24,7 @@ class Question:
     subject: str
     about: str
     is_escalation: bool = False
+    is_dispute: bool = False
 
 
 def find_question(tx: "Tx", record: ChangeRecord, stage: str, gate: str | None = None) -> Question | None:
@@ -36,7 +37,9 @@ def find_question(tx: "Tx", record: ChangeRecord, stage: str, gate: str | None =
     if found.state is StageState.ESCALATED and found.escalation is not None:
         subject = f"{found.escalation.at.isoformat()} {found.escalation.question}"
         about = f"'{stage}' of {record.id} ({found.escalation.cause.replace('_', ' ')})"
-        return Question(record.id, stage, (), (found.escalation.question,), subject, about, is_escalation=True)
+        dispute = found.escalation.dispute
+        texts = (found.escalation.question, *(_disputed(tx, found, dispute) if dispute is not None else ()))
+        return Question(record.id, stage, (), texts, subject, about, is_escalation=True, is_dispute=dispute is not None)
     gates = _named(open_questions(record, found), gate)
     if not gates or found.current is None:
         return None
@@ -72,6 +75,18 @@ def _texts(tx: "Tx", evaluation: str, gates: tuple[str, ...]) -> tuple[str, ...]
         lines += [f"  {f.where or ''}  {f.rule}: {f.message}" for f in _untold(found)]
         texts.append("\n".join(lines))
     return tuple(texts)
+
+
+def _disputed(tx: "Tx", stage: "StageRecord", dispute: "Dispute") -> tuple[str, ...]:
+    """One text a gate: what it found that its holder holds to be no fault."""
+    attempt = stage.attempts[dispute.attempt - 1]
+    texts = []
+    for found in (item.evidence for item in tx.evidence_of(attempt.evaluation)):
+        disputed = [f for f in found.findings if f.fingerprint in dispute.fingerprints]
+        if disputed and found.outcome is Outcome.FAILED:
+            lines = [f"  {f.id}  {f.where or ''}  {f.rule}: {f.message}" for f in disputed]
+            texts.append("\n".join([f"Gate '{found.gate}' found in commit {attempt.commit}:", *lines]))
+    return (*texts, "To allow says that this is no fault: it is judged again without it. To refuse opens the stage.")
 
 
 def _untold(found: "Evidence | None") -> list["Finding"]:

@@ -125,11 +125,12 @@ def _merged(services: Services, record: ChangeRecord, commit: str) -> str | None
     return found if is_newer else None
 
 
-def with_knowledge(tx: "Tx", job: Job, record: ChangeRecord) -> Job:
-    """The job with what is known about its base, and what people have allowed in this change already."""
+def with_knowledge(tx: "Tx", job: Job, record: ChangeRecord, subject: Subject) -> Job:
+    """The job with what is known about its base, and what people have allowed and upheld in this change already."""
     prefix = baseline_key(job.base, "")
     known = {key.removeprefix(prefix): value for key, value in tx.cache_find(prefix).items()}
-    return replace(job, baselines=known, allowed=tuple(sorted(_allowed(tx, record))))
+    upheld = tuple(sorted(_upheld(tx, record, subject)))
+    return replace(job, baselines=known, allowed=tuple(sorted(_allowed(tx, record))), upheld=upheld)
 
 
 def baseline_key(base: str, key: str) -> str:
@@ -226,3 +227,21 @@ def _allowed(tx: "Tx", record: ChangeRecord) -> Iterable[str]:
                     if stored.evidence.gate in attempt.allowed:
                         allowed |= Counter(finding.fingerprint for finding in stored.evidence.findings)
     return allowed.elements()
+
+
+def _upheld(tx: "Tx", record: ChangeRecord, subject: Subject) -> Iterable[str]:
+    """The fingerprints of what gates failed by and a person said to be no fault, each as often as it was found at once.
+
+    What names no place stands for all that a program said, so it is upheld for the tree alone of which it was said.
+    """
+    upheld: Counter[str] = Counter()
+    for attempt in (attempt for stage in record.stages for attempt in stage.attempts if attempt.upheld):
+        for stored in tx.evidence_of(attempt.evaluation):
+            if stored.evidence.outcome is Outcome.FAILED:
+                upheld |= Counter(
+                    finding.fingerprint
+                    for finding in stored.evidence.findings
+                    if finding.fingerprint in attempt.upheld
+                    and (finding.path is not None or attempt.tree == subject.tree)
+                )
+    return upheld.elements()

@@ -13,6 +13,7 @@ from ...gates.artifacts import FetchBudget, TreeBudget
 from ...gates.objects import BadArtifact, TooLarge
 from ...gates.precedence import refuse_change, refuse_lease
 from ...gates.problems import WorkspaceProblem
+from ...gates.resubmission import failed_attempts
 from ...schemas import refusals
 from ...schemas.arguments import CheckGates, SubmitArtifact
 from ...schemas.ids import LeaseName
@@ -50,10 +51,13 @@ async def submit_artifact(services: Services, request: Request, lease: LeaseName
     if refusal is not None:
         raise Refused(await _keep_late_work(services, record, lease, arguments, refusal))
     artifact = await services.act(lambda: _make_artifact(services, record, lease, arguments))
-    answers = tuple(Answered(a.finding, a.disposition, a.note) for a in arguments.answers or ())
 
     def submit(tx: "Tx") -> Reference:
         before = get_change(tx, lease.change)
+        found = _open_findings(tx, before, lease.stage)
+        answers = (
+            Answered(a.finding, a.disposition, a.note, found.get(a.finding, "")) for a in arguments.answers or ()
+        )
         command = c.Submit(
             stage=lease.stage,
             fence=lease.fence,
@@ -61,8 +65,8 @@ async def submit_artifact(services: Services, request: Request, lease: LeaseName
             tree=artifact.tree,
             base=artifact.base,
             summary=arguments.summary,
-            answers=answers,
-            open_findings=_open_findings(tx, before, lease.stage),
+            answers=tuple(answers),
+            open_findings=tuple(found),
         )
         after = apply(tx, before, command, services.clock())
         current = after.stage(lease.stage).current
@@ -219,9 +223,10 @@ def _message(lease: LeaseName, summary: str) -> str:
     return f"{subject}\n\n{summary.strip()}\n\nGatewright-Change: {lease.change}\nGatewright-Stage: {lease.stage}\n"
 
 
-def _open_findings(tx: "Tx", record: ChangeRecord, stage: str) -> tuple[str, ...]:
+def _open_findings(tx: "Tx", record: ChangeRecord, stage: str) -> dict[str, str]:
+    """The fingerprints of what held the last failed attempt up, by the ids of the findings."""
     found = record.find_stage(stage)
-    if found is None or found.current is None or found.state is not StageState.CLAIMED or found.failed == 0:
-        return ()
-    evidence = tx.evidence_of(found.current.evaluation)
-    return tuple(f.id for item in evidence if item.evidence.outcome is Outcome.FAILED for f in item.evidence.findings)
+    failed = failed_attempts(found) if found is not None else ()
+    evidence = tx.evidence_of(failed[-1].evaluation) if failed else ()
+    held = (item.evidence.findings for item in evidence if item.evidence.outcome is Outcome.FAILED)
+    return {finding.id: finding.fingerprint for findings in held for finding in findings}

@@ -1,0 +1,95 @@
+"""A holder disputes what gates found: people decide, and what they uphold is judged again without it."""
+
+from dataclasses import replace
+
+import pytest
+
+from gatewright.gates.commands import Answer
+from gatewright.gates.findings import Judged, Problem, conclude
+from gatewright.gates.kinds.scope import default_gate
+from gatewright.gates.runner import without_upheld
+from gatewright.schemas.records import Outcome, StageState
+
+from .conftest import Repositories
+from .house import Agent, Repository, Server, Told, staged
+
+pytestmark = pytest.mark.anyio
+
+GOAL_ONLY = "# Goal\n\nSubtract.\n"
+
+
+@pytest.fixture
+def repository(make: Repositories) -> Repository:
+    return make(staged())
+
+
+async def failed(ada: Agent, change: str, text: str) -> tuple[Told, Told]:
+    """The brief and the verdict of a plan whose document misses a section."""
+    brief = await ada.claim(change, "plan")
+    verdict = await ada.submit(brief, {f"docs/changes/{change}.md": text})
+    assert verdict["outcome"] == "failed", verdict.text
+    return brief, verdict
+
+
+def disputes(verdict: Told, note: str) -> list[dict[str, str]]:
+    return [{"finding": f["id"], "disposition": "disputed", "note": note} for f in verdict["findings"]]
+
+
+def upheld(*, allowed: bool = True) -> Answer:
+    return Answer("plan", None, allowed, "person:eve", "Requirements are in the ticket.")
+
+
+async def test_the_same_tree_with_every_finding_disputed_asks_a_person_who_lets_it_pass(
+    server: Server, ada: Agent
+) -> None:
+    change = await ada.start()
+    brief, verdict = await failed(ada, change, GOAL_ONLY)
+    answers = disputes(verdict, "They are in the ticket.")
+
+    told = await ada.get("submit_artifact", lease=brief["lease"], summary="It is complete.", answers=answers)
+    asked = await server.record(change)
+    await server.decide(change, upheld())
+    passed = await server.until(change, lambda r: r.stage("plan").state is StageState.PASSED)
+
+    assert told["stage_state"] == "escalated", told.text
+    escalation = asked.stage("plan").escalation
+    assert escalation is not None
+    assert "They are in the ticket." in escalation.question
+    first, second = passed.stage("plan").attempts
+    assert (first.tree, first.upheld) == (second.tree, first.fingerprints)
+
+
+@pytest.mark.slow
+async def test_another_tree_with_nothing_but_what_was_disputed_asks_a_person_and_spends_no_budget(
+    server: Server, ada: Agent
+) -> None:
+    change = await ada.start()
+    brief, verdict = await failed(ada, change, GOAL_ONLY)
+    path = f"docs/changes/{change}.md"
+    answers = disputes(verdict, "They are in the ticket.")
+
+    again = await ada.submit(brief, {path: f"{GOAL_ONLY}\nAnd more.\n"}, answers=answers)
+    asked = await server.record(change)
+    await server.decide(change, upheld(allowed=False))
+    opened = (await server.record(change)).stage("plan")
+
+    assert again["stage_state"] == "escalated", again.text
+    assert (asked.stage("plan").failed, len(asked.stage("plan").attempts)) == (1, 2)
+    assert opened.state is StageState.OPEN
+    assert opened.notes[-1].text == "Requirements are in the ticket."
+
+
+def found(*problems: Problem, counted: int = 3) -> tuple[str, ...]:
+    return tuple(f.fingerprint for f in conclude(default_gate(), Judged(counted, "files", new=problems)).findings)
+
+
+def test_a_gate_that_finds_anything_beside_what_was_upheld_fails() -> None:
+    known, other = Problem("r1", "one", "a.py"), Problem("r2", "two", "a.py")
+    both = conclude(default_gate(), Judged(3, "files", new=(known, other)))
+    twice = conclude(default_gate(), Judged(3, "files", new=(known, known)))
+    once = conclude(default_gate(), Judged(3, "files", new=(known,)))
+    nothing = replace(once, counted=0)
+
+    judged = [without_upheld(evidence, found(known)).outcome for evidence in (once, both, twice, nothing)]
+
+    assert judged == [Outcome.PASSED, Outcome.FAILED, Outcome.FAILED, Outcome.FAILED]
