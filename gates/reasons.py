@@ -15,6 +15,7 @@ from ..schemas.records import Attempt, Cause, ChangeRecord, LandingStep, ReviewL
 from ..schemas.refusals import Refusal
 from . import commands as c
 from . import graph, landing
+from .approvals import open_approvals_of
 from .lifecycle import decide
 from .precedence import is_expired, refuse_change, refuse_claim
 from .questions import open_questions
@@ -180,8 +181,6 @@ def _roots(record: ChangeRecord, stage: StageRecord) -> tuple[StageRecord, ...]:
 
 
 def _review_candidates(record: ChangeRecord, stage: StageRecord, now: datetime) -> Iterator[Unlock]:
-    attempt = stage.current
-    assert attempt is not None, "a stage in review has an attempt"
     claim = c.ClaimReview(stage.name, YOU, ANYBODY, model=ANY_MODEL)
     for wanted in wanted_reviews(record, stage, now):
         is_full = len(wanted.reviewing) >= wanted.missing
@@ -189,8 +188,7 @@ def _review_candidates(record: ChangeRecord, stage: StageRecord, now: datetime) 
         yield Unlock(Who.REVIEWER, _claim_text(record, stage), claim, free_at)
     if open_questions(record, stage):
         yield _answer(record, stage.name)
-    for gate in open_approvals(record, stage):
-        yield _approve(record, stage.name, gate, attempt.commit)
+    yield from _approvals(record, stage.name)
     yield _release(stage, c.Because.WITHDRAW)
 
 
@@ -229,9 +227,11 @@ def _answer(record: ChangeRecord, name: str) -> Unlock:
     )
 
 
-def _approve(record: ChangeRecord, name: str, gate: str, commit: str) -> Unlock:
-    command = c.Approve(name, gate, ANYBODY, "", commit, record.target, is_given=True, note="")
-    return Unlock(Who.PERSON, f"`gatewright approve {record.id} {name}`", command)
+def _approvals(record: ChangeRecord, name: str) -> Iterator[Unlock]:
+    for wanted in open_approvals_of(record):
+        if wanted.stage == name:
+            given = c.Approve(name, wanted.gate, ANYBODY, "", wanted.commit, wanted.target, is_given=True, note="")
+            yield Unlock(Who.PERSON, f"`{wanted.command}`", given)
 
 
 def _reopen(record: ChangeRecord, name: str) -> Unlock:
@@ -243,11 +243,9 @@ def _landing_candidates(record: ChangeRecord) -> Iterator[Unlock]:
     found = record.landing
     if found is None:
         return
-    if found.step is LandingStep.ASKING and found.new is not None:
-        if landing.open_questions(record, found):
-            yield _answer(record, LAND)
-        for rule in record.plan.land_approvals:
-            yield _approve(record, LAND, rule.gate, found.new)
+    if found.step is LandingStep.ASKING and landing.open_questions(record, found):
+        yield _answer(record, LAND)
+    yield from _approvals(record, LAND)
     if found.step is LandingStep.BLOCKED:
         yield Unlock(Who.PERSON, f"`gatewright land {record.id}`", c.RetryLanding(ANYBODY))
 

@@ -177,13 +177,78 @@ class ChangeStatus(BaseModel):
     stages: tuple[StageStatus, ...]
 
 
+class UnlockReply(BaseModel):
+    """One thing that would move a stage, as it is typed or called; accepted now, or in so many seconds."""
+
+    who: str
+    how: str
+    in_s: int | None = None
+
+
+class AttemptReply(BaseModel):
+    """One attempt: what it was and what became of it; `findings` counts what held it up."""
+
+    number: int
+    holder: str
+    model: str | None
+    commit: str
+    outcome: str
+    gates: str
+    findings: int
+
+
+class ReviewsReply(BaseModel):
+    """What a review gate of a stage in review still wants, and of whom."""
+
+    gate: str
+    given: int
+    missing: int
+    reviewing: str | None
+    may_review: str
+
+
+class NoteReply(BaseModel):
+    """What people, another stage or the landing left for the next holder."""
+
+    source: str
+    text: str
+
+
+class StageWhy(BaseModel):
+    """Why one stage, or the landing, stands where it does; times in seconds.
+
+    `since_s` is for how long it has been in its state, `held_s` for how long its holder has had it.
+    """
+
+    stage: str
+    state: str
+    is_claimable: bool
+    because: str
+    since_s: int | None = None
+    holder: str | None = None
+    held_s: int | None = None
+    expires_in_s: int | None = None
+    unlocks: tuple[UnlockReply, ...] = ()
+    reviews: tuple[ReviewsReply, ...] = ()
+    attempts_made: int = 0
+    attempts_left: int | None = None
+    stuck: str | None = None
+    attempts: tuple[AttemptReply, ...] = ()
+    notes: tuple[NoteReply, ...] = ()
+    orphans: tuple[OrphanReply, ...] = ()
+    left_out: str | None = None
+
+
 class Status(Reply):
-    """`get_status`."""
+    """`get_status`. `why` and `history` come when one stage, or one change, is asked for."""
 
     summary: str
     waiting_for_people: tuple[str, ...]
+    waiting_more: int | None = None
     changes: tuple[ChangeStatus, ...]
     more: int | None = None
+    why: StageWhy | None = None
+    history: tuple[str, ...] = ()
     warning: str | None = None
     next: str
 

@@ -57,6 +57,9 @@ def show_status(content: Mapping[str, object], terminal: Terminal) -> None:
     terminal.say(str(content.get("summary", "")), "bold")
     for question in _texts(content.get("waiting_for_people")):
         terminal.say(f"  ? {question}", "yellow")
+    unsaid = content.get("waiting_more")
+    if isinstance(unsaid, int) and unsaid > 0:
+        terminal.say(f"  ? and {unsaid} more", "yellow")
     rows = [row for change in _mappings(content.get("changes")) for row in _rows_of(change)]
     if rows:
         terminal.say()

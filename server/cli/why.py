@@ -1,77 +1,139 @@
-"""`gatewright why`: because of what a change or a stage does not move, and what would unlock it."""
+"""`gatewright why`: because of what a change or a stage does not move, and what would unlock it. One screen."""
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ...schemas.ids import short
+from ...gates.text import shorten
+from ...schemas.ids import LAND, short
 from .command import Exit
 from .opening import services_of
 from .questions import find_question
 from .terminal import Terminal
 
 if TYPE_CHECKING:
-    from ...schemas.records import ChangeRecord, StageRecord
-    from ...schemas.replies import Status
+    from ...schemas.records import ChangeRecord
+    from ...schemas.replies import AttemptReply, StageWhy, Status
     from ..services import Services
     from ..store.tx import Tx
 
-ATTEMPTS_TOLD_MAX = 5
+# A screen has 40 lines; what is left out of it is named.
+LINES_MAX = 40
+QUESTION_LINES_MAX = 10
+LINE_CHARS_MAX = 200
+DAY_S, HOUR_S, MINUTE_S = 86_400, 3_600, 60
 
 
 def configure(_command: str, parser: ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("change", metavar="CHANGE")
-    parser.add_argument("stage", metavar="STAGE", nargs="?", help="only this stage")
+    parser.add_argument("stage", metavar="STAGE", nargs="?", help="only this stage, or `land` for the landing")
     parser.add_argument("--json", action="store_true", help="as get_status tells it")
 
 
 def run(_command: str, options: Namespace, terminal: Terminal) -> int:
     """Tell it from one consistent look at the store."""
     with services_of(options) as services:
-        status, record, questions = services.store.read(lambda tx: _look(services, tx, options))
+        status, record, told, questions = services.store.read(lambda tx: _look(services, tx, options))
     if options.json:
         terminal.write_data(status.model_dump_json(indent=2) + "\n")
         return Exit.OK
-    terminal.say(f"{record.id} {record.title}: {record.state}", "bold")
+    terminal.say(f"{record.id} {shorten(record.title, LINE_CHARS_MAX)}: {record.state}", "bold")
     terminal.say(f"base {short(record.base)}, target {record.target}, policy of {short(record.policy.commit)}", "dim")
-    for told in status.changes[0].stages:
-        terminal.say(f"\n{told.stage}: {told.state.replace('_', ' ')}", "bold")
-        terminal.say(f"  {told.because}\n  unlock: {told.unlock}")
-        for line in _history(record.stage(told.stage)):
-            terminal.say(f"  {line}")
-        _say_question(questions.get(told.stage), terminal)
-    if status.changes[0].landing is not None:
-        terminal.say(f"\nlanding: {status.changes[0].landing}", "bold")
-    _say_question(questions.get("land"), terminal)
+    is_one = options.stage is not None
+    lines: list[str] = []
+    for one in told:
+        lines += [_headline(one), *_reasons(one), *(_tried(one) if is_one else _last_tried(one))]
+        lines += _question(record, one.stage, questions.get(one.stage, ()))
+    more = f"gatewright log {record.id} tells all" if is_one else f"gatewright why {record.id} STAGE tells one of them"
+    for line in _screen(lines, more):
+        terminal.say(line, *(() if line.startswith(" ") else ("bold",)))
     return Exit.OK
+
+
+def lasting(seconds: int) -> str:
+    """How long in one unit or two: `3 d 4 h`, `2 h 5 min`, `40 s`."""
+    if seconds >= DAY_S:
+        return f"{seconds // DAY_S} d {seconds % DAY_S // HOUR_S} h"
+    if seconds >= HOUR_S:
+        return f"{seconds // HOUR_S} h {seconds % HOUR_S // MINUTE_S} min"
+    return f"{seconds // MINUTE_S} min" if seconds >= 2 * MINUTE_S else f"{seconds} s"
 
 
 def _look(
     services: "Services", tx: "Tx", options: Namespace
-) -> "tuple[Status, ChangeRecord, dict[str, tuple[str, ...]]]":
+) -> "tuple[Status, ChangeRecord, list[StageWhy], dict[str, tuple[str, ...]]]":
     from ...schemas.arguments import GetStatus
     from ..operations.deciding import get_change
-    from ..operations.looking import status
+    from ..operations.looking import status, why
 
-    record = get_change(tx, options.change)
-    arguments = GetStatus.model_construct(change=options.change, stage=options.stage)
-    found = status(tx, arguments, services.clock())
-    names = [options.stage] if options.stage else [*(stage.name for stage in record.stages), "land"]
+    record, now = get_change(tx, options.change), services.clock()
+    found = status(tx, GetStatus.model_construct(change=options.change, stage=options.stage), now)
+    names = [options.stage] if options.stage else [*(stage.name for stage in record.stages), LAND]
+    told = [why(record, name, now) for name in names]
     asked = {name: question.texts for name in names if (question := find_question(tx, record, name)) is not None}
-    return found, record, asked
+    return found, record, told, asked
 
 
-def _history(stage: "StageRecord") -> list[str]:
+def _headline(why: "StageWhy") -> str:
+    since = f" for {lasting(why.since_s)}" if why.since_s is not None else ""
+    holder = f", held by '{why.holder}'" if why.holder else ""
+    held = f" for {lasting(why.held_s)}" if why.held_s is not None else ""
+    left = f", {lasting(why.expires_in_s)} left" if why.expires_in_s is not None else ""
+    return f"{why.stage}: {why.state.replace('_', ' ')}{since}{holder}{held}{left}"
+
+
+def _reasons(why: "StageWhy") -> Iterator[str]:
+    if why.state == "passed":
+        return
+    yield f"  {why.because}"
+    for reviews in why.reviews:
+        busy = f", {reviews.reviewing} at it" if reviews.reviewing else ""
+        yield f"  review '{reviews.gate}': {reviews.given} given, {reviews.missing} missing{busy}"
+        yield f"    may review: {reviews.may_review}"
+    for unlock in why.unlocks:
+        later = f" (in {lasting(unlock.in_s)})" if unlock.in_s is not None else ""
+        yield f"  unlock, {unlock.who}{later}: {unlock.how}"
+
+
+def _tried(why: "StageWhy") -> Iterator[str]:
     """The latest attempts, notes and orphans of a stage, a line each."""
-    lines = []
-    for attempt in stage.attempts[-ATTEMPTS_TOLD_MAX:]:
-        gates = ", ".join(f"{gate.gate} {gate.outcome}" for gate in attempt.gates) or attempt.state
-        lines.append(f"attempt {attempt.number} by '{attempt.holder}' ({short(attempt.commit)}): {gates}")
-    lines += [f"note from {note.source}: {note.text}" for note in stage.notes]
-    lines += [f"kept: {short(orphan.commit)} of '{orphan.holder}' ({orphan.note})" for orphan in stage.orphans]
-    return lines
+    if why.attempts_made and why.stage != LAND:
+        left = f", {why.attempts_left} more may fail" if why.attempts_left is not None else ""
+        yield f"  tried {why.attempts_made} times{left}{f'; {why.stuck}' if why.stuck else ''}"
+    yield from map(_attempt, why.attempts)
+    for note in why.notes:
+        yield f"  note from {note.source}: {note.text}"
+    for orphan in why.orphans:
+        yield f"  kept: {short(orphan.commit)} of '{orphan.holder}' ({orphan.note})"
+    if why.left_out:
+        yield f"  left out here: {why.left_out}"
 
 
-def _say_question(texts: tuple[str, ...] | None, terminal: Terminal) -> None:
-    for text in texts or ():
-        terminal.say("\n".join(f"  {line}" for line in text.splitlines()), "yellow")
+def _last_tried(why: "StageWhy") -> Iterator[str]:
+    if why.state != "passed":
+        yield from map(_attempt, why.attempts[-1:])
+
+
+def _attempt(attempt: "AttemptReply") -> str:
+    model = f" ({attempt.model})" if attempt.model else ""
+    found = f", {attempt.findings} findings" if attempt.findings else ""
+    gates = f": {attempt.gates}" if attempt.gates else ""
+    return f"  attempt {attempt.number} by '{attempt.holder}'{model} ({attempt.commit}) {attempt.outcome}{found}{gates}"
+
+
+def _question(record: "ChangeRecord", name: str, texts: tuple[str, ...]) -> Iterator[str]:
+    lines = [line for text in texts for line in text.splitlines()]
+    yield from (f"  | {line}" for line in lines[:QUESTION_LINES_MAX])
+    if len(lines) > QUESTION_LINES_MAX:
+        left = len(lines) - QUESTION_LINES_MAX
+        yield f"  | ... {left} more lines: gatewright answer {record.id} {name} shows all"
+
+
+def _screen(lines: list[str], more: str) -> Iterator[str]:
+    """The lines in no more than a screen, each as one, with what to call for the rest."""
+    room = LINES_MAX - 3
+    flat = [shorten(" ".join(line.splitlines()), LINE_CHARS_MAX) for line in lines]
+    yield from flat if len(flat) <= room else flat[: room - 1]
+    if len(flat) > room:
+        yield f"  ... {len(flat) - room + 1} more lines: {more}."

@@ -11,7 +11,7 @@ answered     evidence of what people and reviewers answered
 bases        what a stage starts from
 briefs       what a claimer is told
 verdicts     what a submitter is told (evidence: as replies tell it; runs: before the server has made an attempt)
-looking      status, why, evidence, artifacts
+looking      status, why, evidence, artifacts (explaining: one stage in full; awaiting: what waits for people)
 waiting      long polls
 telling      an event as a sentence
 """

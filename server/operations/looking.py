@@ -6,31 +6,36 @@ Computed by the same functions that refuse, so it cannot drift from them.
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from ...gates import landing as landing_rules
 from ...gates.decision import SERVER
 from ...gates.policy import Policy
-from ...gates.precedence import is_expired, refuse_change, refuse_claim
-from ...gates.questions import open_questions
-from ...gates.text import some_of
+from ...gates.precedence import refuse_change, refuse_claim
+from ...gates.reasons import reason_of
+from ...gates.text import shorten, some_of
 from ...schemas import refusals
 from ...schemas.arguments import GetStatus
-from ...schemas.records import ChangeRecord, ChangeState, LandingStep, StageRecord, StageState
+from ...schemas.ids import LAND
+from ...schemas.records import ChangeRecord, ChangeState, StageRecord, StageState
 from ...schemas.refusals import Refused
-from ...schemas.replies import ChangeStatus, StageStatus, Status
+from ...schemas.replies import ChangeStatus, StageStatus, StageWhy, Status
 from ..proofs import never_seen_red
 from ..services import Services
+from .awaiting import Awaited, awaited_of, everything_awaited
 from .deciding import get_change
+from .explaining import explain, explain_landing, how_to_unlock
+from .telling import newest
 
 if TYPE_CHECKING:
     from ..store.tx import Tx
 
 CHANGES_TOLD_MAX = 8
-BECAUSE_CHARS_MAX = 240
 GATES_TOLD_MAX = 6
+HISTORY_TOLD_MAX = 8
+BECAUSE_CHARS_MAX = 400
+LIVE = (ChangeState.ACTIVE, ChangeState.LANDING)
 
 
 async def get_status(services: Services, arguments: GetStatus) -> Status:
-    """The changes under way, newest first, or the named one; what waits for people comes first."""
+    """What waits for people in all changes, then those under way, newest first, or the named one."""
     found = await services.read(lambda tx: status(tx, arguments, services.clock()))
     if arguments.change is not None:
         return found
@@ -44,22 +49,17 @@ async def get_status(services: Services, arguments: GetStatus) -> Status:
 
 def status(tx: "Tx", arguments: GetStatus, now: datetime) -> Status:
     """`get_status` on one consistent state of the store."""
-    live = (ChangeState.ACTIVE, ChangeState.LANDING)
     if arguments.change is not None:
-        records: tuple[ChangeRecord, ...] = (get_change(tx, arguments.change),)
-        if arguments.stage is not None and records[0].find_stage(arguments.stage) is None:
-            names = [stage.name for stage in records[0].stages]
-            raise Refused(refusals.unknown_stage(records[0].id, arguments.stage, names))
-        more = 0
-    else:
-        records = tx.changes(live, limit=CHANGES_TOLD_MAX)
-        more = tx.count_changes(live) - len(records)
-    waiting = tuple(text for record in records for text in waiting_for_people(record))
-    openings = tx.openings(now, change=arguments.change, limit=1)
+        return _status_of_one(tx, get_change(tx, arguments.change), arguments.stage, now)
+    records = tx.changes(LIVE, limit=CHANGES_TOLD_MAX)
+    more = tx.count_changes(LIVE) - len(records)
+    waiting = everything_awaited(tx)
+    openings = tx.openings(now, limit=1)
     return Status(
         summary=_summary(records, waiting, more),
-        waiting_for_people=waiting,
-        changes=tuple(change_status(record, now, arguments.stage) for record in records),
+        waiting_for_people=waiting.told,
+        waiting_more=waiting.more or None,
+        changes=tuple(change_status(record, now) for record in records),
         more=more or None,
         next=_next(records, openings[0].change if openings else None),
     )
@@ -79,42 +79,47 @@ def change_status(record: ChangeRecord, now: datetime, only: str | None = None) 
 
 def stage_status(record: ChangeRecord, stage: StageRecord, now: datetime) -> StageStatus:
     """Where a stage stands, because of what, and what would unlock it: the words of the refusal a claimer would get."""
-    refusal = refuse_change(record) or refuse_claim(record, stage, now)
-    because = refusal.message if refusal is not None else _claimable(stage, now)
-    unlock = refusal.next if refusal is not None else f'claim_stage(change="{record.id}", stage="{stage.name}").'
     parked = stage.state is not StageState.CLAIMED
     left = None if stage.lease is None or parked else max(0, round((stage.lease.expires_at - now).total_seconds()))
+    reason = reason_of(record, stage, now)
+    refusal = refuse_change(record) or refuse_claim(record, stage, now)
+    # Where somebody has to do something it is named; where nobody has, the refusal says what else there is to do.
+    is_awaited = stage.state in {StageState.ESCALATED, StageState.IN_REVIEW} and bool(reason.unlocks)
+    unlock = f"{reason.unlocks[0].how}." if refusal is None else refusal.next
     return StageStatus(
         stage=stage.name,
         state=stage.state,
         holder=SERVER if stage.transform is not None else stage.lease.holder if stage.lease is not None else None,
         expires_in_s=left,
         attempt=len(stage.attempts) or None,
-        because=because,
-        unlock=unlock,
+        because=shorten(reason.because, BECAUSE_CHARS_MAX),
+        unlock=how_to_unlock(reason.unlocks, now) if is_awaited else unlock,
     )
 
 
-def waiting_for_people(record: ChangeRecord) -> tuple[str, ...]:
-    """What only a person can move, each with the command that does."""
-    told = []
-    for stage in record.stages:
-        told += [
-            f"gate '{gate}' asks about {record.id}/{stage.name}: `gatewright answer {record.id} {stage.name}`"
-            for gate in open_questions(record, stage)
-        ]
-        if stage.state is StageState.ESCALATED and stage.escalation is not None:
-            question = stage.escalation.question[:BECAUSE_CHARS_MAX]
-            told.append(f"{record.id}/{stage.name}: {question}: `gatewright why {record.id} {stage.name}`")
-    found = record.landing
-    if found is not None and found.step is LandingStep.ASKING:
-        told += [
-            f"land gate '{gate}' asks about {record.id}: `gatewright answer {record.id} land`"
-            for gate in landing_rules.open_questions(record, found)
-        ]
-    if found is not None and found.step is LandingStep.BLOCKED:
-        told.append(f"landing of {record.id} waits: {found.because}")
-    return tuple(told)
+def why(record: ChangeRecord, name: str, now: datetime) -> StageWhy:
+    """Everything about one stage, or about the landing for `land`; raises `Refused` (unknown_stage)."""
+    if name == LAND:
+        return explain_landing(record, now)
+    stage = record.find_stage(name)
+    if stage is None:
+        raise Refused(refusals.unknown_stage(record.id, name, [*(found.name for found in record.stages), LAND]))
+    return explain(record, stage, now)
+
+
+def _status_of_one(tx: "Tx", record: ChangeRecord, stage: str | None, now: datetime) -> Status:
+    told = None if stage is None else why(record, stage, now)
+    waiting = Awaited.of(awaited_of(record))
+    openings = tx.openings(now, change=record.id, limit=1)
+    return Status(
+        summary=_summary((record,), waiting, 0),
+        waiting_for_people=waiting.told,
+        waiting_more=waiting.more or None,
+        changes=(change_status(record, now, stage),),
+        why=told,
+        history=newest(tx, record, HISTORY_TOLD_MAX) if stage is None else (),
+        next=_next((record,), openings[0].change if openings else None),
+    )
 
 
 def _warning(tx: "Tx", policy: Policy) -> str | None:
@@ -126,12 +131,6 @@ def _warning(tx: "Tx", policy: Policy) -> str | None:
     return f"Never seen red under the present policy: {named}. A person runs `gatewright doctor`, which tries them."
 
 
-def _claimable(stage: StageRecord, now: datetime) -> str:
-    if stage.lease is not None and is_expired(stage.lease, now):
-        return f"open to a takeover: the lease of '{stage.lease.holder}' has run out, who may still submit until then"
-    return "open"
-
-
 def _landing(record: ChangeRecord) -> str | None:
     if record.landed_commit is not None:
         return f"landed on '{record.target}' as {record.landed_commit}"
@@ -141,10 +140,10 @@ def _landing(record: ChangeRecord) -> str | None:
     return f"{record.landing.step}{because}"
 
 
-def _summary(records: tuple[ChangeRecord, ...], waiting: tuple[str, ...], more: int) -> str:
+def _summary(records: tuple[ChangeRecord, ...], waiting: Awaited, more: int) -> str:
     if not records:
         return "No change is under way."
-    people = f" {len(waiting)} wait for a person." if waiting else ""
+    people = f" {waiting.total} wait for a person." if waiting.total else ""
     if len(records) == 1 and not more:
         record = records[0]
         stages = ", ".join(f"{stage.name} {stage.state.replace('_', ' ')}" for stage in record.stages)
@@ -155,6 +154,6 @@ def _summary(records: tuple[ChangeRecord, ...], waiting: tuple[str, ...], more: 
 def _next(records: tuple[ChangeRecord, ...], claimable: str | None) -> str:
     if claimable is not None:
         return f'claim_stage(agent="<your name>", change="{claimable}") takes what is open.'
-    if any(record.state in {ChangeState.ACTIVE, ChangeState.LANDING} for record in records):
+    if any(record.state in LIVE for record in records):
         return "wait_for_update() wakes you when something opens."
     return "start_change(title, intent) begins a change."

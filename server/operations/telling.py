@@ -1,8 +1,29 @@
 """Say in a sentence what happened, for whoever waits and for `gatewright log`."""
 
+from typing import TYPE_CHECKING
+
 from ...gates.decision import SERVER
+from ...gates.text import shorten
 from ...schemas import events as e
 from ...schemas.ids import short
+from ...schemas.records import ChangeRecord
+
+if TYPE_CHECKING:
+    from ..store.tx import Tx
+
+EVENT_CHARS_MAX = 200
+# Most events are told; a holder that works for long renews its lease many times, which is not.
+EVENTS_READ_MAX = 60
+
+
+def newest(tx: "Tx", record: ChangeRecord, lines_max: int) -> tuple[str, ...]:
+    """The last of what happened to a change, oldest first: number, time (UTC) and a sentence."""
+    lines = []
+    for number, event in tx.events(record.id, after=max(0, record.version - EVENTS_READ_MAX), limit=EVENTS_READ_MAX):
+        sentence = tell(event)
+        if sentence is not None:
+            lines.append(f"{number} {event.at:%Y-%m-%d %H:%M:%S} {shorten(sentence, EVENT_CHARS_MAX)}")
+    return tuple(lines[-lines_max:])
 
 
 def tell(event: e.Event) -> str | None:  # noqa: C901, PLR0912 - one line an event is the clearest table

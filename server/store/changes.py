@@ -37,6 +37,19 @@ class Changes(Openings):
         rows = self._rows(_changes_in(wanted, newest_first=newest_first), most=limit)
         return tuple(read_record(row[0]) for row in rows)
 
+    def changes_marked(
+        self, states: Iterable[ChangeState], marks: Sequence[str], *, after: int, limit: int
+    ) -> tuple[ChangeRecord, ...]:
+        """Up to `limit` records in the given states, oldest first, whose stored text has any of `marks`.
+
+        `after` is the number of the last change of the page before. What a text lacks its record cannot say, so the
+        others need not be read; that a text has a mark does not say where.
+        """
+        assert marks, "nothing is marked by nothing"
+        named = {f"mark{place}": mark for place, mark in enumerate(marks)}
+        rows = self._rows(_changes_marked(frozenset(states), len(marks)), after=after, most=limit, **named)
+        return tuple(read_record(row[0]) for row in rows)
+
     def count_changes(self, states: Iterable[ChangeState]) -> int:
         """How many changes are in one of the states."""
         count: int = self._value(_count_in(frozenset(states)))
@@ -93,6 +106,13 @@ def _changes_in(states: frozenset[ChangeState], *, newest_first: bool) -> Prepar
     order = _change.c.number.desc() if newest_first else _change.c.number
     which = select(_change.c.number).where(_is_in(states)).order_by(order).limit(bindparam("most"))
     return Prepared(select(_change.c.record).where(_change.c.number.in_(which)).order_by(order))
+
+
+@cache
+def _changes_marked(states: frozenset[ChangeState], count: int) -> Prepared:
+    marked = (func.instr(_change.c.record, bindparam(f"mark{place}")) > 0 for place in range(count))
+    query = select(_change.c.record).where(_is_in(states), _change.c.number > bindparam("after"), or_(*marked))
+    return Prepared(query.order_by(_change.c.number).limit(bindparam("most")))
 
 
 @cache

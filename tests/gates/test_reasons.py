@@ -11,6 +11,7 @@ from gatewright.gates import commands as c
 from gatewright.gates.evolve import evolve
 from gatewright.gates.lifecycle import decide
 from gatewright.gates.reasons import Who, reason_of, reason_of_landing, wanted_reviews
+from gatewright.schemas.ids import LAND
 from gatewright.schemas.plan import ApprovalRule, Plan, PolicyPin, ReviewRule
 from gatewright.schemas.records import (
     BLOCKING,
@@ -26,7 +27,7 @@ from gatewright.schemas.records import (
 from gatewright.schemas.refusals import Refusal
 
 from .lifecycle_story import LEASE_S, PASSED, PENDING, START, Story, rule
-from .test_lifecycle_search import EVE, LAND, PLANS, searched
+from .test_lifecycle_search import EVE, PLANS, searched
 
 ADA, BOB, CARL = "stdio:ada", "stdio:bob", "stdio:carl"
 WALKS, STEPS = 60, 60
@@ -183,7 +184,7 @@ def test_a_stage_in_review_says_how_many_are_missing_and_who_is_at_it() -> None:
 
     assert "waits for 2 more reviews by 'peer' ('bob' at it); people to approve: 'lead'" in reason.because
     assert (wanted.given, wanted.missing, [lease.reviewer for lease in wanted.reviewing]) == (0, 2, ["bob"])
-    assert "`gatewright approve c1 code`" in [unlock.how for unlock in reason.unlocks]
+    assert "`gatewright approve c1 code --gate lead`" in [unlock.how for unlock in reason.unlocks]
     assert 'claim_stage(change="c1", stage="code")' in [unlock.how for unlock in reason.unlocks]
 
 

@@ -1,0 +1,86 @@
+"""What only people can move, in every change that is under way, each with the command that does."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ...gates import landing as landing_rules
+from ...gates.approvals import open_approvals_of
+from ...gates.questions import open_questions
+from ...gates.reasons import Who, reason_of
+from ...gates.text import shorten
+from ...schemas.records import ChangeRecord, ChangeState, LandingStep, StageRecord, StageState
+
+if TYPE_CHECKING:
+    from ..store.tx import Tx
+
+TOLD_MAX = 12
+TEXT_CHARS_MAX = 280
+# Changes are looked through one page after the other: a busy repository has thousands.
+PAGE = 50
+CHANGES_SCANNED_MAX = 1_000
+# Without these in its text nothing of a change waits for people: records are kept as JSON without blanks.
+MARKS = (
+    f'"state":"{StageState.ESCALATED}"',
+    f'"state":"{StageState.IN_REVIEW}"',
+    f'"step":"{LandingStep.ASKING}"',
+    f'"step":"{LandingStep.BLOCKED}"',
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """What waits for people: the first of it in words, and how much there is in all."""
+
+    told: tuple[str, ...]
+    total: int
+
+    @classmethod
+    def of(cls, texts: tuple[str, ...]) -> "Awaited":
+        return cls(texts[:TOLD_MAX], len(texts))
+
+    @property
+    def more(self) -> int:
+        """How much is not told."""
+        return self.total - len(self.told)
+
+
+def everything_awaited(tx: "Tx") -> Awaited:
+    """What waits for people in all changes under way, the oldest first; beyond `CHANGES_SCANNED_MAX` nobody looks."""
+    texts: list[str] = []
+    after = 0
+    for _ in range(CHANGES_SCANNED_MAX // PAGE):
+        page = tx.changes_marked([ChangeState.ACTIVE], MARKS, after=after, limit=PAGE)
+        texts += [text for record in page for text in awaited_of(record)]
+        if len(page) < PAGE:
+            break
+        after = int(page[-1].id[1:])
+    return Awaited.of(tuple(texts))
+
+
+def awaited_of(record: ChangeRecord) -> tuple[str, ...]:
+    """What only a person can move in one change, each with the command that does."""
+    told = [text for stage in record.stages for text in _about_stage(record, stage)]
+    told += [f"{approval.sentence}: `{approval.command}`" for approval in open_approvals_of(record)]
+    found = record.landing
+    if found is not None and found.step is LandingStep.ASKING:
+        told += [
+            f"land gate '{gate}' asks about {record.id}: `gatewright answer {record.id} land`"
+            for gate in landing_rules.open_questions(record, found)
+        ]
+    if found is not None and found.step is LandingStep.BLOCKED:
+        told.append(f"landing of {record.id} waits: {shorten(found.because or '', TEXT_CHARS_MAX)}")
+    return tuple(told)
+
+
+def _about_stage(record: ChangeRecord, stage: StageRecord) -> list[str]:
+    told = [
+        f"gate '{gate}' asks about {record.id}/{stage.name}: `gatewright answer {record.id} {stage.name}`"
+        for gate in open_questions(record, stage)
+    ]
+    if stage.state is StageState.ESCALATED and stage.escalation is not None:
+        question = shorten(stage.escalation.question, TEXT_CHARS_MAX)
+        unlocks = reason_of(record, stage, record.touched_at).unlocks
+        first = next((unlock.how for unlock in unlocks if unlock.who is Who.PERSON), "")
+        more = f" (`gatewright why {record.id} {stage.name}` tells what else)" if len(unlocks) > 1 else ""
+        told.append(f"{record.id}/{stage.name}: {question}: {first}{more}")
+    return told
