@@ -16,14 +16,15 @@ from . import reviewing
 class OpenApproval:
     """One approval gate that has not enough of them yet.
 
-    `number` is the attempt's, or the landing's when `stage` is `land`; `given` are the approvals so far, `holders` who
-    made what is to be approved, under the names that they declared.
+    `number` is the attempt's, or the landing's when `stage` is `land`; `base` is what `commit` was made from. `given`
+    are the approvals so far, `holders` who made what is to be approved, under the names that they declared.
     """
 
     change: str
     stage: str
     gate: str
     commit: str
+    base: str
     target: str
     number: int
     evaluation: str
@@ -78,6 +79,7 @@ def _of_stage(record: ChangeRecord, stage: str, rule: ApprovalRule) -> OpenAppro
         stage=stage,
         gate=rule.gate,
         commit=attempt.commit,
+        base=attempt.base,
         target=record.target,
         number=attempt.number,
         evaluation=attempt.evaluation,
@@ -90,6 +92,7 @@ def _of_stage(record: ChangeRecord, stage: str, rule: ApprovalRule) -> OpenAppro
 def _of_landing(record: ChangeRecord, rule: ApprovalRule) -> OpenApproval:
     landing = record.landing
     assert landing is not None, "a landing asks"
+    assert landing.old is not None, "what asks was merged"
     assert landing.new is not None, "what asks was merged"
     artifacts = [artifact for stage in record.stages if (artifact := stage.artifact) is not None]
     return OpenApproval(
@@ -97,6 +100,7 @@ def _of_landing(record: ChangeRecord, rule: ApprovalRule) -> OpenApproval:
         stage=LAND,
         gate=rule.gate,
         commit=landing.new,
+        base=landing.old,
         target=record.target,
         number=landing.number,
         evaluation=landing.evaluation,

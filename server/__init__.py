@@ -17,6 +17,7 @@ What it does
     tools         the eleven tools: parse, call, answer (tool_list: how they are described)
     operations/   one function per domain verb
     engine/       run evaluations, land
+    people/       who a person is
     preparing     give workspaces what `setup` makes
     guard         the hook on the target branch
     proofs        which gates were seen green and red

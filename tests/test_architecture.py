@@ -35,11 +35,12 @@ HOMES = {
     "uvicorn": ("server/",),
 }
 # Inside `server/`, these know neither the protocol library nor who calls them.
-WITHOUT_PROTOCOL = ("server/store/", "server/engine/", "server/cli/", *BRIDGE[1:])
+WITHOUT_PROTOCOL = ("server/store/", "server/engine/", "server/cli/", "server/people/", *BRIDGE[1:])
 
 # No input, output, clock or randomness: what they decide can be replayed.
 PURE = (
     "schemas/",
+    "gates/approvals.py",
     "gates/commands.py",
     "gates/decision.py",
     "gates/evolve.py",
@@ -78,6 +79,7 @@ MAPPED = (
     "gates/reports",
     "server",
     "server/operations",
+    "server/people",
     "server/engine",
     "server/store",
 )

@@ -5,7 +5,7 @@ command   what a command's module holds, and what exit statuses mean
 failures  expected problems as a sentence and a next step
 terminal  tables, colours, progress and questions
 opening   the repository, the store and the services that a command works on
-asking    put a question to a person, and to nobody else
+asking    put a question to a person, and to nobody else, and know who it is (secret_prompt)
 
 init      what it writes (template), the project that it looks at (project: declared, poetry, pytest_settings,
           node_project, node_scripts), whom it tells (clients, agents_file)

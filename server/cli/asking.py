@@ -1,13 +1,47 @@
-"""Ask a person, and only a person: what decides about a gate is typed at a terminal, word by word.
+"""Ask a person, and only a person, and know who it is.
 
-There is no flag that skips it. An agent that runs as the same user can forge a terminal all the same; see
-docs/command-line.md for what that means.
+Where people are registered, a person says who they are and proves it by their secret; where nobody is, what decides is
+typed at a terminal, word by word, and recorded as such. There is no flag that skips it. What somebody who runs as the
+same user can do all the same stands in docs/people.md.
 """
 
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 from ...schemas import refusals
-from ...schemas.refusals import Refused
-from .command import CannotGoOn
+from ...schemas.refusals import Refusal, Refused
+from ..people.known import Person, Proof
+from .command import CannotGoOn, UsageError
+from .opening import user_name
+from .secret_prompt import read_secret
 from .terminal import Terminal
+
+if TYPE_CHECKING:
+    from ..operations.repeating import Request
+    from ..services import Services
+
+KEY_CHARS_MAX = 200
+# Of a command's options those that say what is asked for; the others only say where and how.
+NOT_ASKED_FOR = frozenset({"repo", "no_color", "key"})
+
+
+def add_key(parser: ArgumentParser) -> None:
+    """Declare `--key`."""
+    text = "any text of yours: the same command under the same key has one effect, however often it is given"
+    parser.add_argument("--key", metavar="KEY", help=text)
+
+
+def request_of(command: str, options: Namespace, person: Person) -> "Request | None":
+    """Who asks for what, when the person gave a key: theirs alone, and for this very command."""
+    from ..operations.repeating import Request
+
+    if options.key is None:
+        return None
+    if not 1 <= len(options.key) <= KEY_CHARS_MAX:
+        raise UsageError(f"a key has 1 to {KEY_CHARS_MAX} characters")
+    asked = {name: value for name, value in vars(options).items() if name not in NOT_ASKED_FOR}
+    return Request(person.principal, command, asked, options.key)
 
 
 def require_person(terminal: Terminal, command: str) -> None:
@@ -15,6 +49,39 @@ def require_person(terminal: Terminal, command: str) -> None:
     if not terminal.is_interactive:
         what = "People decide this, at a terminal: this command has none on its input and output."
         raise Refused(refusals.not_allowed(what, f"A person runs `{command}` in a terminal of their own."))
+
+
+def authenticate(terminal: Terminal, services: "Services", what: str, *, otherwise: Callable[[], None]) -> Person:
+    """The person at the terminal: registered and known by their secret; or, where nobody is registered, whoever it is.
+
+    `what` ends the sentence "say who you are, to ..."; `otherwise` has it confirmed where nobody is registered. Raises
+    `Refused` and `CannotGoOn`, and then nothing was decided.
+    """
+    from ..people.register import read_people
+
+    people = services.store.read(read_people)
+    if not people:
+        otherwise()
+        return Person(user_name(), Proof.WORD)
+    name = terminal.ask(f"Say who you are, to {what} ({', '.join(people)}):")
+    return prove(services, name)
+
+
+def prove(services: "Services", name: str) -> Person:
+    """The person of this name, who types their secret; raises `Refused`, and a wrong one slows the next guess down."""
+    from ..people.hashing import is_secret
+    from ..people.register import begin_guess, end_guess, get_person, read_people
+
+    get_person(services.store.read(read_people), name)
+    guess = read_secret(f"Secret of {name}:")
+    kept = services.store.run(lambda tx: begin_guess(tx, name, services.clock()))
+    if isinstance(kept, Refusal):
+        raise Refused(kept)
+    if not is_secret(guess, kept):
+        what = "That is not the secret. Nothing was decided."
+        raise Refused(refusals.not_allowed(what, "Run the command again; each wrong guess makes the next one wait."))
+    services.store.run(lambda tx: end_guess(tx, name, kept))
+    return Person(name, Proof.SECRET)
 
 
 def confirm_by_typing(terminal: Terminal, word: str, what: str) -> None:

@@ -84,10 +84,9 @@ def services_of(options: Namespace) -> Generator["Services", None, None]:
         services.store.close()
 
 
-def person() -> str:
-    """Who decides: the operating system's name of the user, not a variable that anybody may set."""
+def user_name() -> str:
+    """Whose process this is: the operating system's name of the user, not a variable that anybody may set."""
     try:
-        name = pwd.getpwuid(os.getuid()).pw_name
+        return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
-        name = str(os.getuid())
-    return f"person:{name}"
+        return str(os.getuid())

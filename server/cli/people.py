@@ -1,4 +1,7 @@
-"""What only people do to a change, at a terminal: reopen, retry gates, grant attempts, re-pin, cancel, land."""
+"""What only people do to a change, at a terminal: reopen, retry gates, grant attempts, re-pin, cancel, land.
+
+With `--key` the same command again, by the same person, has one effect and says how the change stands.
+"""
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Awaitable, Callable, Mapping
@@ -6,18 +9,30 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from .asking import confirm, confirm_by_typing, require_person
+from .asking import add_key, authenticate, confirm, confirm_by_typing, request_of, require_person
 from .command import Exit
-from .opening import person, services_of
+from .opening import services_of
 from .terminal import Terminal
 
 if TYPE_CHECKING:
     from ...schemas.records import ChangeRecord
+    from ..operations.repeating import Request
+    from ..people.known import Person
     from ..services import Services
 
 REASON_OF_REPIN = "a person asked for it"
 
-Operation = Callable[["Services", Namespace], Awaitable["ChangeRecord"]]
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A command as it was given, and by whom."""
+
+    options: Namespace
+    person: "Person"
+    request: "Request | None"
+
+
+Operation = Callable[["Services", Decided], Awaitable["ChangeRecord"]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +56,7 @@ def configure(command: str, parser: ArgumentParser) -> None:
         is_needed = command != "repin"
         text = "why; kept in the log, and shown to the next holder"
         parser.add_argument("--reason", metavar="TEXT", required=is_needed, default=REASON_OF_REPIN, help=text)
+    add_key(parser)
 
 
 def run(command: str, options: Namespace, terminal: Terminal) -> int:
@@ -53,21 +69,31 @@ def run(command: str, options: Namespace, terminal: Terminal) -> int:
     what = f"{deed.what.format(stage=getattr(options, 'stage', ''), change=options.change)}"
     with services_of(options) as services:
         _show(services, options, terminal)
-        if deed.weighty:
-            confirm_by_typing(terminal, options.change, what)
-        else:
-            confirm(terminal, f"{what[0].upper()}{what[1:]}?")
-        record = anyio.run(partial(_call, deed.operation, services, options))
+        person = authenticate(
+            terminal, services, what, otherwise=lambda: _confirm(deed, options.change, what, terminal)
+        )
+        decided = Decided(options, person, request_of(command, options, person))
+        record = anyio.run(partial(_call, deed.operation, services, decided))
     terminal.say(f"Done. {_described(record)}", "green")
     return Exit.OK
 
 
-async def _call(operation: Operation, services: "Services", options: Namespace) -> "ChangeRecord":
-    return await operation(services, options)
+async def _call(operation: Operation, services: "Services", decided: Decided) -> "ChangeRecord":
+    return await operation(services, decided)
+
+
+def _confirm(deed: Deed, change: str, what: str, terminal: Terminal) -> None:
+    if deed.weighty:
+        confirm_by_typing(terminal, change, what)
+    else:
+        confirm(terminal, f"{what[0].upper()}{what[1:]}?")
 
 
 def _show(services: "Services", options: Namespace, terminal: Terminal) -> None:
-    """Show what it is about; raises `Refused` before anything is asked when the answer could change nothing."""
+    """Show what it is about; raises `Refused` before anything is asked when the answer could change nothing.
+
+    With a key it may be the second time, and the answer is what the first time led to.
+    """
     from ...gates.precedence import refuse_change
     from ...schemas import refusals
     from ...schemas.refusals import Refused
@@ -78,7 +104,7 @@ def _show(services: "Services", options: Namespace, terminal: Terminal) -> None:
     stage = getattr(options, "stage", None)
     if refusal is None and stage is not None and record.find_stage(stage) is None:
         refusal = refusals.unknown_stage(record.id, stage, [found.name for found in record.stages])
-    if refusal is not None:
+    if refusal is not None and options.key is None:
         raise Refused(refusal)
     terminal.say(f"{record.id} {record.title}", "bold")
     terminal.say(_described(record))
@@ -90,40 +116,44 @@ def _described(record: "ChangeRecord") -> str:
     return f"{record.id} is {record.state}: {stages}{landing}."
 
 
-async def _reopen(services: "Services", options: Namespace) -> "ChangeRecord":
+async def _reopen(services: "Services", d: Decided) -> "ChangeRecord":
     from ..operations import people
 
-    return await people.reopen(services, options.change, options.stage, by=person(), reason=options.reason)
+    change, stage, reason = d.options.change, d.options.stage, d.options.reason
+    return await people.reopen(services, change, stage, by=d.person.by, reason=reason, request=d.request)
 
 
-async def _retry_gates(services: "Services", options: Namespace) -> "ChangeRecord":
+async def _retry_gates(services: "Services", d: Decided) -> "ChangeRecord":
     from ..operations import people
 
-    return await people.retry_gates(services, options.change, options.stage, by=person())
+    return await people.retry_gates(services, d.options.change, d.options.stage, by=d.person.by, request=d.request)
 
 
-async def _grant_attempts(services: "Services", options: Namespace) -> "ChangeRecord":
+async def _grant_attempts(services: "Services", d: Decided) -> "ChangeRecord":
     from ..operations import people
 
-    return await people.grant_attempts(services, options.change, options.stage, by=person(), count=options.count)
+    change, stage, count = d.options.change, d.options.stage, d.options.count
+    return await people.grant_attempts(services, change, stage, by=d.person.by, count=count, request=d.request)
 
 
-async def _repin(services: "Services", options: Namespace) -> "ChangeRecord":
+async def _repin(services: "Services", d: Decided) -> "ChangeRecord":
     from ..operations import changes
 
-    return await changes.repin(services, options.change, because=f"{person()}: {options.reason}")
+    because = f"{d.person.by}: {d.options.reason}"
+    return await changes.repin(services, d.options.change, because=because, request=d.request)
 
 
-async def _cancel(services: "Services", options: Namespace) -> "ChangeRecord":
+async def _cancel(services: "Services", d: Decided) -> "ChangeRecord":
     from ..operations import changes
 
-    return await changes.cancel(services, options.change, by=person(), reason=options.reason)
+    reason = d.options.reason
+    return await changes.cancel(services, d.options.change, by=d.person.by, reason=reason, request=d.request)
 
 
-async def _land(services: "Services", options: Namespace) -> "ChangeRecord":
+async def _land(services: "Services", d: Decided) -> "ChangeRecord":
     from ..operations import people
 
-    return await people.land(services, options.change, by=person())
+    return await people.land(services, d.options.change, by=d.person.by, request=d.request)
 
 
 _DEEDS: Mapping[str, Deed] = {

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .command import CannotGoOn, UsageError
-from .opening import folder_of, open_git, person
+from .opening import folder_of, open_git, user_name
 
 VERDICT_WAIT_S = 1_800.0
 NEWS_WAIT_S = 290.0
@@ -44,7 +44,7 @@ def find_lease(options: Namespace) -> str:
 
 def agent_of(options: Namespace) -> str:
     """The name by which others see the holder."""
-    return str(options.agent or os.environ.get(AGENT_VARIABLE) or person().removeprefix("person:"))
+    return str(options.agent or os.environ.get(AGENT_VARIABLE) or user_name())
 
 
 def read_files(pairs: list[str], deleted: list[str]) -> Arguments | None:

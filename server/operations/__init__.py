@@ -6,6 +6,7 @@ changes      start, cancel, repin
 stages       claim, renew, release, and what a takeover keeps
 submissions  hand in an artifact, check a snapshot
 people       answer, reopen, retry, grant
+approving    approve, reject
 clearing     take away the workspaces of a change that is over
 answered     evidence of what people and reviewers answered
 bases        what a stage starts from

@@ -12,6 +12,7 @@ from ..services import Services
 from ..store import EvaluationRow, EvaluationState, Purpose
 from .clearing import remove_workspaces
 from .deciding import apply, get_change
+from .people import decide
 from .repeating import Reference, Request, once
 
 if TYPE_CHECKING:
@@ -43,19 +44,20 @@ async def start_change(services: Services, request: Request, arguments: StartCha
     return _started(record)
 
 
-async def cancel(services: Services, change: str, *, by: str, reason: str) -> ChangeRecord:
+async def cancel(
+    services: Services, change: str, *, by: str, reason: str, request: Request | None = None
+) -> ChangeRecord:
     """A person ends a change; its workspaces go, and everything that was made stays in refs."""
-    command = c.Cancel(by, reason)
-    record = await services.run(lambda tx: apply(tx, get_change(tx, change), command, services.clock()))
+    record = await decide(services, change, c.Cancel(by, reason), request)
     await services.act(lambda: remove_workspaces(services, record))
     return record
 
 
-async def repin(services: Services, change: str, *, because: str) -> ChangeRecord:
+async def repin(services: Services, change: str, *, because: str, request: Request | None = None) -> ChangeRecord:
     """Judge a change by the trusted branch's policy of now, in order, former artifacts carried."""
     policy = await services.act(lambda: _policy_of_tip(services))
     command = c.Repin(PolicyPin(policy.commit, policy.digest), plan_of(policy.pipeline), because)
-    return await services.run(lambda tx: apply(tx, get_change(tx, change), command, services.clock()))
+    return await decide(services, change, command, request)
 
 
 def _policy_of_tip(services: Services) -> Policy:

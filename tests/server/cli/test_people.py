@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gatewright.server.cli.command import Exit
-from gatewright.server.cli.opening import person
+from gatewright.server.cli.opening import user_name
 
 from .conftest import Desk, Ran, set_up
 
@@ -95,7 +95,7 @@ def test_a_person_reads_the_question_and_allows_it_by_typing_the_stage(desk: Des
     assert "ruff.toml" in answered.out
     assert "+line-length = 100" in answered.out
     [event] = [event for event in _events(call) if event["kind"] == "question_answered"]
-    assert (event["allowed"], event["by"], event["note"]) == (True, person(), "fine")
+    assert (event["allowed"], event["by"], event["note"]) == (True, f"person:{user_name()} (at the terminal, not authenticated)", "fine")
     assert _stage(call, "code")["state"] == "passed"
 
 

@@ -1,0 +1,127 @@
+"""Take a person's approval in, or their no: of exactly the commit and the target that they saw.
+
+What was shown is looked at once more in the transaction that records it, and the signature, the person and the names of
+whoever made the artifact with it. Evidence of a decided gate is kept in the same transaction.
+"""
+
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from ...gates.approvals import OpenApproval, open_approvals_of
+from ...gates.commands import Approve
+from ...gates.policy import Policy, find_gate
+from ...schemas import refusals
+from ...schemas.ids import LAND
+from ...schemas.records import ChangeRecord
+from ...schemas.refusals import Refusal, Refused
+from ..people.known import Person, Proof
+from ..people.register import require_still_known
+from ..people.signatures import SIGNERS_BYTES_MAX
+from ..services import Services
+from .answered import record_approval
+from .deciding import apply, get_change
+from .people import decide_once
+from .repeating import Request
+
+if TYPE_CHECKING:
+    from ..store.tx import Tx
+
+
+def find_asked(tx: "Tx", change: str, stage: str, gate: str | None) -> OpenApproval | Refusal:
+    """The approval that is asked for, the only one or the one that is named; or why there is none.
+
+    Raises `Refused` for a change that there is not.
+    """
+    record = get_change(tx, change)
+    if stage != LAND and record.find_stage(stage) is None:
+        return refusals.unknown_stage(change, stage, [*(found.name for found in record.stages), LAND])
+    waiting = [asked for asked in open_approvals_of(record) if asked.stage == stage and gate in (None, asked.gate)]
+    if len(waiting) == 1:
+        return waiting[0]
+    if waiting:
+        names = ", ".join(asked.gate for asked in waiting)
+        return refusals.bad_argument(f"'{stage}' of {change} waits for several approvals; name one by --gate: {names}")
+    which = f" by gate '{gate}'" if gate else ""
+    return refusals.unknown_attempt(change, stage, f"no approval open{which}: nothing waits for one now")
+
+
+def pinned_policy(services: Services, change: str) -> Policy:
+    """The policy that the change is pinned to. Blocking: git is asked."""
+    record = services.store.read(lambda tx: get_change(tx, change))
+    return services.policies.at(record.policy.commit)
+
+
+def signers_of(services: Services, policy: Policy, asked: OpenApproval) -> bytes | None:
+    """The file of those who may sign, as the policy's commit has it; None when the gate counts secrets.
+
+    Never from the artifact or a working tree. Raises `Refused` when that commit has no such file. Blocking.
+    """
+    gate = find_gate(policy.pipeline, asked.stage, asked.gate)
+    assert gate is not None, "what is asked is a gate of the policy"
+    path = gate.options.get("signers")
+    if path is None:
+        return None
+    data = services.artifacts.read(policy.commit, str(PurePosixPath(str(path))), SIGNERS_BYTES_MAX)
+    if data is None:
+        what = (
+            f"The trusted branch has no file {path} at {policy.commit[:10]}, so that nobody can sign for '{asked.gate}'"
+        )
+        raise Refused(
+            refusals.not_allowed(f"{what}.", "Commit that file on the trusted branch, then re-pin the change.")
+        )
+    return data
+
+
+def approve(
+    services: Services,
+    asked: OpenApproval,
+    person: Person,
+    policy: Policy,
+    *,
+    is_given: bool,
+    note: str,
+    request: Request | None,
+) -> ChangeRecord:
+    """Record the word of a person who was authenticated. Raises `Refused`, and then nothing was decided. Blocking."""
+
+    def effect(tx: "Tx") -> None:
+        require_still_known(tx, person)
+        record = get_change(tx, asked.change)
+        _require_unchanged(record, asked, policy)
+        _require_another(asked, person)
+        command = Approve(
+            stage=asked.stage,
+            gate=asked.gate,
+            person=person.principal,
+            how=person.how,
+            commit=asked.commit,
+            target=asked.target,
+            is_given=is_given,
+            note=note,
+        )
+        now = services.clock()
+        after = apply(tx, record, command, now)
+        found = after.landing if asked.stage == LAND else after.stage(asked.stage).attempts[asked.number - 1]
+        approvals = found.approvals if found is not None else ()
+        record_approval(tx, record, approvals[-1], asked.stage, policy)
+
+    return services.store.run(lambda tx: decide_once(tx, services, asked.change, request, lambda: effect(tx)))
+
+
+def _require_unchanged(record: ChangeRecord, shown: OpenApproval, policy: Policy) -> None:
+    """What was shown is what is approved: the same attempt, commit, target and policy. Approvals of others may come."""
+    open_now = [asked for asked in open_approvals_of(record) if (asked.stage, asked.gate) == (shown.stage, shown.gate)]
+    commit = open_now[0].commit if open_now else None
+    is_same = bool(open_now) and (
+        (open_now[0].number, open_now[0].commit, open_now[0].target) == (shown.number, shown.commit, shown.target)
+    )
+    if not is_same or record.policy.digest != policy.digest:
+        raise Refused(refusals.review_stale(shown.change, shown.stage, commit))
+
+
+def _require_another(asked: OpenApproval, person: Person) -> None:
+    """Nobody approves what was made under their own name, nor twice with one key under two identities."""
+    if {name.casefold() for name in person.names} & {holder.casefold() for holder in asked.holders}:
+        raise Refused(refusals.own_work(asked.change, asked.stage, "approve"))
+    if person.proof is Proof.SIGNATURE and any(approval.how == person.how for approval in asked.given):
+        raise Refused(refusals.already_reviewed(asked.change, asked.stage, person.name))

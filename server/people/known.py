@@ -1,0 +1,55 @@
+"""How the server knows the person who acts, as it is recorded with what they did."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+BY_SECRET = "secret at the terminal"
+BY_WORD = "at the terminal, not authenticated"
+BY_SIGNATURE = "ssh signature, key "
+
+
+class Proof(StrEnum):
+    """WORD: somebody typed a word at a terminal, and nobody knows who."""
+
+    SECRET = "secret"
+    SIGNATURE = "signature"
+    WORD = "word"
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A person who acts. `name` is the registered one, the identity of a key, or that of the operating system's user.
+
+    `key` is the fingerprint of the key that signed.
+    """
+
+    name: str
+    proof: Proof
+    key: str | None = None
+
+    @property
+    def principal(self) -> str:
+        """As whom the person acts."""
+        prefix = "signer" if self.proof is Proof.SIGNATURE else "person"
+        return f"{prefix}:{self.name}"
+
+    @property
+    def how(self) -> str:
+        """By what the server knows the person."""
+        match self.proof:
+            case Proof.SECRET:
+                return BY_SECRET
+            case Proof.SIGNATURE:
+                return f"{BY_SIGNATURE}{self.key}"
+            case Proof.WORD:
+                return BY_WORD
+
+    @property
+    def by(self) -> str:
+        """Who did it and how they are known, for what keeps both in one text."""
+        return f"{self.principal} ({self.how})"
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names under which agents may have declared themselves to be this person."""
+        return frozenset({self.name, self.name.partition("@")[0]})
