@@ -3,7 +3,7 @@ PYTHON ?= python3
 PIP = .venv/bin/pip --disable-pip-version-check install --quiet
 BIN = .venv/bin
 
-.PHONY: help demo test test-all lint format docs bench real honest bypass clients wheel constraints clean
+.PHONY: help demo test test-all lint format docs bench real honest bypass clients effect wheel constraints clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*  ## /  make \1\t/p' Makefile | expand -t 22
@@ -45,6 +45,9 @@ bypass: .venv/dev.stamp  ## Every bad commit of the bypass suite, with what stop
 
 clients: .venv/dev.stamp  ## Claude Code and Codex driven through their gates by a scripted model on loopback
 	$(BIN)/python examples/real_clients/run.py
+
+effect: .venv/dev.stamp  ## What gates, loops and reviews are worth, by simulated agents (CHANGES=300)
+	$(BIN)/python examples/effect/run.py --changes $(or $(CHANGES),300)
 
 wheel: .venv/dev.stamp  ## Build dist/*.whl
 	rm -rf build dist
