@@ -176,7 +176,7 @@ class Journey:
             raise Lost(f"{self._change}/{stage} is in review and cannot be reviewed: {brief}")
         self._told.reviews += 1
         paths = own_paths(self._task, stage)
-        files = {path: self._read(stage, path) for path in paths}
+        files = {path: self._read(brief, path) for path in paths}
         is_bad = not is_good(self._task, stage, files)
         findings: list[Data] = []
         if reviewer_objects(self._seed, self._task.number, stage, tried, is_bad=is_bad):
@@ -184,9 +184,10 @@ class Journey:
         self._colleague.call("review_artifact", lease=brief["lease"], findings=findings, inspected=list(paths))
         return self._author.call("wait_for_update", evaluation=verdict["evaluation"], wait_s=WAIT_S)
 
-    def _read(self, stage: Stage, path: str) -> str:
+    def _read(self, brief: Data, path: str) -> str:
         """A file of what is to be reviewed, as the reviewer is given it."""
-        return str(self._colleague.call("read_artifact", change=self._change, stage=str(stage), path=path)["text"])
+        named = {name: brief[name] for name in ("change", "stage", "attempt")}
+        return str(self._colleague.call("read_artifact", path=path, **named)["text"])
 
     def _note(self, stage: Stage, work: Work, verdict: Data) -> None:
         outcome = str(verdict["outcome"])
