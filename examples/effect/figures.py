@@ -118,10 +118,11 @@ def other_figures(found: Mapping[Arm, Sequence[Outcome]]) -> str:
 
 
 def objections(found: Mapping[Arm, Sequence[Outcome]]) -> list[str]:
-    """What must not be so: a wrong landing that gates could see, or a comparison that shows nothing."""
+    """What must not be so: a wrong landing that gates could see, a lost change, or a comparison that shows nothing."""
     said = []
     for arm, outcomes in found.items():
         row = row_of(outcomes)
+        said += [f"{arm}: {o.told.task.change}: {o.told.problem}" for o in outcomes if o.told.end == "lost"]
         if arm is Arm.NO_GATES and not row.wrong_seen:
             said.append("without gates nothing wrong landed, so that nothing did with them says nothing")
         if arm is not Arm.NO_GATES and row.wrong_seen:

@@ -15,7 +15,7 @@ from project import LEASE_S, Arm
 from tasks import Stage, Task
 from works import Draft, files_of, own_paths, understood
 
-from gatewright.server.cli.demo_agent import Agent, Data, Refusal
+from gatewright.server.cli.demo_agent import Agent, Data, DemoFailed, Refusal
 
 WAIT_S = 40
 LANDING_ROUNDS_MAX = 10
@@ -40,11 +40,15 @@ class Try:
 
 @dataclass
 class Told:
-    """What became of one change. `end` is landed or person; `answers` counts what each cheat was answered with."""
+    """What became of one change. `end` is landed, person, or lost with its `problem`.
+
+    `answers` counts what each cheat was answered with.
+    """
 
     task: Task
     kind: Kind
     end: str = ""
+    problem: str = ""
     tries: list[Try] = field(default_factory=list)
     refusals: Counter[str] = field(default_factory=Counter)
     answers: Counter[tuple[Cheat, str]] = field(default_factory=Counter)
@@ -71,12 +75,15 @@ class Journey:
         self._change = told.task.change
 
     def run(self) -> None:
-        """Every stage in turn, back to the plan when it is to blame, and the landing."""
-        stage: Stage | None = Stage.PLAN
-        while stage is not None:
-            stage = self._work_on(stage)
-        if not self._told.end:
-            self._told.end = "landed" if self._has_landed() else "person"
+        """Every stage in turn, back to the one that is to blame, and the landing."""
+        try:
+            stage: Stage | None = Stage.PLAN
+            while stage is not None:
+                stage = self._work_on(stage)
+            if not self._told.end:
+                self._told.end = "landed" if self._has_landed() else "person"
+        except (Lost, Refusal, DemoFailed) as exc:
+            self._told.end, self._told.problem = "lost", f"{type(exc).__name__}: {exc}"
 
     def _work_on(self, stage: Stage) -> Stage | None:
         """Hand in until the stage passed; returns what is to be worked on next, None when nothing is."""
@@ -118,10 +125,10 @@ class Journey:
                 case outcome, state:
                     raise Lost(f"{self._change}/{stage} is {state} after a verdict that is {outcome}: {verdict}")
 
-    def _claim(self, agent: Agent, stage: Stage, *, wait_s: int = 0) -> Data:
+    def _claim(self, agent: Agent, stage: Stage, *, kind: str = "work", wait_s: int = 0) -> Data:
         brief = agent.call("claim_stage", agent=agent.name, change=self._change, stage=str(stage), wait_s=wait_s)
-        if brief["kind"] != "work":
-            raise Lost(f"{self._change}/{stage} cannot be claimed: {brief}")
+        if brief["kind"] != kind:
+            raise Lost(f"{self._change}/{stage} cannot be claimed for {kind}: {brief}")
         return brief
 
     def _hand_in(self, stage: Stage, lease: str, work: Work, findings: list[Data], rng: random.Random) -> Data:
@@ -169,11 +176,9 @@ class Journey:
         """In the arm with reviews: what has passed its floor is judged by the colleague."""
         if self._arm is not Arm.REVIEWS or verdict["stage_state"] != "in_review" or _asks_people(verdict):
             return verdict
-        brief = self._colleague.call(
-            "claim_stage", agent=self._colleague.name, change=self._change, stage=str(stage), wait_s=0
-        )
-        if brief["kind"] != "review":
-            raise Lost(f"{self._change}/{stage} is in review and cannot be reviewed: {brief}")
+        if self._kind is Kind.CHEATING:
+            self._try_to_review_own_work(stage)
+        brief = self._claim(self._colleague, stage, kind="review")
         self._told.reviews += 1
         paths = own_paths(self._task, stage)
         files = {path: self._read(brief, path) for path in paths}
@@ -183,6 +188,14 @@ class Journey:
             findings = [{"severity": "blocking", "path": paths[0], "line": 1, "message": "Not what was asked for."}]
         self._colleague.call("review_artifact", lease=brief["lease"], findings=findings, inspected=list(paths))
         return self._author.call("wait_for_update", evaluation=verdict["evaluation"], wait_s=WAIT_S)
+
+    def _try_to_review_own_work(self, stage: Stage) -> None:
+        try:
+            self._claim(self._author, stage, kind="review")
+        except Refusal as refusal:
+            self._told.refusals[refusal.code] += 1
+            return
+        raise Lost(f"{self._change}/{stage} may be reviewed by whoever made it")
 
     def _read(self, brief: Data, path: str) -> str:
         """A file of what is to be reviewed, as the reviewer is given it."""
