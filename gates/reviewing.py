@@ -90,6 +90,9 @@ def give(decision: Decision, stage: StageRecord, command: GiveReview) -> Decided
     if _has_judged(_independence(decision.record, stage, lease.gate), lease, attempt.reviews):
         # The other one began when this lease had expired, or before names and models were compared with it.
         return refusals.already_reviewed(decision.record.id, stage.name, lease.reviewer)
+    if all(rule.gate != lease.gate for rule in open_reviews(decision.record, stage)):
+        # Its gate is answered, by who took the seat of this lease when it had expired.
+        return refusals.reviewed_enough(decision.record.id, stage.name)
     if not command.findings and not command.inspected:
         return refusals.review_inconsistent("A review that found nothing says what it looked at, in `inspected`")
     review = Review(
@@ -105,9 +108,10 @@ def give(decision: Decision, stage: StageRecord, command: GiveReview) -> Decided
     )
     decision.add(e.ReviewGiven(decision.now, stage.name, attempt.number, lease.number, review))
     if review.is_rejecting:
-        blocking = tuple(sorted({f.fingerprint for f in review.findings if f.severity == BLOCKING}))
-        because = f"reviewer '{review.reviewer}' found {len(blocking)} blocking: {review.findings[0].message}"
-        _fail(decision, stage.name, lease.gate, blocking, because)
+        blocking = [finding for finding in review.findings if finding.severity == BLOCKING]
+        because = f"reviewer '{review.reviewer}' found {len(blocking)} blocking: {blocking[0].message}"
+        marks = tuple(sorted({finding.fingerprint for finding in blocking}))
+        _fail(decision, stage.name, lease.gate, marks, because)
     else:
         settlement.pass_when_answered(decision, stage.name)
     return decision.events

@@ -256,6 +256,15 @@ def already_reviewed(change: str, stage: str, who: str) -> Refusal:
     )
 
 
+def reviewed_enough(change: str, stage: str) -> Refusal:
+    """A late review of an artifact that as many others as were asked for have reviewed meanwhile."""
+    return Refusal(
+        RefusalCode.ALREADY_REVIEWED,
+        f"Your review lease on '{stage}' of {change} ran out, and enough others have reviewed this artifact since.",
+        "claim_stage for other work.",
+    )
+
+
 def lease_of_review(change: str, stage: str) -> Refusal:
     """A reviewer calls what only the holder of a stage may."""
     return Refusal(
