@@ -93,6 +93,5 @@ def _misplaced(objection: Objection, paths: Collection[str], contents: Mapping[s
 
 
 def _line_of(objection: Objection, contents: Mapping[str, bytes]) -> str:
-    if objection.line is None or objection.path not in contents:
-        return ""
-    return lines_of(contents[objection.path])[objection.line - 1]
+    data = contents.get(objection.path or "")
+    return "" if data is None or objection.line is None else lines_of(data)[objection.line - 1]

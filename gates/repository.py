@@ -54,6 +54,12 @@ class SharedRepository:
         assert _FULL_ID.fullmatch(commit), "a tree is asked for by a full commit id"
         return self._common.text("rev-parse", "--verify", f"{commit}^{{tree}}")
 
+    def is_ancestor(self, old: str, new: str) -> bool:
+        """Whether the commit `old` is `new` or is reachable from it; of one that is not here it is not known, so no."""
+        assert all(_FULL_ID.fullmatch(commit) for commit in (old, new)), "commits are compared by full ids"
+        arguments = ("merge-base", "--is-ancestor", old, new)
+        return self._common.run_status(*arguments, expected=(0, 1, 128))[0] == 0
+
     def branch_tip(self, branch: str) -> str | None:
         """The commit that a local branch stands at; None when there is no such branch."""
         return self.resolve(f"refs/heads/{branch}")
@@ -142,7 +148,7 @@ class SharedRepository:
         brought along before the next one moves the branch.
         """
         tip = self.branch_tip(target)
-        if tip is None or not self._is_ancestor(new, tip):
+        if tip is None or not self.is_ancestor(new, tip):
             return ()
         found = (bring_along(tree, old, new) for tree in self.worktrees() if tree.branch == target)
         return tuple(obstacle for obstacle in found if obstacle is not None)
@@ -172,9 +178,6 @@ class SharedRepository:
             if lines != old_lines:
                 mode = file.stat().st_mode & 0o777 if file.exists() else 0o644
                 replace_text(file, "".join(f"{line}\n" for line in lines), mode=mode)
-
-    def _is_ancestor(self, old: str, new: str) -> bool:
-        return self._common.run_status("merge-base", "--is-ancestor", old, new, expected=(0, 1))[0] == 0
 
     @staticmethod
     def _symbolic_ref(git_dir: Path, ref: str, prefix: str) -> str | None:

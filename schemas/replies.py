@@ -68,6 +68,25 @@ class OrphanReply(BaseModel):
     commit: str
     holder: str
     note: str
+    adopt: str | None = None
+
+
+class TriedReply(BaseModel):
+    """A former attempt in the brief of the next one; `stuck` is how often running its findings had come back then."""
+
+    attempt: int
+    holder: str
+    outcome: str
+    stuck: int
+    summary: str
+
+
+class AnswerReply(BaseModel):
+    """What a holder said about a finding of an attempt before."""
+
+    finding: str
+    disposition: str
+    note: str
 
 
 class Brief(Reply):
@@ -89,6 +108,10 @@ class Brief(Reply):
     writes: tuple[str, ...] = ()
     gates: tuple[GateBrief, ...] = ()
     findings: tuple[FindingReply, ...] = ()
+    warning: str | None = None
+    tried: tuple[TriedReply, ...] = ()
+    disputed: tuple[AnswerReply, ...] = ()
+    answers: tuple[AnswerReply, ...] = ()
     notes: tuple[str, ...] = ()
     orphans: tuple[OrphanReply, ...] = ()
     artifact: dict[str, str] | None = None
@@ -99,7 +122,8 @@ class Brief(Reply):
         """What is yours now, or why nothing is."""
         if self.kind == "none":
             return f"Nothing to claim: {self.why}"
-        held = f"'{self.stage}' of {self.change} is yours for {self.expires_in_s} s (attempt {self.attempt})."
+        what = "The review of " if self.kind == "review" else ""
+        held = f"{what}'{self.stage}' of {self.change} is yours for {self.expires_in_s} s (attempt {self.attempt})."
         return f"{held} {self.goal}" if self.goal else held
 
 
@@ -129,9 +153,12 @@ class GateReply(BaseModel):
 
 
 class Verdict(Reply):
-    """`submit_artifact`, `check_gates` and, for an evaluation, `wait_for_update`."""
+    """`submit_artifact`, `check_gates` and, for an evaluation, `wait_for_update`.
 
-    state: Literal["running", "settled"]
+    `running`: the gates judge. `pending`: they passed or ask, and `waits_for` says whose answer is awaited.
+    """
+
+    state: Literal["running", "pending", "settled"]
     outcome: Literal["passed", "failed", "errored", "pending"] | None
     summary: str
     evaluation: str
@@ -144,6 +171,7 @@ class Verdict(Reply):
     findings: tuple[FindingReply, ...] = ()
     findings_total: int = 0
     questions: tuple[str, ...] = ()
+    waits_for: str | None = None
     warning: str | None = None
     stage_state: str
     attempts_left: int
@@ -310,6 +338,26 @@ class EvidenceReply(Reply):
 
     def headline(self) -> str:
         """What was found."""
+        return self.summary
+
+
+class ReviewedReply(Reply):
+    """`review_artifact`."""
+
+    summary: str
+    change: str
+    stage: str
+    attempt: int
+    commit: str
+    verdict: Literal["accepted", "rejected"]
+    reviews: int
+    quorum: int
+    findings: tuple[FindingReply, ...] = ()
+    stage_state: str
+    next: str
+
+    def headline(self) -> str:
+        """The verdict in a sentence."""
         return self.summary
 
 

@@ -32,13 +32,13 @@ class Leases:
 
     def check_any(self, token: str) -> LeaseName | ReviewLeaseName:
         """What a genuine token names; raises `Refused` (unknown_lease) for anything else."""
-        match parse_lease(token):
-            case LeaseName() as name:
-                proof = self._proof(STAGE, name.change, name.stage, name.fence)
-            case ReviewLeaseName() as name:
-                proof = self._proof(REVIEW, name.change, name.stage, name.number)
-            case None:
-                raise Refused(refusals.unknown_lease())
+        name = parse_lease(token)
+        if name is None:
+            raise Refused(refusals.unknown_lease())
+        if isinstance(name, ReviewLeaseName):
+            proof = self._proof(REVIEW, name.change, name.stage, name.number)
+        else:
+            proof = self._proof(STAGE, name.change, name.stage, name.fence)
         if not hmac.compare_digest(name.proof, proof):
             raise Refused(refusals.unknown_lease())
         return name

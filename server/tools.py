@@ -6,7 +6,7 @@ Source: docs/tools.md
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -18,9 +18,10 @@ from ..schemas import arguments as a
 from ..schemas import refusals
 from ..schemas import replies as r
 from ..schemas.fitting import fit
+from ..schemas.ids import ReviewLeaseName
 from ..schemas.prose import text_of, text_of_refusal
 from ..schemas.refusals import Refusal, Refused
-from .operations import artifacts, changes, looking, stages, submissions, waiting
+from .operations import artifacts, changes, looking, reviews, stages, submissions, waiting
 from .operations.repeating import Request, find_effect
 from .services import Services
 from .signal import Report
@@ -74,27 +75,37 @@ async def _claim_stage(call: Call, arguments: a.ClaimStage) -> r.Reply:
 
 
 async def _renew_lease(call: Call, arguments: a.RenewLease) -> r.Reply:
-    return await stages.renew_lease(call.services, call.services.leases.check(arguments.lease))
+    lease = call.services.leases.check_any(arguments.lease)
+    if isinstance(lease, ReviewLeaseName):
+        return await reviews.renew_review(call.services, lease)
+    return await stages.renew_lease(call.services, lease)
 
 
 async def _check_gates(call: Call, arguments: a.CheckGates) -> r.Reply:
     lease = call.services.leases.check(arguments.lease)
     evaluation = await submissions.check_gates(call.services, lease, arguments)
-    return await waiting.wait_for_verdict(call.services, evaluation, wait_s=call.wait_s, report=call.report)
+    return await _verdict(call, evaluation, waiting.GATES_ANSWERED)
 
 
 async def _submit_artifact(call: Call, arguments: a.SubmitArtifact) -> r.Reply:
     lease = call.services.leases.check(arguments.lease)
     evaluation = await submissions.submit_artifact(call.services, call.request, lease, arguments)
-    return await waiting.wait_for_verdict(call.services, evaluation, wait_s=call.wait_s, report=call.report)
+    return await _verdict(call, evaluation, waiting.GATES_ANSWERED)
 
 
 async def _wait_for_update(call: Call, arguments: a.WaitForUpdate) -> r.Reply:
     if arguments.evaluation is not None:
-        return await waiting.wait_for_verdict(
-            call.services, arguments.evaluation, wait_s=call.wait_s, report=call.report
-        )
-    return await waiting.wait_for_update(call.services, arguments, wait_s=call.wait_s, report=call.report)
+        return await _verdict(call, arguments.evaluation, waiting.EVERYBODY_ANSWERED)
+    principal = call.request.principal
+    return await waiting.wait_for_update(
+        call.services, arguments, principal=principal, wait_s=call.wait_s, report=call.report
+    )
+
+
+async def _verdict(call: Call, evaluation: str, until: Collection[str]) -> r.Reply:
+    return await waiting.wait_for_verdict(
+        call.services, evaluation, until=until, wait_s=call.wait_s, report=call.report
+    )
 
 
 async def _read_artifact(call: Call, arguments: a.ReadArtifact) -> r.Reply:
@@ -102,17 +113,14 @@ async def _read_artifact(call: Call, arguments: a.ReadArtifact) -> r.Reply:
 
 
 async def _review_artifact(call: Call, arguments: a.ReviewArtifact) -> r.Reply:
-    call.services.leases.check(arguments.lease)
-    raise Refused(
-        refusals.not_allowed(
-            "There are no review leases in this version; a stage's lease does not let its holder review.",
-            "Reviews come with a later version. Until then a person reviews, and answers with `gatewright answer`.",
-        )
-    )
+    lease = call.services.leases.check_review(arguments.lease)
+    return await reviews.review_artifact(call.services, call.request, lease, arguments)
 
 
 async def _release_stage(call: Call, arguments: a.ReleaseStage) -> r.Reply:
-    lease = call.services.leases.check(arguments.lease)
+    lease = call.services.leases.check_any(arguments.lease)
+    if isinstance(lease, ReviewLeaseName):
+        return await reviews.release_review(call.services, call.request, lease, arguments)
     return await stages.release_stage(call.services, call.request, lease, arguments)
 
 
@@ -136,7 +144,8 @@ TOOLS: Mapping[str, Tool] = {
         "Claim a stage",
         "Take a stage to work on (the named one, or the best open) and get the brief: goal, workspace folder, gates, "
         "what earlier attempts found. You hold it until you submit or release, or stop calling for a while. "
-        "Work in the workspace, then submit_artifact.",
+        "Work in the workspace, then submit_artifact. With `kind: review` you review another's work instead: read it, "
+        "then review_artifact.",
         r.Brief,
         _claim_stage,
     ),
@@ -178,9 +187,9 @@ TOOLS: Mapping[str, Tool] = {
     ),
     "review_artifact": Tool(
         "Review another's work",
-        "Hand in your findings about the commit that your review lease names. Not your own work; the verdict follows "
-        "from the findings. Not in this version.",
-        r.ReleasedReply,
+        "Hand in your findings about the commit that your review lease names (claim_stage gives one, with "
+        "`kind: review`). One blocking finding rejects; if you find nothing, say what you inspected.",
+        r.ReviewedReply,
         _review_artifact,
     ),
     "release_stage": Tool(
@@ -268,8 +277,11 @@ async def _renew_quietly(services: Services, parsed: a.Arguments) -> None:
     """A holder whose call is refused is alive all the same: any call with a lease renews it (rule 2)."""
     lease = getattr(parsed, "lease", None)
     with suppress(Refused):
-        if lease is not None:
-            await stages.renew_lease(services, services.leases.check(lease))
+        name = None if lease is None else services.leases.check_any(lease)
+        if isinstance(name, ReviewLeaseName):
+            await reviews.renew_review(services, name)
+        elif name is not None:
+            await stages.renew_lease(services, name)
 
 
 def refused(refusal: Refusal) -> types.CallToolResult:

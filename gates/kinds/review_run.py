@@ -6,7 +6,7 @@ given back once, with what is wrong with it; after that the gate could not judge
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from ...schemas.pipeline import GateSpec
@@ -50,33 +50,35 @@ class Reviewed:
     answer: Answer
     contents: Mapping[str, bytes]
     finished: Finished
-    repaired: str | None
+    repaired: str | None = None
 
 
 async def review(submission: Submission, gate: GateSpec, command: str, options: Asked) -> Reviewed:
     """Run the program, a second time when its answer is no review. Raises `CannotJudge` when that is none either."""
     told = await _told(submission, gate, options)
-    problem: str | None = None
-    for _ in range(2):
-        finished = await _run(submission, command, options, told)
-        try:
-            answer = parse_review(_answer_of(finished))
-            contents = await _contents(submission, answer.objections)
-            wrong = find_contradiction(
-                answer.objections, answer.inspected, paths=await _paths(submission), contents=contents
-            )
-            if wrong is None:
-                return Reviewed(answer, contents, finished, problem)
-            found = f"{wrong}."
-        except ReportUnreadable as exc:
-            found = str(exc)
-        if problem is not None:
-            break
-        problem = found
-        said = (finished.stdout or b"").decode("utf-8", "replace")[:ANSWER_SHOWN_CHARS_MAX]
-        told = {**told, "repair": {"problem": problem, "answer": said}}
-        submission.report(f"'{gate.name}' answered no review; it is asked once more")
-    raise CannotJudge(f"`{command}` answered no review, twice: {found}", output=finished.output)
+    finished = await _run(submission, command, options, told)
+    try:
+        return await _taken(submission, finished)
+    except ReportUnreadable as exc:
+        problem = str(exc)
+    submission.report(f"'{gate.name}' answered no review; it is asked once more")
+    said = (finished.stdout or b"").decode("utf-8", "replace")[:ANSWER_SHOWN_CHARS_MAX]
+    again = await _run(submission, command, options, {**told, "repair": {"problem": problem, "answer": said}})
+    try:
+        return replace(await _taken(submission, again), repaired=problem)
+    except ReportUnreadable as exc:
+        raise CannotJudge(f"`{command}` answered no review, twice: {exc}", output=again.output) from exc
+
+
+async def _taken(submission: Submission, finished: Finished) -> Reviewed:
+    """What a run answered. Raises `ReportUnreadable` when it is no review."""
+    answer = parse_review(_answer_of(finished))
+    contents = await _contents(submission, answer.objections)
+    paths = await _paths(submission)
+    wrong = find_contradiction(answer.objections, answer.inspected, paths=paths, contents=contents)
+    if wrong is not None:
+        raise ReportUnreadable(f"{wrong}.")
+    return Reviewed(answer, contents, finished)
 
 
 async def _run(submission: Submission, command: str, options: Asked, told: Mapping[str, object]) -> Finished:

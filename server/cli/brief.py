@@ -22,10 +22,15 @@ def run(_command: str, options: Namespace, terminal: Terminal) -> int:
 
     lease = find_lease(options)
     with services_of(options) as services:
+        from ...schemas.ids import ReviewLeaseName
+        from ..operations.reviews import brief_of_review
         from ..operations.stages import brief_of_claim
 
-        name = services.leases.check(lease)
-        brief = anyio.run(brief_of_claim, services, name.change, name.stage, name.fence)
+        name = services.leases.check_any(lease)
+        if isinstance(name, ReviewLeaseName):
+            brief = anyio.run(brief_of_review, services, name.change, name.stage, name.number)
+        else:
+            brief = anyio.run(brief_of_claim, services, name.change, name.stage, name.fence)
     if options.json:
         terminal.write_data(brief.model_dump_json(indent=2) + "\n")
     else:

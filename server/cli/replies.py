@@ -23,7 +23,7 @@ def exit_of(result: Result) -> Exit:
     match result:
         case {"isError": True}:
             return Exit.REFUSED
-        case {"structuredContent": {"state": "running"}} | {"structuredContent": {"kind": "none"}}:
+        case {"structuredContent": {"state": "running" | "pending"}} | {"structuredContent": {"kind": "none"}}:
             return Exit.UNDECIDED
         case {"structuredContent": {"state": "settled", "outcome": str(outcome)}}:
             return OUTCOMES[outcome]

@@ -12,19 +12,28 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from ... import __version__
-from ...gates.contract import Job, Run
+from ...gates.contract import Handed, Job, Run, Spec
 from ...gates.installations import surroundings
 from ...gates.paths import fill
-from ...gates.policy import RUN_GATE, SCOPE_GATE, Policy, gate_digest, land_gates_of
+from ...gates.policy import (
+    APPROVAL,
+    REVIEW,
+    RUN_GATE,
+    SCOPE_GATE,
+    Policy,
+    awaits_reviewers,
+    gate_digest,
+    land_gates_of,
+)
 from ...schemas.ids import LAND
 from ...schemas.pipeline import GateSpec
 from ...schemas.records import ChangeRecord, Evidence, Outcome
 from ...schemas.refusals import Refused
-from ..operations import bases
+from ..operations import bases, former
 from ..operations.briefs import filled_options, writes_of
 from ..services import Services
 from ..store import EvaluationRow, Purpose
@@ -37,6 +46,8 @@ ALLOWED = "allowed"
 COMPARED_WITH_START = frozenset({"ruff", "trace"})
 # Kinds that start no program, so that nothing of the machine can decide.
 RUN_NOTHING = frozenset({"scope", "document"})
+# Kinds that have nothing to say of a commit that nobody has handed in.
+NOTHING_TO_WARM = frozenset({SCOPE_GATE.kind, REVIEW, APPROVAL})
 # Programs that look at commits, by which two of the same tree can be told apart.
 HISTORIANS = re.compile(r"(?<![\w.-])(?:git|gitlint|gitleaks|trufflehog|commitlint|cog|cz)(?![\w.-])")
 
@@ -72,10 +83,10 @@ def gates_of(policy: Policy, record: ChangeRecord, row: EvaluationRow) -> tuple[
     if row.purpose is Purpose.LAND:
         return tuple(filled_options(gate, record, LAND) for gate in land_gates_of(policy.pipeline))
     if row.purpose is Purpose.WARM:
-        return tuple(gate for gate in land_gates_of(policy.pipeline) if gate.kind != SCOPE_GATE.kind)
+        return tuple(gate for gate in land_gates_of(policy.pipeline) if gate.kind not in NOTHING_TO_WARM)
     always_on = (SCOPE_GATE, RUN_GATE) if row.purpose is Purpose.RUN else (SCOPE_GATE,)
     declared = (*always_on, *policy.pipeline.stages[row.stage].gates)
-    wanted = [gate for gate in declared if not row.gates or gate.name in row.gates]
+    wanted = [g for g in declared if not awaits_reviewers(g) and (not row.gates or g.name in row.gates)]
     return tuple(filled_options(gate, record, row.stage) for gate in wanted)
 
 
@@ -103,7 +114,27 @@ def make_job(
         conflicts=conflicts,
         merged=_merged(services, record, subject.commit) if is_stage else None,
         run=_run(record, policy, row) if row.purpose is Purpose.RUN else None,
+        spec=_spec(services, record, policy, row) if any(gate.kind == REVIEW for gate in gates) else None,
     )
+
+
+def _spec(services: Services, record: ChangeRecord, policy: Policy, row: EvaluationRow) -> Spec:
+    """What a program that reviews is told was wanted. Blocking: git is asked what the needs changed."""
+    if row.stage == LAND:
+        needs, goal = policy.pipeline.land.needs, ""
+    else:
+        needs, goal = policy.pipeline.stages[row.stage].needs, policy.pipeline.stages[row.stage].goal
+    artifacts = [(need, record.stage(need).artifact) for need in needs]
+    inputs = tuple(
+        Handed(need, handed.commit, tuple(c.path for c in services.artifacts.changes(handed.base, handed.commit)))
+        for need, handed in artifacts
+        if handed is not None
+    )
+    if row.stage == LAND:
+        return Spec(record.intent, goal, inputs)
+    stage = record.stage(row.stage)
+    found = services.store.read(lambda tx: former.findings(tx, stage))
+    return Spec(record.intent, fill(goal, change=record.id, stage=row.stage), inputs, found, former.answers(stage))
 
 
 def _run(record: ChangeRecord, policy: Policy, row: EvaluationRow) -> Run:
@@ -176,6 +207,8 @@ def verdict_key(job: Job, gate: GateSpec, subject: Subject) -> str:
     }
     if _looks_at_history(gate):
         inputs |= {"commit": subject.commit}
+    if gate.kind == REVIEW:
+        inputs |= {"spec": asdict(job.spec) if job.spec is not None else None, "from": subject.scope_base}
     if gate.kind in COMPARED_WITH_START:
         inputs |= {"from": subject.scope_base, "change": job.change}
     if gate.kind == SCOPE_GATE.kind:

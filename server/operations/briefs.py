@@ -11,10 +11,11 @@ from ...gates.text import clean_text, shorten
 from ...schemas.arguments import ClaimStage
 from ...schemas.pipeline import GateSpec
 from ...schemas.records import ChangeRecord, ChangeState, Note, StageRecord, StageState
-from ...schemas.replies import Brief, GateBrief, InputArtifact, OrphanReply
+from ...schemas.replies import Brief, GateBrief, InputArtifact
 from ..services import Services
-from . import bases, verdicts
+from . import bases, former, packets, verdicts
 from .deciding import get_change
+from .evidence import told_findings
 
 if TYPE_CHECKING:
     from ..store.tx import Tx
@@ -32,7 +33,8 @@ def brief(tx: "Tx", services: Services, record: ChangeRecord, name: str, fence: 
     declared = policy.pipeline.stages[name]
     path = services.workspaces.path_of(record.id, name, fence)
     base = bases.stage_base(services, record, name)
-    notes = [_note(note) for note in stage.notes]
+    notes = [_note(note) for note in stage.notes if not packets.is_finding(note)]
+    failed = former.last_failed(stage)
     if base.conflicts:
         notes.append(f"what this stage builds on conflicts in {', '.join(base.conflicts)}: resolve it there")
     if empty := services.workspaces.empty_submodules(path)[:NOTE_PATHS_MAX]:
@@ -50,18 +52,21 @@ def brief(tx: "Tx", services: Services, record: ChangeRecord, name: str, fence: 
         change=record.id,
         stage=name,
         role=declared.role,
-        goal=_filled(declared.goal, record, name) or None,
+        goal=filled(declared.goal, record, name) or None,
         intent=record.intent,
         attempt=len(stage.attempts) + 1,
         attempts_left=verdicts.attempts_left(record, stage),
         base_commit=base.commit,
         workspace=str(path) if problem is None else None,
-        inputs=tuple(_input(services, record, need) for need in declared.needs),
+        inputs=tuple(input_artifact(services, record, need) for need in declared.needs),
         writes=writes_of(record, policy, name),
-        gates=tuple(_gate(gate, record, name) for gate in (SCOPE_GATE, *declared.gates)),
-        findings=verdicts.open_findings(tx, stage),
+        gates=tuple(gate_brief(gate, record, name) for gate in (SCOPE_GATE, *declared.gates)),
+        findings=told_findings((*packets.findings_of_notes(stage), *verdicts.open_findings(tx, stage))),
+        warning=None if failed is None else verdicts.warning_of(stage, failed),
+        tried=packets.tried(stage),
+        disputed=packets.told(former.disputed(stage)),
         notes=tuple(notes),
-        orphans=tuple(OrphanReply(commit=o.commit, holder=o.holder, note=o.note) for o in stage.orphans),
+        orphans=packets.orphans(services, stage, base.commit),
         why="This lease has ended; claim the stage again." if lost else None,
         next=(
             "claim_stage again: this lease has ended."
@@ -107,7 +112,7 @@ def nothing_to_claim(tx: "Tx", services: Services, arguments: ClaimStage) -> Bri
 
 def writes_of(record: ChangeRecord, policy: Policy, stage: str) -> tuple[str, ...]:
     """The globs that the stage may write, with the change's own names filled in."""
-    return tuple(_filled(glob, record, stage) for glob in policy.pipeline.stages[stage].writes)
+    return tuple(filled(glob, record, stage) for glob in policy.pipeline.stages[stage].writes)
 
 
 def filled_options(gate: GateSpec, record: ChangeRecord, stage: str) -> GateSpec:
@@ -116,27 +121,30 @@ def filled_options(gate: GateSpec, record: ChangeRecord, stage: str) -> GateSpec
     return gate.model_copy(update={"options": options})
 
 
-def _filled(text: str, record: ChangeRecord, stage: str) -> str:
+def filled(text: str, record: ChangeRecord, stage: str) -> str:
+    """The text with the change's own names filled in."""
     return fill(text, change=record.id, stage=stage)
 
 
 def _filled_value(value: object, record: ChangeRecord, stage: str) -> object:
     match value:
         case str():
-            return _filled(value, record, stage)
+            return filled(value, record, stage)
         case list() | tuple():
             return type(value)(_filled_value(item, record, stage) for item in value)
         case _:
             return value
 
 
-def _gate(gate: GateSpec, record: ChangeRecord, stage: str) -> GateBrief:
+def gate_brief(gate: GateSpec, record: ChangeRecord, stage: str) -> GateBrief:
+    """What a gate checks, for an agent."""
     kind = KINDS[gate.kind]
-    filled = filled_options(gate, record, stage)
-    return GateBrief(gate=gate.name, kind=gate.kind, about=kind.about(kind.options.model_validate(filled.options)))
+    options = kind.options.model_validate(filled_options(gate, record, stage).options)
+    return GateBrief(gate=gate.name, kind=gate.kind, about=kind.about(options))
 
 
-def _input(services: Services, record: ChangeRecord, need: str) -> InputArtifact:
+def input_artifact(services: Services, record: ChangeRecord, need: str) -> InputArtifact:
+    """What a need handed over. Blocking: git is asked for its paths."""
     artifact = record.stage(need).artifact
     assert artifact is not None, "a stage starts when its needs have passed (I1)"
     paths = [change.path for change in services.artifacts.changes(artifact.base, artifact.commit)]

@@ -1,4 +1,7 @@
-"""Claim, renew and release a stage, and keep what a former holder left behind."""
+"""Claim, renew and release a stage, and keep what a former holder left behind.
+
+Where a stage is in review its review is what can be claimed: see `reviews`.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -13,28 +16,31 @@ from ...schemas import refusals
 from ...schemas.arguments import ClaimStage, ReleaseStage
 from ...schemas.ids import LeaseName
 from ...schemas.records import ChangeRecord, ChangeState, StageState
-from ...schemas.refusals import Refusal, Refused
+from ...schemas.refusals import Refusal, RefusalCode, Refused
 from ...schemas.replies import Brief, ReleasedReply, RenewedReply
 from ..services import Services
 from ..signal import Report, wait_for
-from . import bases, briefs
+from . import bases, briefs, reviews
+from .claimable import openings
 from .deciding import apply, get_change
 from .repeating import Reference, Request, once
 
 if TYPE_CHECKING:
     from ..store.tx import Tx
 
-CANDIDATES_MAX = 50
+# Refusals of a review that time may end: it is under way, or answered by as many as it needs.
+REVIEW_MAY_OPEN = frozenset({RefusalCode.LEASE_HELD, RefusalCode.STAGE_IN_REVIEW})
 WAKE_AT_LEAST_EVERY_S = 5.0
 
 
 async def claim_stage(
     services: Services, request: Request, arguments: ClaimStage, *, wait_s: float, report: Report
 ) -> Brief:
-    """Lease the named or the best open stage and brief its holder; `kind: none` with `why` when nothing is open.
+    """Lease the named or the best open work and brief its holder; `kind: none` with `why` when nothing is open.
 
-    Waits up to `wait_s` for something to open, and wakes at the earliest expiry of a lease, so that work is never lost
-    to a missing timer.
+    The best is that of the oldest change, within it what is furthest on: what is begun is finished before more is
+    begun. A review counts as its stage does, for whoever may give it. Waits up to `wait_s` for something to open, and
+    wakes at the earliest expiry of a lease, so that work is never lost to a missing timer.
     """
     deadline = anyio.current_time() + wait_s
     while True:
@@ -52,8 +58,10 @@ async def claim_stage(
             if not await wait_for(ticket, min(left, await _until_expiry_s(services))):
                 await report("nothing has opened yet")
         else:
-            change, stage, fence = str(reference["change"]), str(reference["stage"]), int(str(reference["fence"]))
-            return await brief_of_claim(services, change, stage, fence)
+            change, stage = str(reference["change"]), str(reference["stage"])
+            if "review" in reference:
+                return await reviews.brief_of_review(services, change, stage, int(str(reference["review"])))
+            return await brief_of_claim(services, change, stage, int(str(reference["fence"])))
 
 
 async def _until_expiry_s(services: Services) -> float:
@@ -140,12 +148,12 @@ def _claim(tx: "Tx", services: Services, request: Request, arguments: ClaimStage
         if refusal is not None:
             raise Refused(refusal)
     now = services.clock()
-    found = tx.openings(now, change=arguments.change, stage=arguments.stage, role=arguments.role, limit=CANDIDATES_MAX)
+    found = openings(tx, now, change=arguments.change, stage=arguments.stage, role=arguments.role)
     for opening in found:
         record = get_change(tx, opening.change)
-        command = _command(request, arguments, opening.stage)
+        command = _command(request, arguments, record, opening.stage)
         if not isinstance(decide(record, command, now), Refusal):
-            return _reference(apply(tx, record, command, now), opening.stage)
+            return _reference(apply(tx, record, command, now), command)
     raise _NothingOpen
 
 
@@ -154,13 +162,16 @@ def _claim_named(
 ) -> Reference:
     assert arguments.stage is not None
     now = services.clock()
-    command = _command(request, arguments, arguments.stage)
+    command = _command(request, arguments, record, arguments.stage)
     decided = decide(record, command, now)
     if not isinstance(decided, Refusal):
-        return _reference(apply(tx, record, command, now), arguments.stage)
+        return _reference(apply(tx, record, command, now), command)
     stage = record.find_stage(arguments.stage)
-    if stage is None or record.state is not ChangeState.ACTIVE or record.rule(stage.name).is_transform:
-        # Waiting would not help: what the server runs is never open.
+    if isinstance(command, c.ClaimReview) and decided.code in REVIEW_MAY_OPEN:
+        raise _NothingOpen(decided)
+    is_run = stage is not None and record.rule(stage.name).is_transform
+    if stage is None or record.state is not ChangeState.ACTIVE or is_run or isinstance(command, c.ClaimReview):
+        # Waiting would not help: what the server runs is never open, nor is the review of one's own work.
         raise Refused(decided)
     own = stage.lease is not None and (stage.lease.principal, stage.lease.holder) == (
         request.principal,
@@ -173,12 +184,16 @@ def _claim_named(
     raise _NothingOpen(refuse_claim(record, stage, now))
 
 
-def _command(request: Request, arguments: ClaimStage, stage: str) -> c.Claim:
-    return c.Claim(stage, arguments.agent, request.principal, arguments.model, arguments.key)
+def _command(request: Request, arguments: ClaimStage, record: ChangeRecord, name: str) -> c.Claim | c.ClaimReview:
+    stage = record.find_stage(name)
+    make = c.ClaimReview if stage is not None and stage.state is StageState.IN_REVIEW else c.Claim
+    return make(name, arguments.agent, request.principal, arguments.model, arguments.key)
 
 
-def _reference(record: ChangeRecord, stage: str) -> Reference:
-    return {"change": record.id, "stage": stage, "fence": record.stage(stage).fence}
+def _reference(record: ChangeRecord, command: c.Claim | c.ClaimReview) -> Reference:
+    if isinstance(command, c.ClaimReview):
+        return reviews.reference_of(record, command.stage, command.principal)
+    return {"change": record.id, "stage": command.stage, "fence": record.stage(command.stage).fence}
 
 
 def _still_holds(record: ChangeRecord, stage: str, fence: int) -> bool:

@@ -4,15 +4,25 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from ...gates import verdict
+from ...gates.reasons import Who, reason_of
 from ...gates.text import shorten
 from ...schemas import refusals
 from ...schemas.records import Attempt, AttemptState, ChangeRecord, Evidence, Outcome, StageRecord, StageState
 from ...schemas.refusals import Refused
 from ...schemas.replies import FindingReply, Verdict
 from ..store import EvaluationRow, EvaluationState, Purpose, StoredEvidence
-from . import runs
+from . import former, runs
+from .answered import awaited
 from .deciding import get_change
-from .evidence import QUESTION_CHARS_MAX, by_outcome, findings_of, gate_reply, questions_of, told_findings
+from .evidence import (
+    QUESTION_CHARS_MAX,
+    by_outcome,
+    finding_reply,
+    findings_of,
+    gate_reply,
+    questions_of,
+    told_findings,
+)
 
 if TYPE_CHECKING:
     from ..store.tx import Tx
@@ -49,23 +59,21 @@ def attempts_left(record: ChangeRecord, stage: StageRecord) -> int:
 
 
 def open_findings(tx: "Tx", stage: StageRecord) -> tuple[FindingReply, ...]:
-    """What the last attempt has to mend, if it failed: also one that the server made, after a change of policy."""
-    if stage.current is None or stage.current.state is not AttemptState.FAILED:
-        return ()
-    return told_findings(findings_of([item.evidence for item in tx.evidence_of(stage.current.evaluation)]))
+    """What the last failed attempt has to mend: what gates and reviewers found, and one that the server made."""
+    return told_findings([finding_reply(finding) for finding in former.findings(tx, stage)])
 
 
 def _of_attempt(
     record: ChangeRecord, stage: StageRecord, attempt: Attempt, row: EvaluationRow, stored: Sequence[StoredEvidence]
 ) -> Verdict:
-    evidence = [item.evidence for item in stored]
     in_review = attempt.state is AttemptState.JUDGING and attempt.outcome is Outcome.PENDING
+    evidence = [*(item.evidence for item in stored), *(awaited(record, attempt.evaluation) if in_review else ())]
     settled = attempt.state is not AttemptState.JUDGING or in_review
     findings = findings_of(evidence) if settled else ()
     where = f"{record.id}/{stage.name}"
     handed_to = _handed_to(record, stage) if attempt.state is AttemptState.PASSED else ()
     return Verdict(
-        state="settled" if settled else "running",
+        state="pending" if in_review else "settled" if settled else "running",
         outcome=_outcome(attempt, in_review=in_review) if settled else None,
         summary=_summary(record, stage, attempt, evidence, settled=settled),
         evaluation=row.id,
@@ -78,7 +86,8 @@ def _of_attempt(
         findings=told_findings(findings),
         findings_total=len(findings),
         questions=questions_of(evidence) if in_review else (),
-        warning=_warning(stage, attempt),
+        waits_for=reason_of(record, stage, record.touched_at).because if in_review else None,
+        warning=warning_of(stage, attempt),
         stage_state=stage.state,
         attempts_left=attempts_left(record, stage),
         handed_to=handed_to,
@@ -119,7 +128,7 @@ def _summary(
         case AttemptState.SUPERSEDED:
             return f"No verdict for {where}: {_why_superseded(stage)}."
         case AttemptState.JUDGING:
-            return f"Waiting for a person: {where} passed its floor. {told}"
+            return f"{where}: {reason_of(record, stage, record.touched_at).because} {told}".strip()
 
 
 def _refused_by(stage: StageRecord, attempt: Attempt) -> str | None:
@@ -137,7 +146,8 @@ def _why_superseded(stage: StageRecord) -> str:
     return "it was withdrawn, or a stage before was reopened"
 
 
-def _warning(stage: StageRecord, attempt: Attempt) -> str | None:
+def warning_of(stage: StageRecord, attempt: Attempt) -> str | None:
+    """What the stage's holder should know before the loop is stopped (rule 5)."""
     if attempt.state is AttemptState.FAILED and stage.stuck == 2 and stage.current == attempt:
         return (
             "These are the same findings as last time; a third time stops the loop. Try another way, or release_stage."
@@ -152,10 +162,7 @@ def _next(record: ChangeRecord, stage: StageRecord, attempt: Attempt, evaluation
         case StageState.EVALUATING:
             return f'wait_for_update(evaluation="{evaluation}") brings the verdict.'
         case StageState.IN_REVIEW:
-            return (
-                f"A person answers with `gatewright answer {record.id} {stage.name}`; "
-                f'wait_for_update(evaluation="{evaluation}") wakes you.'
-            )
+            return f'{_who_answers(record, stage)}; wait_for_update(evaluation="{evaluation}") wakes you.'
         case StageState.CLAIMED:
             left = attempts_left(record, stage)
             return (
@@ -174,6 +181,15 @@ def _next(record: ChangeRecord, stage: StageRecord, attempt: Attempt, evaluation
             return f"A person decides (`gatewright why {where.replace('/', ' ')}`). claim_stage for other work."
         case StageState.WAITING:
             return f'wait_for_update(change="{record.id}"): a stage before it was reopened.'
+
+
+def _who_answers(record: ChangeRecord, stage: StageRecord) -> str:
+    """Who can move a stage in review, and how; its own holder takes it back only when nobody can be waited for."""
+    unlocks = reason_of(record, stage, record.touched_at).unlocks
+    told = [f"a person answers with {u.how}" for u in unlocks if u.who is Who.PERSON]
+    told += [f"another agent reviews it with {u.how}" for u in unlocks if u.who is Who.REVIEWER]
+    text = ", ".join(dict.fromkeys(told)) or "those who are at it answer"
+    return f"{text[0].upper()}{text[1:]}"
 
 
 def _handed_to(record: ChangeRecord, stage: StageRecord) -> tuple[str, ...]:

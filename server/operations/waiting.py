@@ -3,9 +3,10 @@
 Asking again finds it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import anyio
@@ -18,6 +19,7 @@ from ...schemas.refusals import Refusal
 from ...schemas.replies import Update, Verdict
 from ..services import Services
 from ..signal import Report, wait_for
+from .claimable import openings_for
 from .deciding import get_change
 from .telling import tell
 from .verdicts import read_verdict
@@ -28,14 +30,18 @@ if TYPE_CHECKING:
 
 
 REPORT_EVERY_S = 5.0
+# What a verdict is waited for: the word of the gates, or the last one, of people and reviewers too.
+GATES_ANSWERED, EVERYBODY_ANSWERED = ("pending", "settled"), ("settled",)
 EVENTS_TOLD_MAX = 20
 EVENTS_AT_ONCE = 100
 EVENT_CHARS_MAX = 300
 CLAIMABLE_TOLD_MAX = 10
 
 
-async def wait_for_verdict(services: Services, evaluation: str, *, wait_s: float, report: Report) -> Verdict:
-    """The verdict, as soon as it is settled or `wait_s` are over.
+async def wait_for_verdict(
+    services: Services, evaluation: str, *, until: Collection[str], wait_s: float, report: Report
+) -> Verdict:
+    """The verdict, as soon as its state is one of `until` or `wait_s` are over.
 
     `report` is called every few seconds with progress.
     """
@@ -44,14 +50,16 @@ async def wait_for_verdict(services: Services, evaluation: str, *, wait_s: float
         ticket = services.changed.ticket()
         verdict = await services.read(lambda tx: read_verdict(tx, evaluation))
         left = deadline - anyio.current_time()
-        if verdict.state == "settled" or left <= 0:
+        if verdict.state in until or left <= 0:
             return verdict
         if not await wait_for(ticket, min(left, REPORT_EVERY_S)):
             await report(await services.read(lambda tx: _progress(tx, evaluation)))
 
 
-async def wait_for_update(services: Services, arguments: WaitForUpdate, *, wait_s: float, report: Report) -> Update:
-    """What happened after `after`, or what is claimable; wakes at the earliest expiry of a lease as well.
+async def wait_for_update(
+    services: Services, arguments: WaitForUpdate, *, principal: str, wait_s: float, report: Report
+) -> Update:
+    """What happened after `after`, or what the principal can claim; wakes at the earliest expiry of a lease as well.
 
     Without `after` it answers at once when something is claimable, and else waits for news from now on. About a change
     that has ended there will be none, so nobody waits for it.
@@ -60,7 +68,9 @@ async def wait_for_update(services: Services, arguments: WaitForUpdate, *, wait_
     position = arguments.after
     while True:
         ticket = services.changed.ticket()
-        look = await services.read(partial(_look, services=services, change=arguments.change, after=position))
+        look = await services.read(
+            partial(_look, services=services, principal=principal, change=arguments.change, after=position)
+        )
         left = deadline - anyio.current_time()
         is_claimable = bool(look.update.claimable) if arguments.after is None else look.has_run_out
         if look.update.happened or is_claimable or look.is_over or left <= 0:
@@ -71,6 +81,9 @@ async def wait_for_update(services: Services, arguments: WaitForUpdate, *, wait_
 
 
 def _progress(tx: "Tx", evaluation: str) -> str:
+    verdict = read_verdict(tx, evaluation)
+    if verdict.waits_for is not None:
+        return verdict.waits_for
     row = tx.find_evaluation(evaluation)
     return row.progress if row is not None and row.progress else "the gates are running"
 
@@ -88,12 +101,13 @@ class _Look:
     expiry_s: float
 
 
-def _look(tx: "Tx", *, services: Services, change: str | None, after: int | None) -> _Look:
+def _look(tx: "Tx", *, services: Services, principal: str, change: str | None, after: int | None) -> _Look:
     now = services.clock()
     over = None if change is None else _end_of(get_change(tx, change))
     happened, position = _news(tx, change, after)
-    openings = tx.openings(now, change=change, limit=CLAIMABLE_TOLD_MAX)
-    claimable = tuple(f"{o.change}/{o.stage}" for o in openings)
+    found = tuple(islice(openings_for(tx, now, principal, change=change), CLAIMABLE_TOLD_MAX))
+    claimable = tuple(f"{o.change}/{o.stage}{' (review)' if is_review else ''}" for o, is_review in found)
+    openings = [opening for opening, _ in found]
     expiry = tx.next_expiry(now)
     update = Update(
         summary=_summary(happened, claimable, over),

@@ -10,17 +10,29 @@ rows         what rows mean: openings, evaluations, replies
 schema       the tables
 forms        how values stand in columns
 tx           one transaction in words of the domain, put together from its parts, one subject each:
-             changes, openings, evaluations, evidence, replies, cache, settings (part: what they stand on)
+             changes, openings, evaluations, evidence, replies, cache, settings, examination
+             (part: what they stand on)
 
 Importing the store imports no database library; opening one does.
 """
 
 from .creation import open_store
 from .problems import StoreMissing, StoreUnavailable, StoreUnusable
-from .rows import EvaluationRow, EvaluationState, Opening, PassedTree, Purpose, StoredEvidence, StoredReply, openings_of
+from .rows import (
+    REVIEWER,
+    EvaluationRow,
+    EvaluationState,
+    Opening,
+    PassedTree,
+    Purpose,
+    StoredEvidence,
+    StoredReply,
+    openings_of,
+)
 from .store import Store
 
 __all__ = [
+    "REVIEWER",
     "EvaluationRow",
     "EvaluationState",
     "Opening",

@@ -18,13 +18,23 @@ class Openings(Part):
     """What can be claimed, and when the next of it can."""
 
     def openings(
-        self, now: datetime, *, change: str | None = None, stage: str | None = None, role: str | None = None, limit: int
+        self,
+        now: datetime,
+        *,
+        change: str | None = None,
+        stage: str | None = None,
+        role: str | None = None,
+        limit: int,
+        offset: int = 0,
     ) -> tuple[Opening, ...]:
-        """What can be claimed at `now`: the oldest change first, within it the stage furthest on."""
+        """What can be claimed at `now`: the oldest change first, within it the stage furthest on, its review included.
+
+        `offset` leaves out so many of the first.
+        """
         wanted = {"change": change, "stage": stage, "role": role}
         given = {name: value for name, value in wanted.items() if value is not None}
         query = _openings_where(frozenset(given))
-        rows = self._rows(query, now=micros(now), most=limit, **given)
+        rows = self._rows(query, now=micros(now), most=limit, skip=offset, **given)
         return tuple(Opening(r[0], r[1], r[2], moment(r[3]), moment_or_none(r[4])) for r in rows)
 
     def next_expiry(self, now: datetime) -> datetime | None:
@@ -59,7 +69,7 @@ def _openings_where(given: frozenset[str]) -> Prepared:
     query = query.where(func.coalesce(t.expires_at, 0) <= bindparam("now"))
     for name in sorted(given):
         query = query.where(t[name] == bindparam(name))
-    return Prepared(query.order_by(t.number, t.place.desc()).limit(bindparam("most")))
+    return Prepared(query.order_by(t.number, t.place.desc()).limit(bindparam("most")).offset(bindparam("skip")))
 
 
 _NEXT_EXPIRY = Prepared(select(func.min(_opening.c.expires_at)).where(_opening.c.expires_at > bindparam("now")))

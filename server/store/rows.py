@@ -4,7 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from ...schemas.records import ChangeRecord, ChangeState, Evidence, StageState
+from ...gates.reviewing import open_reviews
+from ...schemas.plan import ReviewRule
+from ...schemas.records import Attempt, ChangeRecord, ChangeState, Evidence, StageState
+
+# The role of whoever reviews.
+REVIEWER = "reviewer"
 
 
 class Purpose(StrEnum):
@@ -104,7 +109,10 @@ class PassedTree:
 
 
 def openings_of(record: ChangeRecord) -> tuple[Opening, ...]:
-    """What of a change can be claimed: open stages, and claimed ones from their lease's end on."""
+    """What of a change can be claimed: open stages, claimed ones from their lease's end on, and reviews.
+
+    A review's role is `reviewer`; with every seat taken it can be claimed when one of its leases ends.
+    """
     if record.state is not ChangeState.ACTIVE:
         return ()
     found = []
@@ -114,4 +122,16 @@ def openings_of(record: ChangeRecord) -> tuple[Opening, ...]:
             found.append(Opening(record.id, stage.name, role, record.touched_at, None))
         elif stage.state is StageState.CLAIMED and stage.lease is not None:
             found.append(Opening(record.id, stage.name, role, stage.lease.granted_at, stage.lease.expires_at))
+        elif stage.state is StageState.IN_REVIEW and stage.current is not None:
+            frees = [_seat_free_at(rule, stage.current) for rule in open_reviews(record, stage)]
+            if frees:
+                at = None if None in frees else min(free for free in frees if free is not None)
+                found.append(Opening(record.id, stage.name, REVIEWER, record.touched_at, at))
     return tuple(found)
+
+
+def _seat_free_at(rule: ReviewRule, attempt: Attempt) -> datetime | None:
+    """When somebody else may review by this gate; None for now."""
+    wanted = rule.quorum - sum(review.gate == rule.gate for review in attempt.reviews)
+    ends = sorted(lease.expires_at for lease in attempt.review_leases if lease.gate == rule.gate)
+    return None if len(ends) < wanted else ends[len(ends) - wanted]

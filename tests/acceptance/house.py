@@ -364,8 +364,8 @@ def flat(text: str) -> str:
 
 def _known_words() -> frozenset[str]:
     words = set(arguments.TOOLS)
-    for model in arguments.TOOLS.values():
-        for name, field in model.model_fields.items():
+    for model in vars(arguments).values():
+        for name, field in getattr(model, "model_fields", {}).items():
             words.add(name)
             words.update(re.findall(r"[a-z]+(?:_[a-z]+)+", str(field.annotation)))
     for reply in vars(replies).values():

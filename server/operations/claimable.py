@@ -1,0 +1,51 @@
+"""What a principal can claim now, best first: stages, and reviews of what others made."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from ...gates.commands import ClaimReview
+from ...gates.lifecycle import decide
+from ...schemas.records import StageState
+from ...schemas.refusals import Refusal
+from ..store import REVIEWER, Opening
+from .deciding import get_change
+
+if TYPE_CHECKING:
+    from ..store.tx import Tx
+
+PAGE = 50
+# Whoever only waits has not said yet by what name, nor with which model.
+UNNAMED = "?"
+
+
+def openings(
+    tx: "Tx", now: datetime, *, change: str | None = None, stage: str | None = None, role: str | None = None
+) -> Iterator[Opening]:
+    """Everything that somebody can claim, the oldest change first, within it what is furthest on.
+
+    A review stands where its stage does. With a role only work for it; that of reviews is `reviewer`.
+    """
+    offset = 0
+    while True:
+        page = tx.openings(now, change=change, stage=stage, role=role, limit=PAGE, offset=offset)
+        yield from page
+        if len(page) < PAGE:
+            return
+        offset += PAGE
+
+
+def openings_for(
+    tx: "Tx", now: datetime, principal: str, *, change: str | None = None
+) -> Iterator[tuple[Opening, bool]]:
+    """Those of `openings` that this principal may take, each with whether it is a review.
+
+    A review of its own work is none for it, nor one that it has given.
+    """
+    for opening in openings(tx, now, change=change):
+        # A stage may have the role too: only the record tells.
+        record = get_change(tx, opening.change) if opening.role == REVIEWER else None
+        if record is None or record.stage(opening.stage).state is not StageState.IN_REVIEW:
+            yield opening, False
+        elif not isinstance(decide(record, ClaimReview(opening.stage, UNNAMED, principal, UNNAMED), now), Refusal):
+            yield opening, True
