@@ -149,12 +149,8 @@ class Journey:
             raise Lost(f"{self._change}: one key had two effects: {first}, {again}")
         self._told.answers[Cheat.HANDS_IN_TWICE, "no second effect"] += 1
         other: Data = {**sent, "summary": "Another one, while the first is judged."}
-        try:
-            second = self._author.call("submit_artifact", wait_s=WAIT_S, **other)
-        except Refusal as refusal:
-            self._told.refusals[refusal.code] += 1
-            return self._settled(first)
-        return self._settled(second)
+        self._expect_refusal(lambda: self._author.call("submit_artifact", wait_s=WAIT_S, **other), Cheat.HANDS_IN_TWICE)
+        return self._settled(first)
 
     def _hand_in_late(self, stage: Stage, brief: Data, files: Mapping[str, str]) -> Data:
         """Let the lease run out and a colleague take over, hand in all the same, then ask for the stage again."""

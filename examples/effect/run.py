@@ -4,6 +4,7 @@ Each arm is a repository under its own policy behind a real server; README.md sa
 """
 
 import argparse
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -24,7 +25,7 @@ AGENTS = 4
 
 def main() -> int:
     options = _options()
-    number = max(options.changes // len(Arm), len(Kind))
+    number = max(math.ceil(options.changes / len(Arm)), len(Kind))
     tasks = [make_task(options.seed, n) for n in range(1, number + 1)]
     print(f"{len(tasks)} tasks through each of {len(Arm)} arms, {options.agents} agents at a time, seed {options.seed}")
     found = {}

@@ -92,7 +92,7 @@ def understood(task: Task, stage: Stage, workspace: Path) -> Values:
 def files_of(work: Work, draft: Draft, rng: random.Random) -> Files:
     """What the try consists of: the stage's own files, and what a cheat adds to them."""
     task, stage = draft.task, draft.stage
-    if work.flaw in (Flaw.KNOWN, Flaw.HIDDEN) and can_be_spoiled(draft.values):
+    if work.flaw is not None and work.flaw is not Flaw.FORM and can_be_spoiled(draft.values):
         draft = replace(draft, values=spoil(draft.values, work.flaw, rng))
     own = _own_files(draft)
     if work.flaw is Flaw.FORM:
