@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, Command] = {
     "uninstall": Command("uninstall", Group.SETUP, "take away everything that gatewright wrote here"),
     "status": Command("twins", Group.LOOKING, "what waits for people, every change and its stages"),
     "why": Command("why", Group.LOOKING, "why a change or a stage does not move, and what would unlock it"),
+    "fsck": Command("fsck", Group.LOOKING, "examine the store, the artifacts and the refs, and say what to do"),
     "log": Command("log", Group.LOOKING, "everything that happened to a change"),
     "evidence": Command("twins", Group.LOOKING, "what the gates found about an attempt"),
     "read": Command("twins", Group.LOOKING, "what was handed in: the list of files, a file, the diff"),

@@ -15,4 +15,5 @@ verdicts     what a submitter is told (evidence: as replies tell it; runs: befor
 looking      status, why, evidence, artifacts (explaining: one stage in full; awaiting: what waits for people)
 waiting      long polls
 telling      an event as a sentence
+fsck         examine everything (fsck_problem: what may be found; fsck_history: a change in the store; fsck_git: in git)
 """

@@ -4,6 +4,7 @@ from .cache import Cache
 from .changes import Changes
 from .evaluations import Evaluations
 from .evidence import EvidenceKept
+from .examination import Examination
 from .forms import evidence_adapter
 from .replies import Replies
 from .settings import Settings
@@ -11,5 +12,5 @@ from .settings import Settings
 __all__ = ["Tx", "evidence_adapter"]
 
 
-class Tx(Changes, Evaluations, EvidenceKept, Replies, Cache, Settings):
+class Tx(Changes, Evaluations, EvidenceKept, Replies, Cache, Settings, Examination):
     """Alive only inside `Store.run` or `Store.read`."""

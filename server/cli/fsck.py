@@ -1,0 +1,92 @@
+"""`gatewright fsck`: examine the store, the artifacts and the refs, and say what to do about what is found."""
+
+import json
+from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING
+
+from .command import Exit
+from .opening import open_git, set_up_common_dir
+from .terminal import Terminal
+
+if TYPE_CHECKING:
+    from ..operations.fsck import Report
+    from ..operations.fsck_problem import Problem
+
+TOLD_MAX = 50
+
+
+def configure(_command: str, parser: ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("--json", action="store_true", help="everything that was found, as data")
+
+
+def run(_command: str, options: Namespace, terminal: Terminal) -> int:
+    """0 when all is well, 1 when something is not, 4 when the store cannot be opened. Changes nothing."""
+    from ..store import StoreUnavailable, StoreUnusable
+
+    set_up_common_dir(options)
+    try:
+        report = _examine(options, terminal)
+    except (StoreUnusable, StoreUnavailable) as exc:
+        _say_unopened(str(exc), terminal, as_json=options.json)
+        return Exit.ERRORED
+    terminal.clear_progress()
+    if options.json:
+        terminal.write_data(json.dumps(_data(report), indent=2, ensure_ascii=False) + "\n")
+    else:
+        _say(report, terminal)
+    return Exit.OK if report.is_clean else Exit.FAILED
+
+
+def _examine(options: Namespace, terminal: Terminal) -> "Report":
+    from ...gates.artifacts import ArtifactStore
+    from ...gates.workspaces import Workspaces
+    from ..composition import ARTIFACTS_FOLDER, system_clock
+    from ..operations.fsck import Place, examine
+    from .opening import store_of
+
+    repository = open_git(options)
+    # Put together here and not by `open_services`, which makes what is missing and tidies what was left.
+    with store_of(repository) as store:
+        artifacts = ArtifactStore(repository.state_dir / ARTIFACTS_FOLDER, repository.common_dir)
+        place = Place(store, repository, artifacts, Workspaces(repository))
+        return examine(place, system_clock(), lambda what: terminal.progress(f"looking at {what}"))
+
+
+def _say(report: "Report", terminal: Terminal) -> None:
+    bad = [problem for problem in report.problems if not problem.is_harmless]
+    for problem in bad[:TOLD_MAX]:
+        terminal.say(f"{problem.kind}: {problem.what}", "red")
+        terminal.say(f"  means: {problem.means}\n  do: {problem.do}")
+    if len(bad) > TOLD_MAX or report.cut:
+        terminal.say(f"and {len(bad) - TOLD_MAX} more{' at least' if report.cut else ''}: --json tells them", "red")
+    left = [problem for problem in report.problems if problem.is_harmless]
+    for problem in left[:TOLD_MAX]:
+        terminal.say(f"{problem.kind}: {problem.what} {problem.do}", "dim")
+    looked = f"{report.changes} changes with {report.events} events, their evidence, artifacts and refs"
+    wrong = f"{len(bad)} problem{'' if len(bad) == 1 else 's'}" if bad else "all is well"
+    terminal.say(f"Looked at {looked}: {wrong}.", "red" if bad else "green")
+
+
+def _data(report: "Report") -> dict[str, object]:
+    def told(problem: "Problem") -> dict[str, object]:
+        data = {"kind": problem.kind, "change": problem.change, "what": problem.what}
+        return {**data, "means": problem.means, "do": problem.do}
+
+    return {
+        "clean": report.is_clean,
+        "changes": report.changes,
+        "events": report.events,
+        "problems": [told(problem) for problem in report.problems if not problem.is_harmless],
+        "leftovers": [told(problem) for problem in report.problems if problem.is_harmless],
+        "cut": report.cut,
+    }
+
+
+def _say_unopened(problem: str, terminal: Terminal, *, as_json: bool) -> None:
+    do = "Restore the store from a backup; `gatewright doctor` looks at what it stands on."
+    if as_json:
+        terminal.write_data(json.dumps({"clean": None, "problem": problem, "next": do}, ensure_ascii=False) + "\n")
+    else:
+        terminal.warn(f"gatewright: nothing could be looked at: {problem}", "red")
+        terminal.warn(f"next: {do}")
