@@ -70,13 +70,14 @@ class Submit:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Let go of a lease by one of the exits; `upstream` is the stage a spec conflict is with."""
+    """Let go of a lease by one of the exits; `upstream` is the stage a spec conflict is with, `paths` where in it."""
 
     stage: str
     fence: int
     because: Because
     reason: str
     upstream: str | None = None
+    paths: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +171,7 @@ class Approve:
     target: str
     is_given: bool
     note: str
+    signature: str = ""
 
 
 @dataclass(frozen=True, slots=True)

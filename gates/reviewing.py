@@ -157,6 +157,7 @@ def approval_of(decision: Decision, rule: ApprovalRule, command: Approve) -> App
         command.is_given,
         decision.now,
         command.note,
+        command.signature,
     )
 
 

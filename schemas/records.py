@@ -181,7 +181,10 @@ class Review:
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """A person's word about one commit for one target; `how` says by what the person was known."""
+    """A person's word about one commit for one target; `how` says by what the person was known.
+
+    `signature` is what was signed with, if it was, in its armour: anybody can verify it again.
+    """
 
     gate: str
     person: str
@@ -191,6 +194,7 @@ class Approval:
     is_given: bool
     at: datetime
     note: str = ""
+    signature: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,7 +130,7 @@ def _at_terminal(command: str, services: "Services", asked: OpenApproval, termin
 
 
 def _signed(command: str, options: Namespace, asked: OpenApproval, signers: bytes) -> Person:
-    from ..people.signatures import SIGNATURE_BYTES_MAX, statement, verify
+    from ..people.signatures import SIGNATURE_BYTES_MAX, armour_of, statement, verify
 
     with Path(options.signature).open("rb") as file:
         signature = file.read(SIGNATURE_BYTES_MAX + 1)
@@ -140,7 +140,7 @@ def _signed(command: str, options: Namespace, asked: OpenApproval, signers: byte
         )
     text = statement(asked, is_given=command == "approve", note=options.note)
     key = verify(text, signature=signature, signers=signers, identity=options.identity)
-    return Person(options.identity, Proof.SIGNATURE, key)
+    return Person(options.identity, Proof.SIGNATURE, key, armour_of(signature))
 
 
 def _show(services: "Services", asked: OpenApproval, terminal: Terminal) -> None:

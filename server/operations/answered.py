@@ -14,6 +14,7 @@ from ...gates.policy import APPROVAL, Policy, find_gate, gate_digest
 from ...gates.text import number_of
 from ...schemas.ids import LAND, short
 from ...schemas.records import Approval, ChangeRecord, Evidence, Outcome
+from ..people.signatures import statement
 from ..store import StoredEvidence
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def _evidence(asked: OpenApproval, given: tuple[Approval, ...], refused: Approva
         unit=APPROVALS,
         summary=f"{number_of(len(given), APPROVALS)} of {asked.minimum} for {short(asked.commit)}: "
         + ", ".join(f"{a.person} {'approved' if a.is_given else 'did not approve'} ({a.how})" for a in said),
-        output="\n".join(_told(approval) for approval in said),
+        output="\n".join(_told(asked, approval) for approval in said),
     )
     if refused is None:
         return evidence
@@ -102,10 +103,15 @@ def _evidence(asked: OpenApproval, given: tuple[Approval, ...], refused: Approva
     return replace(evidence, findings=make_findings(asked.gate, (problem,), moved={}, on_base=False, taken=set()))
 
 
-def _told(approval: Approval) -> str:
+def _told(asked: OpenApproval, approval: Approval) -> str:
+    """Who, how, which commit and target; and for a signature all that it takes to verify it again."""
     word = "approved" if approval.is_given else "did not approve"
     lines = [
         f"{approval.person} {word} commit {approval.commit} for '{approval.target}'",
         f"  at {approval.at.isoformat()}, known by: {approval.how}",
+        *([f"  note: {approval.note}"] if approval.note else []),
     ]
-    return "\n".join([*lines, *([f"  note: {approval.note}"] if approval.note else [])])
+    if approval.signature:
+        text = statement(asked, is_given=approval.is_given, note=approval.note)
+        lines += ["The statement that was signed:", text.rstrip("\n"), approval.signature.rstrip("\n")]
+    return "\n".join(lines)

@@ -98,6 +98,7 @@ def approve(
             target=asked.target,
             is_given=is_given,
             note=note,
+            signature=person.signature,
         )
         now = services.clock()
         after = apply(tx, record, command, now)

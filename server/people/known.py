@@ -20,12 +20,13 @@ class Proof(StrEnum):
 class Person:
     """A person who acts. `name` is the registered one, the identity of a key, or that of the operating system's user.
 
-    `key` is the fingerprint of the key that signed.
+    `key` is the fingerprint of the key that signed, `signature` what it made.
     """
 
     name: str
     proof: Proof
     key: str | None = None
+    signature: str = ""
 
     @property
     def principal(self) -> str:

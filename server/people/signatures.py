@@ -27,6 +27,7 @@ SIGNERS_BYTES_MAX = 200_000
 SYSTEM_FOLDERS = ("/usr/bin", "/bin", "/usr/local/bin", "/opt/homebrew/bin", "/run/current-system/sw/bin")
 # Who signs, as the file of signers says it: no pattern, no option, no blank.
 IDENTITY = re.compile(r"[A-Za-z0-9][A-Za-z0-9@._+-]{0,127}")
+_ARMOUR = re.compile(r"-----BEGIN SSH SIGNATURE-----.*?-----END SSH SIGNATURE-----", re.DOTALL)
 _GOOD = re.compile(r"^Good \"gatewright\" signature for .* with .* key (SHA256:[A-Za-z0-9+/=]+)\s*$", re.MULTILINE)
 
 
@@ -76,6 +77,12 @@ def verify(text: str, *, signature: bytes, signers: bytes, identity: str) -> str
         what = f"The signature is not one of '{identity}' over this statement: {said or 'it does not verify'}."
         raise Refused(refusals.not_allowed(what, _how_to_sign()))
     return good[1]
+
+
+def armour_of(signature: bytes) -> str:
+    """The signature itself, without what may stand before or after it in its file."""
+    found = _ARMOUR.search(signature.decode("ascii", "replace"))
+    return found[0] if found is not None else ""
 
 
 def _how_to_sign() -> str:

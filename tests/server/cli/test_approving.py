@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from gatewright.server.cli.main import main
 from gatewright.server.people.hashing import Hashed, hashed
 from gatewright.server.people.known import Person, Proof
 from gatewright.server.people.register import add_person, begin_guess, delay_s
+from gatewright.server.people.signatures import verify
 from gatewright.server.store import Store, open_store
 
 from ..people.keys import make_key, public, sign
@@ -65,10 +67,9 @@ def set_up(top: Path, keys: Path) -> Desk:
 
 def _register(store: Store) -> None:
     now = datetime(2026, 1, 1, tzinfo=UTC)
-    for name, vouched in (("ann", None), ("bob", "ann"), ("ada", "ann")):
-        by = None if vouched is None else Person(vouched, Proof.SECRET)
-        secret = hashed(SECRETS[name])
-        store.run(lambda tx, n=name, s=secret, v=by: add_person(tx, n, s, vouched=v, now=now))
+    for name, secret in SECRETS.items():
+        vouched = None if name == "ann" else Person("ann", Proof.SECRET)
+        store.run(partial(add_person, name=name, secret=hashed(secret), vouched=vouched, now=now))
 
 
 def with_store(desk: Desk, work: Callable[[Store], object]) -> None:
@@ -83,7 +84,7 @@ def _guess_wrong(store: Store, name: str, *, times: int) -> None:
     """Each as soon as it is heard, so that the last wait is over now."""
     at = datetime.now(UTC) - timedelta(seconds=sum(delay_s(wrong) for wrong in range(1, times + 1)))
     for wrong in range(1, times + 1):
-        found = store.run(lambda tx, at=at: begin_guess(tx, name, at))
+        found = store.run(partial(begin_guess, name=name, now=at))
         assert isinstance(found, Hashed)
         at += timedelta(seconds=delay_s(wrong))
 
@@ -154,7 +155,7 @@ def test_two_people_approve_by_their_secrets_and_the_stage_passes_with_evidence_
     assert "answer: passed" in first.out
     assert "Approved so far by person:ann (secret at the terminal)" in second.out
     told = evidence(call, "code", "approval")
-    [gate] = told["gates"]  # type: ignore[misc]
+    gate = told["gates"][0]  # type: ignore[index]
     assert (gate["outcome"], gate["count"], gate["unit"]) == ("passed", 2, "approvals")
     for part in ("person:ann", "person:bob", "secret at the terminal", commit, "'main'", "fine"):
         assert part in str(told["output"])
@@ -269,7 +270,13 @@ def test_two_people_approve_by_their_signatures(desk: Desk, call: Call, keys: Pa
     hows = [str(event["approval"]["how"]) for event in events(call, "approval_given")]  # type: ignore[index]
     assert all(how.startswith("ssh signature, key SHA256:") for how in hows)
     assert len({*hows}) == 2
-    assert "signer:ann@example.org" in str(evidence(call, "docs", "signed")["output"])
+    told = str(evidence(call, "docs", "signed")["output"])
+    assert "signer:ann@example.org" in told
+    kept = told.partition("was signed:\n")[2]
+    statement, armour, rest = kept.partition("-----BEGIN SSH SIGNATURE-----")
+    signature = (armour + rest).partition("-----END")[0] + "-----END SSH SIGNATURE-----\n"
+    signers = (desk.top / "people" / "signers").read_bytes()
+    assert verify(statement, signature=signature.encode(), signers=signers, identity=SIGNER), "by anybody, later"
 
 
 def test_one_key_counts_once_under_whatever_identity(desk: Desk, call: Call, keys: Path) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -166,7 +167,7 @@ def test_a_word_that_was_typed_while_nobody_was_registered_counts_no_more(store:
 def test_how_many_people_there_are_is_bounded(store: Store) -> None:
     def fill() -> None:
         for number in range(PEOPLE_MAX):
-            store.run(lambda tx, name=f"p{number}": add_person(tx, name, SECRET, vouched=ANN, now=NOW))
+            store.run(partial(add_person, name=f"p{number}", secret=SECRET, vouched=ANN, now=NOW))
 
     with pytest.raises(Refused, match="the most"):
         fill()
