@@ -8,6 +8,7 @@ import logging
 import os
 import secrets
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ from ...gates.sandbox import choose
 from ...gates.text import number_of, shorten
 from ...schemas.pipeline import GateSpec
 from ...schemas.records import ChangeRecord, Evidence, Outcome
+from ...schemas.refusals import Refused
 from ..operations.deciding import get_change
 from ..services import Services
 from ..store import EvaluationRow, Purpose, StoredEvidence
@@ -191,10 +193,12 @@ class Execution:
                 nonlocal is_lost
                 while True:
                     ticket = self.services.changed.ticket()
-                    row = await self.services.read(lambda tx: tx.find_evaluation(self.row.id))
-                    if row is None or row.token != self.token or row.state != "running":
-                        is_lost = True
-                        tasks.cancel_scope.cancel()
+                    # A store that cannot be read just now says nothing; the next heartbeat asks again.
+                    with suppress(Refused):
+                        row = await self.services.read(lambda tx: tx.find_evaluation(self.row.id))
+                        if row is None or row.token != self.token or row.state != "running":
+                            is_lost = True
+                            tasks.cancel_scope.cancel()
                     await ticket.wait()
 
             tasks.start_soon(beat)
@@ -211,8 +215,14 @@ class Execution:
             raise loss
 
     async def _is_ours(self) -> bool:
+        """Beat. While the store cannot be written nobody else can take the evaluation either: its gates go on."""
         now, progress = self.services.clock(), self._judgement.progress
-        return await self.services.run(lambda tx: tx.heartbeat(self.row.id, self.token, now, progress), is_news=False)
+        try:
+            return await self.services.run(
+                lambda tx: tx.heartbeat(self.row.id, self.token, now, progress), is_news=False
+            )
+        except Refused:
+            return True
 
     def _stored(
         self, job: Job, subject: jobs.Subject, gate: GateSpec, evidence: Evidence, attempt: int | None

@@ -1,0 +1,56 @@
+"""A store that cannot be used for a while costs no judgement that is under way."""
+
+from pathlib import Path
+
+import anyio
+import pytest
+
+from gatewright.server.engine import execution
+from gatewright.server.store import Store, StoreUnavailable
+
+from .conftest import Repositories
+from .house import serving, solo
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("unconfined")]
+
+BEAT_EVERY_S = 0.08
+FAILURES = 3
+
+
+async def test_gates_go_on_while_the_store_is_down_and_are_run_once(
+    make: Repositories, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found by chaos: a heartbeat that met a full disk ended the runner, as if that were a defect of ours."""
+    ran, release = tmp_path / "ran", tmp_path / "release"
+    gate = f"echo ran >> {ran}; while test ! -e {release}; do sleep 0.02; done"
+    repository = make(solo(f'{{command: {{name: held, run: "{gate}"}}}}'))
+    monkeypatch.setattr(execution, "HEARTBEAT_EVERY_S", BEAT_EVERY_S)
+    failures = 0
+    run, read = Store.run, Store.read
+
+    def fail(*_: object) -> None:
+        nonlocal failures
+        failures += 1
+        if failures >= FAILURES:
+            monkeypatch.setattr(Store, "run", run)
+            monkeypatch.setattr(Store, "read", read)
+            release.touch()
+        raise StoreUnavailable("The disk is full.")
+
+    async with serving(repository) as server, server.agent("ada") as ada:
+        await ada.start()
+        brief = await ada.claim()
+        verdict = await ada.submit(brief, {"a.txt": "a"}, wait_s=0)
+        with anyio.fail_after(20):
+            while not ran.exists():  # noqa: ASYNC110 - written by another process, which wakes nobody here
+                await anyio.sleep(0.02)
+        monkeypatch.setattr(Store, "run", fail)
+        monkeypatch.setattr(Store, "read", fail)
+        server.services.changed.fire()
+        with anyio.fail_after(20):
+            while not release.exists():  # noqa: ASYNC110 - touched on another thread
+                await anyio.sleep(0.02)
+        record = await server.landed(str(verdict["change"]))
+
+    assert ran.read_text().splitlines() == ["ran"]
+    assert [attempt.error_retries for stage in record.stages for attempt in stage.attempts] == [0]
