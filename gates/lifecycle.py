@@ -233,7 +233,7 @@ def _spec_conflict(decision: Decision, stage: StageRecord, command: c.Release) -
     if command.upstream not in owners:
         named = ", ".join(sorted(owners)) or "none: no agent's stage is before this one"
         return refusals.bad_argument(f"`stage` must name the stage that owns the defect, one of: {named}")
-    note = Note(f"spec conflict, found in '{stage.name}'", command.reason)
+    note = Note(f"spec conflict, found in '{stage.name}'", command.reason, command.paths)
     decision.reopen_automatically(command.upstream, note)
     return decision.events
 

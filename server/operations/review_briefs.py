@@ -4,8 +4,6 @@ The summary, the notes and the talk of whoever made it would only lead the revie
 former reviewer's finding is told, because that is what this one decides.
 """
 
-from typing import TYPE_CHECKING
-
 from ...gates.reasons import reason_of
 from ...gates.text import clean_text, number_of, shorten
 from ...schemas.records import Attempt, AttemptState, ChangeRecord, Review, ReviewLease, StageRecord, StageState
@@ -14,9 +12,6 @@ from ..services import Services
 from . import former, packets
 from .briefs import filled, gate_brief, input_artifact, writes_of
 from .evidence import finding_reply, told_findings
-
-if TYPE_CHECKING:
-    from ..store.tx import Tx
 
 STAT_PATHS_MAX = 12
 ROLE = "reviewer"
@@ -27,7 +22,7 @@ DECLARED = {
 }
 
 
-def review_brief(tx: "Tx", services: Services, record: ChangeRecord, name: str, number: int) -> Brief:
+def review_brief(services: Services, record: ChangeRecord, name: str, number: int) -> Brief:
     """The brief of a review lease. Blocking: git is asked for paths."""
     stage = record.stage(name)
     attempt, lease = _held(stage, number)

@@ -21,10 +21,11 @@ NO_PROGRAM = "no program ran"
 
 
 def record_review(
-    tx: "Tx", before: ChangeRecord, after: ChangeRecord, stage: str, attempt: int, gate: str, policy: Policy
+    tx: "Tx", before: ChangeRecord, after: ChangeRecord, *, stage: str, gate: str, policy: Policy
 ) -> None:
     """Keep the evidence of a review gate when the newest review of the attempt, just taken in, decides it."""
-    reviews = tuple(r for r in after.stage(stage).attempts[attempt - 1].reviews if r.gate == gate)
+    attempt = after.stage(stage).attempts[len(before.stage(stage).attempts) - 1]
+    reviews = tuple(review for review in attempt.reviews if review.gate == gate)
     rule = next(rule for rule in before.rule(stage).reviews if rule.gate == gate)
     if reviews[-1].is_rejecting or len(reviews) >= rule.quorum:
         record_answered(tx, before, stage, evidence_of(reviews, rule.quorum), policy)

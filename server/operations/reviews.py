@@ -42,9 +42,8 @@ def reference_of(record: ChangeRecord, stage: str, principal: str) -> Reference:
 
 async def brief_of_review(services: Services, change: str, stage: str, number: int) -> Brief:
     """Tell a reviewer all that is needed. Repeatable."""
-    return await services.act(
-        lambda: services.store.read(lambda tx: review_brief(tx, services, get_change(tx, change), stage, number))
-    )
+    record = await services.read(lambda tx: get_change(tx, change))
+    return await services.act(lambda: review_brief(services, record, stage, number))
 
 
 async def review_artifact(
@@ -126,7 +125,8 @@ def _give(
     after = apply(tx, before, command, services.clock())
     assert held is not None, "without a lease it was refused"
     number = len(before.stage(lease.stage).attempts)
-    record_review(tx, before, after, lease.stage, number, held.gate, services.policies.at(before.policy.commit))
+    policy = services.policies.at(before.policy.commit)
+    record_review(tx, before, after, stage=lease.stage, gate=held.gate, policy=policy)
     place = len(after.stage(lease.stage).attempts[number - 1].reviews) - 1
     return {"change": lease.change, "stage": lease.stage, "attempt": number, "review": place}
 

@@ -22,6 +22,7 @@ from ..services import Services
 from ..signal import Report, wait_for
 from . import bases, briefs, reviews
 from .claimable import openings
+from .conflicts import with_evidence
 from .deciding import apply, get_change
 from .repeating import Reference, Request, once
 
@@ -116,6 +117,9 @@ async def release_stage(
 ) -> ReleasedReply:
     """Let go by one of the exits. What the workspace holds stays, and is offered to the next holder."""
     command = c.Release(lease.stage, lease.fence, c.Because(arguments.because), arguments.reason, arguments.stage)
+    if command.because is c.Because.SPEC_CONFLICT:
+        before = await services.read(lambda tx: get_change(tx, lease.change))
+        command = await services.act(lambda: with_evidence(services, before, command))
 
     def release(tx: "Tx") -> Reference:
         apply(tx, get_change(tx, lease.change), command, services.clock())

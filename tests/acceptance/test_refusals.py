@@ -120,7 +120,7 @@ async def test_reviews_are_refused_with_a_sentence_until_they_exist(desk: Server
         told = await ada.call("review_artifact", lease=brief["lease"], findings=[], inspected=["everything"])
 
     assert told.code == "not_allowed"
-    assert "gatewright answer" in told["next"]
+    assert 'claim_stage(role="reviewer")' in told["next"]
 
 
 @pytest.mark.slow
@@ -138,7 +138,7 @@ async def test_a_spec_conflict_names_an_earlier_stage_and_reopens_it(make: Repos
 
     assert released["stage_state"] == "waiting"
     assert plan["stage"] == "plan"
-    assert any("R1 is wrong." in note for note in plan["notes"])
+    assert any("R1 is wrong." in finding["message"] for finding in plan["findings"])
     assert late == "stage_waiting"
 
 
