@@ -1,0 +1,352 @@
+"""The protocol once more, by other hands: what every call should do to a change, and what it should be refused with.
+
+Written from docs/protocol.md with mutable values and plain `if`s, and shares no code with what it is compared with. Two
+stages: `plan`, and `code`, which needs it and, when its budget is spent, has the server reopen `plan`.
+"""
+
+from dataclasses import dataclass, field
+
+LEASE_S = 900
+STUCK_MAX = 3
+ERROR_RETRIES_MAX = 2
+PLAN, CODE = "plan", "code"
+# What gates find; that a person refused is no finding of theirs.
+MARKS = ("one", "two")
+NEEDS = {PLAN: (), CODE: (PLAN,)}
+BUDGETS = {PLAN: 4, CODE: 2}
+REOPENS = {PLAN: 1, CODE: 2}
+OTHERWISE = {PLAN: None, CODE: PLAN}
+
+
+@dataclass
+class Try:
+    """One attempt; `commit` is told by the server, `inputs` are those that its needs had handed over then."""
+
+    content: int
+    evaluation: str
+    inputs: tuple[str, ...]
+    commit: str = ""
+    disputes: frozenset[str] = frozenset()
+    state: str = "judging"
+    mark: str | None = None
+    errors: int = 0
+    is_free: bool = False
+
+
+@dataclass
+class Lease:
+    fence: int
+    holder: str
+    until: float
+
+
+@dataclass
+class Stage:
+    name: str
+    state: str = "waiting"
+    fence: int = 0
+    lease: Lease | None = None
+    tries: list[Try] = field(default_factory=list)
+    accepted: int | None = None
+    failed: int = 0
+    granted: int = 0
+    stuck: int = 0
+    reopened: int = 0
+    former: int = 0
+    question: str | None = None
+    disputed: Try | None = None
+
+    def failures(self) -> list[Try]:
+        """What failed since the stage was last opened afresh."""
+        return [x for x in self.tries[self.former :] if x.state == "failed"]
+
+    def said(self) -> frozenset[str]:
+        """What its holders have disputed since then."""
+        return frozenset(mark for x in self.tries[self.former :] for mark in x.disputes)
+
+    def live(self) -> str | None:
+        """The evaluation that is waited for."""
+        return self.tries[-1].evaluation if self.state == "evaluating" else None
+
+    def afresh(self) -> None:
+        """Everything live is over; attempts are counted from here."""
+        if self.tries and self.tries[-1].state == "judging":
+            self.tries[-1].state = "superseded"
+        self.lease, self.accepted = None, None
+        self.failed = self.granted = self.stuck = 0
+        self.former = len(self.tries)
+
+
+class Model:
+    """One change. Every method returns the code of the refusal, or None when the call has its effect."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.change = "active"
+        self.evaluations = 0
+        self.landing: str | None = None
+        self.stages = {name: Stage(name) for name in NEEDS}
+        self.stages[PLAN].state = "open"
+
+    # What agents call
+
+    def claim(self, name: str, holder: str) -> str | None:
+        if refusal := self._over(name):
+            return refusal
+        stage = self.stages[name]
+        if stage.state == "claimed" and stage.lease is not None and self.now < stage.lease.until:
+            return "lease_held"
+        if stage.state not in {"open", "claimed"}:
+            return f"stage_{stage.state}"
+        stage.fence += 1
+        stage.state = "claimed"
+        stage.lease = Lease(stage.fence, holder, self.now + LEASE_S)
+        return None
+
+    def has(self, *states: str) -> bool:
+        """Whether a stage is in one of these states and the change goes on."""
+        return self.change == "active" and any(stage.state in states for stage in self.stages.values())
+
+    def claimable(self) -> list[str]:
+        free = [s for s in self.stages.values() if s.state == "open" or self._is_expired(s)]
+        return [stage.name for stage in free] if self.change == "active" else []
+
+    def renew(self, name: str, fence: int) -> str | None:
+        if refusal := self._over(name):
+            return refusal
+        stage = self.stages[name]
+        if stage.lease is None or stage.lease.fence != fence:
+            return self._not_held(stage)
+        if stage.state == "claimed":
+            stage.lease.until = self.now + LEASE_S
+        return None
+
+    def submit(self, name: str, fence: int, content: int, *, disputes: bool) -> str | None:
+        """With `disputes`, every finding of the last failed attempt is disputed."""
+        refusal = self._over(name) or self._not_claimed(name, fence)
+        if refusal is not None:
+            return refusal
+        stage = self.stages[name]
+        assert stage.lease is not None
+        failures = stage.failures()
+        last = failures[-1] if failures else None
+        marks = frozenset([last.mark] if disputes and last is not None and last.mark in MARKS else [])
+        same = [x for x in failures if x.content == content]
+        if same and not (same[-1] is last and marks):
+            stage.lease.until = self.now + LEASE_S
+            return "unchanged_artifact"
+        if same:
+            self._escalate(name, "needs_decision", disputed=last)
+            return None
+        stage.tries.append(Try(content, self._evaluation(), self._inputs(name), disputes=marks))
+        stage.state = "evaluating"
+        return None
+
+    def release(self, name: str, fence: int, because: str, upstream: str | None) -> str | None:
+        if refusal := self._over(name):
+            return refusal
+        stage = self.stages[name]
+        is_holder = stage.lease is not None and stage.lease.fence == fence
+        if stage.state in {"evaluating", "in_review"} and is_holder:
+            return self._release_judged(stage, because)
+        if refusal := self._not_claimed(name, fence):
+            return refusal
+        assert stage.lease is not None
+        if because == "needs_decision":
+            self._escalate(name, "needs_decision")
+        elif because == "spec_conflict":
+            if upstream not in NEEDS[name]:
+                stage.lease.until = self.now + LEASE_S
+                return "bad_argument"
+            self._reopen_by_itself(str(upstream))
+        else:
+            stage.lease, stage.state = None, "open"
+        return None
+
+    # What the evaluator tells
+
+    def settle(self, name: str, outcome: str, mark: str) -> None:
+        """The result of the live evaluation."""
+        stage = self.stages[name]
+        current = stage.tries[-1]
+        if outcome == "passed":
+            self._pass(stage)
+        elif outcome == "pending":
+            stage.state = "in_review"
+        elif outcome == "failed" and mark in stage.said():
+            self._escalate(name, "needs_decision", disputed=current)
+        elif outcome == "failed":
+            self._fail(stage, mark)
+        elif current.errors < ERROR_RETRIES_MAX:
+            current.errors += 1
+            current.evaluation = self._evaluation()
+        else:
+            self._escalate(name, "gate_broken")
+
+    def settle_landing(self) -> None:
+        self.landing, self.change = "intended", "landing"
+
+    def confirm_landing(self) -> None:
+        self.landing, self.change = "landed", "landed"
+
+    # What people do
+
+    def answer(self, name: str, *, allowed: bool) -> str | None:
+        if refusal := self._over(name):
+            return refusal
+        stage = self.stages[name]
+        if stage.state == "escalated":
+            disputed = stage.disputed
+            stage.afresh()
+            stage.state, stage.question, stage.disputed = "open", None, None
+            if disputed is not None and allowed and disputed.inputs == self._inputs(name):
+                self._judge_again(stage, disputed)
+        elif stage.state != "in_review":
+            return "bad_argument"
+        elif allowed:
+            self._pass(stage)
+        else:
+            self._fail(stage, "refused")
+        return None
+
+    def retry(self, name: str) -> str | None:
+        if refusal := self._over(name):
+            return refusal
+        stage = self.stages[name]
+        if stage.state != "escalated" or not stage.tries or stage.tries[-1].inputs != self._inputs(name):
+            return "bad_argument"
+        self._judge_again(stage, stage.tries[-1])
+        return None
+
+    def grant(self, name: str, count: int) -> str | None:
+        if refusal := self._over(name):
+            return refusal
+        stage = self.stages[name]
+        if stage.state != "escalated":
+            return "bad_argument"
+        stage.granted += count
+        stage.stuck = 0
+        stage.state, stage.question, stage.disputed = "open", None, None
+        return None
+
+    def reopen(self, name: str) -> str | None:
+        if refusal := self._over(name):
+            return refusal
+        if self.stages[name].state not in {"passed", "escalated"}:
+            return "bad_argument"
+        self._reopen(name)
+        return None
+
+    def cancel(self) -> str | None:
+        if refusal := self._over(PLAN):
+            return refusal
+        self.change, self.landing = "cancelled", None
+        for stage in self.stages.values():
+            stage.afresh()
+        return None
+
+    # Refusals that many share
+
+    def _over(self, name: str) -> str | None:
+        if self.change in {"landed", "cancelled"}:
+            return "change_over"
+        if self.change == "landing":
+            return "change_landing"
+        return None if name in self.stages else "unknown_stage"
+
+    def _not_claimed(self, name: str, fence: int) -> str | None:
+        stage = self.stages[name]
+        if stage.state == "claimed" and stage.lease is not None and stage.lease.fence == fence:
+            return None
+        return self._not_held(stage)
+
+    def _not_held(self, stage: Stage) -> str:
+        return "lease_lost" if stage.state in {"open", "claimed"} else f"stage_{stage.state}"
+
+    def _is_expired(self, stage: Stage) -> bool:
+        return stage.state == "claimed" and stage.lease is not None and self.now >= stage.lease.until
+
+    # Consequences
+
+    def _release_judged(self, stage: Stage, because: str) -> str | None:
+        assert stage.lease is not None
+        if because == "withdraw":
+            stage.tries[-1].state = "superseded"
+            stage.state = "claimed"
+            stage.lease.until = self.now + LEASE_S
+        elif because == "done_for_now":
+            stage.lease = None
+        else:
+            return f"stage_{stage.state}"
+        return None
+
+    def _pass(self, stage: Stage) -> None:
+        stage.tries[-1].state = "passed"
+        stage.state, stage.lease, stage.accepted = "passed", None, len(stage.tries)
+        stage.failed = stage.stuck = 0
+        for other in self.stages.values():
+            if other.state == "waiting" and all(self.stages[n].state == "passed" for n in NEEDS[other.name]):
+                other.state = "open" if other.question is None else "escalated"
+        if self.stages[CODE].state == "passed":
+            self.landing = "preparing"
+            self._evaluation()
+
+    def _fail(self, stage: Stage, mark: str) -> None:
+        before, current = stage.failures(), stage.tries[-1]
+        stage.stuck = stage.stuck + 1 if before and before[-1].mark == mark else 1
+        current.state, current.mark = "failed", mark
+        stage.failed += not current.is_free
+        stage.state = "open" if stage.lease is None else "claimed"
+        if stage.lease is not None:
+            stage.lease.until = self.now + LEASE_S
+        if stage.stuck < STUCK_MAX and stage.failed < BUDGETS[stage.name] + stage.granted:
+            return
+        upstream = OTHERWISE[stage.name]
+        if upstream is None:
+            self._escalate(stage.name, "budget")
+        else:
+            self._reopen_by_itself(upstream)
+
+    def _reopen_by_itself(self, name: str) -> None:
+        if self.stages[name].reopened >= REOPENS[name]:
+            self._escalate(name, "reopens_spent")
+            return
+        self.stages[name].reopened += 1
+        self._reopen(name)
+
+    def _reopen(self, name: str) -> None:
+        stage = self.stages[name]
+        stage.afresh()
+        stage.state, stage.question, stage.disputed, self.landing = "open", None, None, None
+        self._close_after(name)
+
+    def _judge_again(self, stage: Stage, former: Try) -> None:
+        again = Try(former.content, self._evaluation(), self._inputs(stage.name), former.commit, former.disputes)
+        again.is_free = True
+        stage.tries.append(again)
+        stage.state, stage.question, stage.disputed = "evaluating", None, None
+
+    def _escalate(self, name: str, cause: str, disputed: Try | None = None) -> None:
+        stage = self.stages[name]
+        stage.disputed = disputed
+        if stage.tries and stage.tries[-1].state == "judging":
+            stage.tries[-1].state = "superseded"
+        stage.state, stage.lease, stage.accepted, stage.question = "escalated", None, None, cause
+        self.landing = None
+        self._close_after(name)
+
+    def _close_after(self, name: str) -> None:
+        for other in self.stages.values():
+            if name in NEEDS[other.name] and other.state != "waiting":
+                kept = other.question == "needs_decision"
+                other.afresh()
+                other.state = "waiting"
+                other.question, other.disputed = (other.question, other.disputed) if kept else (None, None)
+
+    def _inputs(self, name: str) -> tuple[str, ...]:
+        needs = (self.stages[need] for need in NEEDS[name])
+        return tuple(need.tries[need.accepted - 1].commit for need in needs if need.accepted is not None)
+
+    def _evaluation(self) -> str:
+        self.evaluations += 1
+        return f"e{self.evaluations}"
