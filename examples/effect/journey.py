@@ -183,7 +183,7 @@ class Journey:
         if reviewer_objects(self._seed, self._task.number, stage, tried, is_bad=is_bad):
             findings = [{"severity": "blocking", "path": paths[0], "line": 1, "message": "Not what was asked for."}]
         self._colleague.call("review_artifact", lease=brief["lease"], findings=findings, inspected=list(paths))
-        return self._author.call("wait_for_update", evaluation=verdict["evaluation"], wait_s=WAIT_S)
+        return self._settled(self._author.call("wait_for_update", evaluation=verdict["evaluation"], wait_s=WAIT_S))
 
     def _try_to_review_own_work(self, stage: Stage) -> None:
         try:
@@ -200,11 +200,11 @@ class Journey:
 
     def _note(self, stage: Stage, work: Work, verdict: Data) -> None:
         outcome = str(verdict["outcome"])
-        by_review = outcome == "failed" and all(f["gate"] == "review" for f in _list(verdict, "findings"))
+        by_review = outcome == "failed" and {f["gate"] for f in _list(verdict, "findings")} == {"review"}
         self._told.tries.append(Try(stage, work, str(verdict["commit"]), outcome, by_review))
         if work.cheat is not None:
             said = {"failed": "failed by a gate", "pending": "a person asked", "passed": "passed"}
-            self._told.answers[work.cheat, "found by a reviewer" if by_review else said[outcome]] += 1
+            self._told.answers[work.cheat, "found by a reviewer" if by_review else said.get(outcome, outcome)] += 1
 
     def _expect_refusal(self, call: Callable[[], object], cheat: Cheat) -> None:
         try:
