@@ -113,7 +113,11 @@ def other_figures(found: Mapping[Arm, Sequence[Outcome]]) -> str:
         conflicts = sum(outcome.told.conflicts for outcome in outcomes)
         reviews = sum(outcome.told.reviews for outcome in outcomes)
         said = ", ".join(f"{code} {n}" for code, n in sorted(refusals.items())) or "none"
-        lines.append(f"{arm}: refusals: {said}; given back to the stage before: {conflicts}; reviews: {reviews}")
+        rejected = sum(tried.is_rejected_by_review for outcome in outcomes for tried in outcome.told.tries)
+        lines.append(
+            f"{arm}: refusals: {said}; defects given back to the stage that owns them: {conflicts}; "
+            f"reviews: {reviews}, {rejected} of them rejections"
+        )
     return "\n".join(lines)
 
 
