@@ -15,7 +15,7 @@ from .agents_file import write_lines
 from .command import CannotGoOn, Exit
 from .opening import TARGET, open_git
 from .project import Project, look_at
-from .template import LATER_TEMPLATES, TEMPLATES, pipeline_text
+from .template import TEMPLATES, pipeline_text
 from .terminal import Terminal
 
 COMMIT_TIMEOUT_S = 600.0
@@ -25,7 +25,7 @@ PIPELINE_BYTES_MAX = 1_000_000
 
 def configure(_command: str, parser: ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("--template", choices=(*TEMPLATES, *LATER_TEMPLATES), default=TEMPLATES[0], help="which stages")
+    parser.add_argument("--template", choices=TEMPLATES, default=TEMPLATES[0], help="which stages")
     parser.add_argument("--target", metavar="BRANCH", help="the trusted branch (default: the one that work goes to)")
     parser.add_argument("--force", action="store_true", help=f"write {PIPELINE_FILE} anew")
     parser.add_argument("--commit", action="store_true", help="commit what was written")
@@ -35,9 +35,6 @@ def configure(_command: str, parser: ArgumentParser) -> None:
 
 def run(_command: str, options: Namespace, terminal: Terminal) -> int:
     """Set the repository up; a second time it says what is there. Nothing is committed without `--commit`."""
-    if options.template in LATER_TEMPLATES:
-        message = f"The template '{options.template}' needs reviews, which are not in this version."
-        raise CannotGoOn(message, f"Take one of: {', '.join(TEMPLATES)}.", code="not_in_this_version")
     repository = open_git(options)
     top = repository.get_worktree()
     target = _choose_target(repository, options.target)

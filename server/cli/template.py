@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from ...schemas.pipeline import PIPELINE_FILE
 from .project import NODE, PRE_COMMIT, Project
 
-TEMPLATES = ("staged", "solo")
-LATER_TEMPLATES = ("reviewed", "team")
+STAGED, SOLO, REVIEWED, TEAM = "staged", "solo", "reviewed", "team"
+TEMPLATES = (STAGED, SOLO, REVIEWED, TEAM)
 WIDTH_MAX = 100
 # What does not parse, and what pyflakes finds: undefined names, unused imports, comparisons that are always true.
 MISTAKES = ("E9", "F")
@@ -30,6 +30,33 @@ PLAN = """\
     gates:
       - document: {path: "docs/changes/{change}.md", sections: [Goal, Requirements]}
 """
+APPROVAL = """\
+      # A person says yes to the plan before anybody builds on it, by `gatewright approve`; `gatewright people` says who.
+      - approval
+"""
+DESIGN = """\
+  design:
+    needs: [plan]
+    goal: Say how it will be done and what could go wrong, for whoever writes the code.
+    writes: ["docs/changes/{change}-design.md"]
+    gates:
+      - document: {path: "docs/changes/{change}-design.md", sections: [Approach, Risks]}
+      - review: {ask: "Will this do what the plan says? What does it leave open?"}
+"""
+# The last gate of the code, by template.
+REVIEW = """\
+      # On top of all that, OTHERS looks at it; one blocking finding sends it back.
+      - review: OPTIONS
+"""
+ASK = 'ask: "Does it do what was planned, and nothing else? What could break?"'
+REVIEWS = {
+    REVIEWED: REVIEW.replace("OTHERS", "another agent, on a connection of its own,").replace("OPTIONS", f"{{{ASK}}}"),
+    TEAM: REVIEW.replace("OTHERS looks", "two other agents look").replace("OPTIONS", f"{{quorum: 2, {ASK}}}"),
+}
+ONLY_REVIEWED = """\
+      # No program checks the code yet, which leaves everything to whoever reviews it. A gate is any command whose exit
+      # status tells, for example:
+"""
 LAND = """\
 # What passed is merged with the branch, judged once more on the merged files, and then moves the branch.
 land: {{needs: [code], strategy: merge}}
@@ -47,9 +74,12 @@ FILL_IN = """\
 def pipeline_text(project: Project, *, target: str, template: str) -> str:
     """The file for the project; it loads unless nothing could be found that checks the code."""
     parts = [HEAD.format(target=scalar(target)), *_environment(project), "\nstages:\n"]
-    if template == "staged":
-        parts += [PLAN, "\n"]
-    parts += [*_code(project, needs_plan=template == "staged"), "\n", LAND.format()]
+    if template != SOLO:
+        parts += [PLAN, APPROVAL if template == TEAM else "", "\n"]
+    if template == TEAM:
+        parts += [DESIGN, "\n"]
+    needs = {SOLO: None, TEAM: "design"}.get(template, "plan")
+    parts += [*_code(project, needs=needs, review=REVIEWS.get(template, "")), "\n", LAND.format()]
     return "".join(parts)
 
 
@@ -121,16 +151,17 @@ def _python_comments(project: Project) -> Iterator[str]:
         yield f"Not read: {sentence} Name what is missing in the pip line."
 
 
-def _code(project: Project, *, needs_plan: bool) -> Iterator[str]:
+def _code(project: Project, *, needs: str | None, review: str) -> Iterator[str]:
     yield "  code:\n"
-    if needs_plan:
-        yield "    needs: [plan]\n"
+    if needs is not None:
+        yield f"    needs: [{needs}]\n"
     yield "    goal: Make the change with its tests.\n"
     gates = [*(_python_gates(project) if project.is_python else ()), *_node_gates(project)]
     if not gates:
         yield "    gates:\n"
-        yield FILL_IN
+        yield ONLY_REVIEWED if review else FILL_IN
         yield from (f"      # - {line}\n" for line in _proposals(project))
+        yield review
         return
     yield "    # Each is judged against the commit that the change started from: no worse than it was.\n"
     yield "    gates:\n"
@@ -139,6 +170,7 @@ def _code(project: Project, *, needs_plan: bool) -> Iterator[str]:
     if others:
         yield f"      # Nothing here checks {', '.join(others)}. A gate is any command, for example:\n"
         yield from (f"      # - {line}\n" for line in _proposals(project))
+    yield review
 
 
 def _is_judged(project: Project, language: str) -> bool:

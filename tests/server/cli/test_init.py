@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gatewright.gates.policy import PolicyInvalid, parse_pipeline
+from gatewright.gates.policy import PolicyInvalid, parse_pipeline, plan_of
 from gatewright.schemas.pipeline import Pipeline
 from gatewright.server.cli.command import Exit
 from gatewright.server.cli.project import look_at
@@ -250,15 +250,32 @@ def test_the_set_up_works_from_the_key_files_alone(tmp_path: Path) -> None:
     ]
 
 
-def test_solo_is_one_stage_and_what_needs_reviews_is_not_in_this_version(desk: Desk, call: Call) -> None:
+STAGES_OF_TEMPLATES = {"solo": ["code"], "reviewed": ["plan", "code"], "team": ["plan", "design", "code"]}
+
+
+@pytest.mark.parametrize("template", STAGES_OF_TEMPLATES)
+def test_a_template_says_which_stages_and_who_looks_at_them(desk: Desk, call: Call, template: str) -> None:
     desk.commit(LIBRARY)
 
-    later = call("init", "--template", "team")
-    solo = call("init", "--template", "solo")
+    told = call("init", "--template", template)
 
-    assert (later.status, solo.status) == (Exit.REFUSED, Exit.OK)
-    assert "not in this version" in later.err
-    assert list(_pipeline(desk.top).stages) == ["code"]
+    plan = plan_of(_pipeline(desk.top))
+    quorums = {(stage.name, review.quorum) for stage in plan.stages for review in stage.reviews}
+    approved = [stage.name for stage in plan.stages if stage.approvals]
+    assert told.status == Exit.OK
+    assert [stage.name for stage in plan.stages] == STAGES_OF_TEMPLATES[template]
+    assert quorums == {"solo": set(), "reviewed": {("code", 1)}, "team": {("design", 1), ("code", 2)}}[template]
+    assert approved == (["plan"] if template == "team" else [])
+
+
+def test_where_no_program_checks_the_code_a_reviewed_pipeline_says_so_and_loads(desk: Desk, call: Call) -> None:
+    desk.commit({"README": "x\n"})
+
+    told = call("init", "--template", "reviewed")
+
+    assert told.status == Exit.OK
+    assert "No program checks the code yet" in (desk.top / "gatewright.yaml").read_text()
+    assert [gate.kind for gate in _pipeline(desk.top).stages["code"].gates] == ["review"]
 
 
 def test_commit_commits_what_was_written_and_nothing_else(desk: Desk, call: Call) -> None:
