@@ -9,8 +9,9 @@ asking    put a question to a person, and to nobody else, and know who it is (se
 
 init      what it writes (template), the project that it looks at (project: declared, poetry, pytest_settings,
           node_project, node_scripts), whom it tells (clients, agents_file)
-doctor    what gatewright stands on (surroundings), every gate both ways (examination, proving), and what would mend
-          them (mends, pipeline_edit)
+doctor    what gatewright stands on (surroundings), every gate both ways (examination, proving), who can answer those of
+          people (answerers), and what would mend them (mends, pipeline_edit)
+approve   a person's word about a commit; registering: who is registered
 check_pipeline: a policy that may not be committed yet (commit_source)
 twins     the tools as commands (tool_arguments, waiting, replies)
 

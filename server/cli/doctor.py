@@ -60,6 +60,7 @@ def run(_command: str, options: Namespace, terminal: Terminal) -> int:
 
 
 def _examine(options: Namespace, repository: "SharedRepository", terminal: Terminal) -> tuple[list[Item], list[Mend]]:
+    from .answerers import look_at_answerers
     from .examination import Examination, Wishes, say
 
     with services_of(options) as services:
@@ -67,12 +68,15 @@ def _examine(options: Namespace, repository: "SharedRepository", terminal: Termi
         policy = services.policies.at(tip)
         item = Item("pipeline", True, f"loads from {tip[:10]}, digest {policy.digest[:12]}")
         say(item, terminal)
+        answerers = list(look_at_answerers(services, policy))
+        for found in answerers:
+            say(found, terminal)
         if options.no_gates:
-            return [item], []
+            return [item, *answerers], []
         wishes = Wishes(is_anew=options.again, seeks_canaries=options.fix)
         examination = Examination(services, policy, terminal, wishes, _top(repository))
         examination.examine()
-        return [item, *examination.items], examination.mends
+        return [item, *answerers, *examination.items], examination.mends
 
 
 def _top(repository: "SharedRepository") -> Path:
