@@ -79,6 +79,7 @@ class GatewrightApplication:
     async def run(self) -> None:
         """Adopt what a killed server left, and run evaluations until cancelled."""
         from .engine.embedded import EmbeddedEngine, adopt_lost
+        from .operations.clearing import clear_leftovers
         from .preparing import Preparation, Workplace
 
         services = await self._await_services()
@@ -87,6 +88,7 @@ class GatewrightApplication:
         preparation = Preparation(services)
         services.on_workspace = lambda change, stage, path: preparation.ask(Workplace(change, stage, path))
         async with anyio.create_task_group() as tasks:
+            tasks.start_soon(clear_leftovers, services)
             tasks.start_soon(_follow_feed, services)
             tasks.start_soon(preparation.work)
             tasks.start_soon(self._engine.work)

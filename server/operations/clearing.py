@@ -1,14 +1,32 @@
 """Take away the workspaces of a change that is over."""
 
 import logging
+from typing import TYPE_CHECKING
 
 from ...gates.git import GitFailed
 from ...gates.problems import WorkspaceProblem
 from ...gates.workspaces import SAVED_REFS
-from ...schemas.records import ChangeRecord
+from ...schemas.records import ChangeRecord, ChangeState
+from ...schemas.refusals import Refused
 from ..services import Services
 
+if TYPE_CHECKING:
+    from ..store.tx import Tx
+
+OVER = (ChangeState.LANDED, ChangeState.CANCELLED)
+
 log = logging.getLogger(__name__)
+
+
+async def clear_leftovers(services: Services) -> None:
+    """Take away what is left of changes that are over: who ended them may have died before it came to that."""
+    try:
+        left = {workspace.change for workspace in await services.act(services.workspaces.list)}
+        records = await services.read(lambda tx: _over_of(tx, left))
+        for record in records:
+            await services.act(lambda record=record: remove_workspaces(services, record))
+    except Refused as exc:
+        log.warning("workspaces of changes that are over stay until the next start: %s", exc)
 
 
 def remove_workspaces(services: Services, record: ChangeRecord) -> None:
@@ -26,3 +44,8 @@ def remove_workspaces(services: Services, record: ChangeRecord) -> None:
         except (WorkspaceProblem, GitFailed, OSError) as exc:
             # Another server of the repository may be taking it away at this moment.
             log.warning("workspace %s stays: %s", workspace.path, exc)
+
+
+def _over_of(tx: "Tx", changes: set[str]) -> list[ChangeRecord]:
+    found = (tx.find_change(change) for change in sorted(changes))
+    return [record for record in found if record is not None and record.state in OVER]
