@@ -1,0 +1,79 @@
+"""A server that dies right before, amid or right after any write of a whole job ends up where one that lived does.
+
+Issue C, proof 4. One life is played to find the points; then, in a new repository each, one life dies at a point, and
+the next, in which the client repeats all of its calls with the same keys, comes to the same end.
+"""
+
+import sys
+from collections import Counter
+
+import pytest
+
+from .conftest import Theatre
+from .ending import Ending, ending_of
+from .points import KILLED, Point
+
+SAMPLE = 75
+PARTS = 8
+KINDS = ("store: before", "store: after", "git: before", "git: during", "git: after", "file: before")
+
+
+@pytest.fixture(scope="module")
+def first(theatre: Theatre) -> tuple[list[Point], Ending]:
+    return first_life(theatre)
+
+
+def first_life(theatre: Theatre) -> tuple[list[Point], Ending]:
+    """The points of a life without a crash, and how it ends."""
+    repository = theatre.repository()
+    assert theatre.play(repository) == 0, theatre.log()
+    points, ending = theatre.points(), ending_of(repository)
+    theatre.forget(repository)
+    return points, ending
+
+
+def crash_and_repeat(theatre: Theatre, point: Point, expected: Ending) -> list[str]:
+    """What is wrong after a crash at `point` and a second life."""
+    repository = theatre.repository()
+    status = theatre.play(repository, point)
+    if status == 0:
+        return [f"{point}: never came to it"]
+    assert status == KILLED, f"{point}: {theatre.log()}"
+    if theatre.play(repository) != 0:
+        return [f"{point}: the second life failed: {theatre.log()[-3000:]}"]
+    problems = [f"{point}: {difference}" for difference in expected.differences(ending_of(repository))]
+    theatre.forget(repository)
+    return problems
+
+
+def check_points(theatre: Theatre, first: tuple[list[Point], Ending], choose: slice) -> None:
+    points, expected = first
+    chosen = points[choose]
+    counts = Counter(kind for point in points for kind in KINDS if point.label.startswith(kind))
+    sys.stderr.write(f"{len(chosen)} of {len(points)} points: {dict(counts)}\n")
+
+    problems = [problem for point in chosen for problem in crash_and_repeat(theatre, point, expected)]
+
+    assert set(counts) == set(KINDS), "every kind of write is there"
+    assert not problems, "\n".join(problems)
+
+
+def test_two_lives_without_a_crash_come_to_the_same_points_and_the_same_end(
+    theatre: Theatre, first: tuple[list[Point], Ending]
+) -> None:
+    """The yardstick: without it the comparisons below would say nothing."""
+    points, ending = first
+    again, end_again = first_life(theatre)
+
+    assert sorted(map(str, points)) == sorted(map(str, again))
+    assert ending.differences(end_again) == []
+
+
+def test_a_sample_of_crashes_converges(theatre: Theatre, first: tuple[list[Point], Ending]) -> None:
+    check_points(theatre, first, slice(SAMPLE // 2, None, SAMPLE))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(PARTS))
+def test_a_crash_at_every_write_converges(theatre: Theatre, first: tuple[list[Point], Ending], part: int) -> None:
+    check_points(theatre, first, slice(part, None, PARTS))
