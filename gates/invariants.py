@@ -6,7 +6,7 @@ decide nothing and call none of the functions that decide: a defect there must n
 Source: docs/protocol.md, Invariants
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from ..schemas.plan import ReviewRule, StageRule
 from ..schemas.records import (
@@ -36,29 +36,33 @@ JUDGED = frozenset({_S.EVALUATING, _S.IN_REVIEW})
 OPENABLE = frozenset({Outcome.PASSED, Outcome.PENDING})
 
 
-def broken(record: ChangeRecord) -> tuple[Broken, ...]:
-    """What one record shows of I1, I2, I3, I4, I5, I6, I7, I9, I10 and I11; empty when everything holds.
+def broken(record: ChangeRecord, stages: Collection[str] | None = None) -> tuple[Broken, ...]:
+    """What one record shows of I1 to I7 and I9 to I12; empty when everything holds.
 
-    A cancelled change keeps the states of its stages as they were, with nothing live left on them.
+    `stages`: only about these, and the change. A cancelled change keeps the states of its stages as they were, with
+    nothing live left on them.
     """
     found = list(_change(record))
-    is_over = record.state is ChangeState.CANCELLED
-    for stage in record.stages:
-        rule = record.rule(stage.name)
-        found.extend(_attempts(stage))
-        found.extend(_opinions(record, stage, rule))
-        if is_over:
-            if stage.lease is not None:
-                found.append(Broken("I2", f"'{stage.name}' is still leased, and the change is cancelled"))
-            continue
-        found.extend(_inputs(record, stage, rule))
-        found.extend(_lease(stage, rule))
-        found.extend(_judgement(stage, rule))
-        found.extend(_passed(stage, rule))
-        found.extend(_bounds(stage, rule))
+    for rule in record.plan.stages:
+        if stages is None or rule.name in stages:
+            found.extend(_stage(record, record.stage(rule.name), rule))
     if record.landing is not None:
         found.extend(_landing(record, record.landing))
     return tuple(found)
+
+
+def _stage(record: ChangeRecord, stage: StageRecord, rule: StageRule) -> Iterator[Broken]:
+    yield from _attempts(stage)
+    yield from _opinions(record, stage, rule)
+    if record.state is ChangeState.CANCELLED:
+        if stage.lease is not None:
+            yield Broken("I2", f"'{stage.name}' is still leased, and the change is cancelled")
+        return
+    yield from _inputs(record, stage, rule)
+    yield from _lease(stage, rule)
+    yield from _judgement(stage, rule)
+    yield from _passed(stage, rule)
+    yield from _bounds(stage, rule)
 
 
 def _change(record: ChangeRecord) -> Iterator[Broken]:

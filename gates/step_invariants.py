@@ -1,7 +1,7 @@
 """What always holds between a record and the next: pure. See `invariants`."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..schemas import events as e
 from ..schemas.records import AttemptState, ChangeRecord, ChangeState, Landing, StageRecord, StageState
@@ -32,8 +32,9 @@ def broken_between(before: ChangeRecord, events: Sequence[e.Event], after: Chang
     come and go.
     """
     found = list(_change(before, events, after))
-    for stage in after.stages:
-        former = before.find_stage(stage.name)
+    is_same_plan = before.plan is after.plan
+    for place, stage in enumerate(after.stages):
+        former = before.stages[place] if is_same_plan else before.find_stage(stage.name)
         if former is not None and former is not stage:
             about = [event for event in events if getattr(event, "stage", None) == stage.name]
             found.extend(_leases(former, about, stage))
@@ -88,7 +89,10 @@ def _attempts(before: StageRecord, after: StageRecord) -> Iterator[Broken]:
     if len(after.attempts) < len(before.attempts):
         yield Broken("I3", f"'{after.name}' had {len(before.attempts)} attempts, and has {len(after.attempts)}")
     for was, now in zip(before.attempts, after.attempts, strict=False):
-        if was is not now and was.state is not AttemptState.JUDGING and was != now:
+        if was is now:
+            continue
+        # What a person says to be no fault is noted on the attempt that it is about; nothing else is.
+        if was.state is not AttemptState.JUDGING and was != replace(now, upheld=was.upheld):
             yield Broken("I3", f"attempt {was.number} of '{after.name}' was {was.state}, and was settled again")
         if (was.commit, was.tree, was.inputs, was.principal) != (now.commit, now.tree, now.inputs, now.principal):
             yield Broken("I3", f"attempt {was.number} of '{after.name}' is about something else than it was")
@@ -107,9 +111,9 @@ def _budget(
     reopened = sum(isinstance(event, e.StageReopened) and event.is_automatic for event in about)
     if after.reopened != former.reopened + reopened:
         yield Broken("I10", f"'{after.name}' counts {after.reopened} reopenings after {former.reopened} + {reopened}")
-    bounds = {rule.name: rule.reopens for rule in before.plan.stages}
-    if reopened and after.reopened > bounds.get(after.name, 0):
-        yield Broken("I10", f"'{after.name}' was reopened {after.reopened} times of {bounds.get(after.name)}")
+    bound = before.rule(after.name).reopens if reopened else 0
+    if reopened and after.reopened > bound:
+        yield Broken("I10", f"'{after.name}' was reopened {after.reopened} times of {bound}")
     stuck = [event.stuck for event in about if isinstance(event, e.AttemptFailed)]
     if after.state in STANDING and stuck and stuck[-1] >= settlement.STUCK_MAX:
         yield Broken("I10", f"nothing moved in '{after.name}' {stuck[-1]} times, and it goes on")
