@@ -1,6 +1,7 @@
 """Take away the workspaces of a change that is over."""
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ...gates.git import GitFailed
@@ -24,7 +25,7 @@ async def clear_leftovers(services: Services) -> None:
         left = {workspace.change for workspace in await services.act(services.workspaces.list)}
         records = await services.read(lambda tx: _over_of(tx, left))
         for record in records:
-            await services.act(lambda record=record: remove_workspaces(services, record))
+            await services.act(partial(remove_workspaces, services, record))
     except Refused as exc:
         log.warning("workspaces of changes that are over stay until the next start: %s", exc)
 
