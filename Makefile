@@ -3,7 +3,7 @@ PYTHON ?= python3
 PIP = .venv/bin/pip --disable-pip-version-check install --quiet
 BIN = .venv/bin
 
-.PHONY: help demo test test-all lint format docs bench real honest bypass clients effect wheel constraints clean
+.PHONY: help demo test test-all lint format docs bench real honest bypass chaos clients effect wheel constraints clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*  ## /  make \1\t/p' Makefile | expand -t 22
@@ -42,6 +42,9 @@ honest: .venv/dev.stamp  ## Honest changes to published projects, which gates mu
 
 bypass: .venv/dev.stamp  ## Every bad commit of the bypass suite, with what stopped it
 	$(BIN)/python -m tests.bypass
+
+chaos: .venv/dev.stamp  ## Agents, kills and broken disks around one server (MINUTES=10 SEED=word): nothing may get lost
+	$(BIN)/python -m tests.chaos --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
 
 clients: .venv/dev.stamp  ## Claude Code and Codex driven through their gates by a scripted model on loopback
 	$(BIN)/python examples/real_clients/run.py
