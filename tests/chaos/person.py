@@ -1,0 +1,152 @@
+"""A person at a terminal: answers what waits, and now and then reopens or cancels something that nobody asked about."""
+
+import json
+import os
+import pty
+import re
+import select
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Sequence
+
+from .crew import Seeded
+from .world import GATEWRIGHT, World
+
+PAUSE_S = 2.5
+ANSWER_TIMEOUT_S = 60.0
+READ_BYTES = 65_536
+CANCELLED_OF_ALL = 0.05
+REOPENED_OF_ALL = 0.2
+TYPE_THIS = re.compile(r"Type (\S+) to [^\n]*:\s*$")
+YES_OR_NO = re.compile(r"\[y/N\]:?\s*$", re.IGNORECASE)
+YOUR_ANSWER = re.compile(r"Your answer:\s*$")
+STATES = ("landed", "cancelled")
+
+
+class Person(Seeded):
+    """`done` counts the commands that were carried out, and those that were not."""
+
+    def __init__(self, world: World, seed: str, *, is_calm: bool) -> None:
+        super().__init__("calm person" if is_calm else "person", seed, PAUSE_S / 2 if is_calm else PAUSE_S)
+        self.done: Counter[str] = Counter()
+        self.said: list[str] = []
+        self._world = world
+        self._is_calm = is_calm
+
+    def act(self) -> None:
+        """Look at where everything stands, and do one thing about it."""
+        changes = self._changes()
+        if not changes:
+            return
+        waiting = [(c, s) for c in changes for s in _stages(c) if s["state"] == "escalated"]
+        choice = self.random.random()
+        if not self._is_calm and choice < CANCELLED_OF_ALL:
+            self._command("cancel", self._one(changes)["change"], "--reason", "Nobody wants it any more.")
+        elif not self._is_calm and choice < REOPENED_OF_ALL:
+            passed = [(c, s) for c in changes for s in _stages(c) if s["state"] == "passed"]
+            if passed:
+                change, stage = self.random.choice(passed)
+                self._command("reopen", change["change"], stage["stage"], "--reason", "I thought again.")
+        elif waiting:
+            change, stage = self.random.choice(waiting)
+            self._help(str(change["change"]), str(stage["stage"]))
+
+    def _help(self, change: str, stage: str) -> None:
+        """Whatever gets an escalated stage going: one of these is what its cause asks for."""
+        for command in (
+            ("answer", change, stage, "--note", "Go on."),
+            ("grant-attempts", change, stage),
+            ("retry-gates", change, stage),
+            ("reopen", change, stage, "--reason", "Begin again."),
+        ):
+            if self._command(*command):
+                return
+
+    def _one(self, changes: Sequence[dict[str, object]]) -> dict[str, object]:
+        return self.random.choice(changes)
+
+    def _changes(self) -> list[dict[str, object]]:
+        command = [*GATEWRIGHT, "--repo", str(self._world.project), "status", "--json"]
+        try:
+            done = subprocess.run(
+                command,
+                env=self._world.environment(),
+                cwd=self._world.root,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=ANSWER_TIMEOUT_S,
+                check=False,
+            )
+            changes = json.loads(done.stdout)["changes"]
+        except (ValueError, KeyError, subprocess.TimeoutExpired):
+            self.done["status refused"] += 1
+            return []
+        return [change for change in changes if change["state"] not in STATES]
+
+    def _command(self, *words: object) -> bool:
+        """Run a command on a terminal and confirm all that it asks; whether it was carried out."""
+        status, read = _on_a_terminal(self._world, [str(word) for word in words])
+        self.done[f"{words[0]}" if status == 0 else f"{words[0]} refused"] += 1
+        if status != 0:
+            self.said.append(f"{' '.join(map(str, words))}: {status}: {read[-600:]}")
+        return status == 0
+
+
+def _stages(change: dict[str, object]) -> list[dict[str, object]]:
+    stages = change["stages"]
+    assert isinstance(stages, list)
+    return stages
+
+
+def _on_a_terminal(world: World, words: Sequence[str]) -> tuple[int, str]:
+    screen, keyboard = pty.openpty()
+    process = subprocess.Popen(
+        [*GATEWRIGHT, "--repo", str(world.project), *words],
+        env={**world.environment(), "NO_COLOR": "1"},
+        cwd=world.root,
+        stdin=keyboard,
+        stdout=keyboard,
+        stderr=keyboard,
+        start_new_session=True,
+    )
+    os.close(keyboard)
+    try:
+        read = _converse(screen)
+        return process.wait(ANSWER_TIMEOUT_S), read
+    except subprocess.TimeoutExpired:
+        return -1, "no end"
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+        os.close(screen)
+
+
+def _converse(screen: int) -> str:
+    """Everything that was shown; each question is answered with what it wants to hear."""
+    deadline = time.monotonic() + ANSWER_TIMEOUT_S
+    read, answered = "", 0
+    while time.monotonic() < deadline:
+        readable, _, _ = select.select([screen], [], [], 1.0)
+        if not readable:
+            continue
+        try:
+            data = os.read(screen, READ_BYTES)
+        except OSError:
+            break  # Linux answers so when the program at the other end has ended
+        if not data:
+            break
+        read += data.decode("utf-8", "replace").replace("\r\n", "\n")
+        if found := TYPE_THIS.search(read, answered):
+            answer = found[1]
+        elif YES_OR_NO.search(read, answered):
+            answer = "y"
+        elif YOUR_ANSWER.search(read, answered):
+            answer = "Go on."
+        else:
+            continue
+        answered = len(read)
+        os.write(screen, f"{answer}\n".encode())
+    return read
