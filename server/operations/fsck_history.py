@@ -98,8 +98,8 @@ def _replayed(tx: "Tx", change: str) -> ChangeRecord | Problem | None:
         for event in _events(tx, change):
             record = evolve(record, event)
             done += 1
-    except StoreUnavailable:
-        return Problem(Kind.UNREADABLE, f"Event {done + 1} of {change} cannot be read.", BACKUP, change)
+    except StoreUnavailable as exc:
+        return Problem(Kind.UNREADABLE, f"Event {done + 1} of {change} cannot be read: {exc}", BACKUP, change)
     except (AssertionError, LookupError, StopIteration, ValueError) as exc:
         # What `evolve` asserts, and what it runs into where an event speaks of what there is not.
         what = f"The history of {change} is not possible: event {done + 1} cannot follow those before it ({exc})."

@@ -88,6 +88,11 @@ class Changes(Openings):
             rows = self._rows(_EVENTS_OF_CHANGE_SINCE, after=position, most=limit, this=change)
         return tuple((row[0], row[1], read_event(row[2])) for row in rows)
 
+    def numbered_events(self, position: int, *, limit: int) -> tuple[tuple[int, str, int, Event], ...]:
+        """(position, change, version, event) of all changes after a position, in the order of their commits."""
+        rows = self._rows(_NUMBERED_EVENTS, after=position, most=limit)
+        return tuple((row[0], row[1], row[2], read_event(row[3])) for row in rows)
+
     def position(self, change: str | None = None) -> int:
         """The position of the newest event, of one change or of all; 0 when there is none."""
         if change is None:
@@ -141,6 +146,12 @@ _EVENTS_OF_CHANGE = Prepared(
 )
 _ALL_EVENTS_SINCE = (
     select(_event.c.position, _event.c.change, _event.c.event)
+    .where(_event.c.position > bindparam("after"))
+    .order_by(_event.c.position)
+    .limit(bindparam("most"))
+)
+_NUMBERED_EVENTS = Prepared(
+    select(_event.c.position, _event.c.change, _event.c.version, _event.c.event)
     .where(_event.c.position > bindparam("after"))
     .order_by(_event.c.position)
     .limit(bindparam("most"))

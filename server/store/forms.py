@@ -6,7 +6,8 @@ from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from ...schemas.events import Event, event_adapter
+from ...schemas import events
+from ...schemas.events import Event, EventUnreadable
 from ...schemas.records import ChangeRecord, Evidence
 from .problems import StoreUnavailable
 
@@ -34,7 +35,10 @@ def read_record(text: str) -> ChangeRecord:
 
 
 def read_event(text: str) -> Event:
-    return _read(event_adapter(), text)
+    try:
+        return events.read_event(text)
+    except EventUnreadable as exc:
+        raise StoreUnavailable(f"The store cannot be read: {exc}.") from exc
 
 
 def read_evidence(text: str) -> Evidence:

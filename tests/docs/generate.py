@@ -6,12 +6,19 @@ rewrites them. Such a part stands between `<!-- generated: NAME -->` and `<!-- e
 when a page says something else than the code.
 """
 
+import dataclasses
+import inspect
 import re
+import types
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
+from typing import get_args, get_origin, get_type_hints
 
 from gatewright.gates.transitions import TRANSITIONS
 from gatewright.schemas import refusals
+from gatewright.schemas.events import Event
 from gatewright.schemas.records import StageState
 from gatewright.schemas.refusals import Refusal
 from gatewright.server.tool_list import tool_list
@@ -133,7 +140,75 @@ def waits(_about: str) -> str:
     )
 
 
-PARTS: Mapping[str, Callable[[str], str]] = {"states": states, "refusal": refusal, "tool": tool, "waits": waits}
+def events(about: str) -> str:
+    """Every kind of event of a class of them, `stage` or `change`: what it says and its fields."""
+    return "\n\n".join(_event(found) for found in _event_classes() if found.__module__.endswith(f"{about}_events"))
+
+
+def values(_about: str) -> str:
+    """What stands inside events: every record that one of them, or another of these, holds."""
+    found: dict[str, type] = {}
+    for event in _event_classes():
+        _inner(event, found)
+    rows = [f"| `{name}` | {_first_line(found[name])} | {_fields(found[name])} |" for name in sorted(found)]
+    return "\n".join(["| Value | Is | Fields |", "|---|---|---|", *rows])
+
+
+PARTS: Mapping[str, Callable[[str], str]] = {
+    "states": states,
+    "refusal": refusal,
+    "tool": tool,
+    "waits": waits,
+    "events": events,
+    "values": values,
+}
+
+
+def _event_classes() -> tuple[type, ...]:
+    return get_args(get_args(Event)[0])
+
+
+def _event(event: type) -> str:
+    (kind,) = get_args(get_type_hints(event)["kind"])
+    kinds = {found.__name__: get_args(get_type_hints(found)["kind"])[0] for found in _event_classes()}
+    about = re.sub(r"`(\w+)`", lambda name: f"`{kinds.get(name[1], name[1])}`", inspect.getdoc(event) or "")
+    return f"### `{kind}`\n\n{about}\n\n{_fields(event, but='at')}"
+
+
+def _fields(holder: type, but: str = "") -> str:
+    hints = get_type_hints(holder)
+    names = [field.name for field in dataclasses.fields(holder) if field.name not in ("kind", but)]
+    return ", ".join(f"`{name}` {_type_in_words(hints[name])}" for name in names)
+
+
+def _type_in_words(hint: object) -> str:
+    """`text`, `number`, `list of Finding`, `text or null`."""
+    arguments = get_args(hint)
+    if isinstance(hint, types.UnionType):
+        return " or ".join("null" if part is type(None) else _type_in_words(part) for part in arguments)
+    if get_origin(hint) is tuple:
+        return f"list of {_type_in_words(arguments[0])}"
+    assert isinstance(hint, type), hint
+    if issubclass(hint, StrEnum):
+        return " \\| ".join(f"`{member}`" for member in hint)
+    words = {str: "text", int: "number", float: "number", bool: "true or false", datetime: "time"}
+    return words.get(hint, hint.__name__)
+
+
+def _inner(holder: object, found: dict[str, type]) -> None:
+    """Collect the records that a type holds, at any depth."""
+    for part in get_args(holder):
+        _inner(part, found)
+    if not (isinstance(holder, type) and dataclasses.is_dataclass(holder)):
+        return
+    for hint in get_type_hints(holder).values():
+        _inner(hint, found)
+    if holder not in _event_classes():
+        found[holder.__name__] = holder
+
+
+def _first_line(holder: type) -> str:
+    return (inspect.getdoc(holder) or "").partition("\n")[0]
 
 
 def _label(step: str) -> str:
