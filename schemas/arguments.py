@@ -17,6 +17,9 @@ FILES_MAX = 200
 TEXT_CHARS_MAX = 20_000
 # What is in every brief must leave room for the rest of it.
 INTENT_CHARS_MAX = 4_000
+# What a reviewer says reaches the author whole.
+FINDING_CHARS_MAX = 600
+INSPECTED_CHARS_MAX = 300
 
 
 def _says_something(text: str) -> str:
@@ -157,7 +160,9 @@ class ReviewFinding(Arguments):
     severity: Literal["blocking", "minor", "note"]
     path: Annotated[str, StringConstraints(max_length=1_000)] | None = None
     line: Annotated[int, Field(ge=1)] | None = None
-    message: Text
+    message: Annotated[
+        str, StringConstraints(min_length=1, max_length=FINDING_CHARS_MAX), AfterValidator(_says_something)
+    ]
 
 
 class ReviewArtifact(Arguments):
@@ -165,7 +170,10 @@ class ReviewArtifact(Arguments):
 
     lease: Lease
     findings: Annotated[tuple[ReviewFinding, ...], Field(strict=False, max_length=200)]
-    inspected: Annotated[tuple[str, ...], Field(strict=False, max_length=500, description="what you looked at")]
+    inspected: Annotated[
+        tuple[Annotated[str, StringConstraints(max_length=INSPECTED_CHARS_MAX)], ...],
+        Field(strict=False, max_length=500, description="what you looked at"),
+    ]
     note: Text | None = None
     key: Key | None = None
 

@@ -192,8 +192,8 @@ def stage_in_review(change: str, stage: str, *, by_server: bool = False) -> Refu
     holder = "" if by_server else '; its holder may release_stage(because="withdraw")'
     return Refusal(
         RefusalCode.STAGE_IN_REVIEW,
-        f"'{stage}' of {change} passed its floor and waits for people to answer.",
-        f'wait_for_update(change="{change}") wakes you when they have{holder}.',
+        f"'{stage}' of {change} passed its floor and waits for people or reviewers.",
+        f'wait_for_update(change="{change}") wakes you when they have answered{holder}.',
     )
 
 

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 
 from ...gates import verdict
+from ...gates.objections import RULE
 from ...gates.text import shorten
+from ...schemas.arguments import FINDING_CHARS_MAX
 from ...schemas.fitting import fitting
 from ...schemas.records import Evidence, Finding, Outcome
 from ...schemas.replies import FindingReply, GateReply
@@ -26,14 +28,15 @@ def told_findings(findings: Sequence[FindingReply]) -> tuple[FindingReply, ...]:
 
 
 def finding_reply(finding: Finding) -> FindingReply:
-    """A finding as it is told; its text comes from programs and is cut."""
+    """A finding as it is told; its text comes from programs and is cut. What reviewers say is told whole."""
+    chars_max = FINDING_CHARS_MAX if finding.rule == RULE else MESSAGE_CHARS_MAX
     return FindingReply(
         id=finding.id,
         gate=finding.gate,
         severity=finding.severity,
         where=finding.where,
         rule=finding.rule,
-        message=shorten(finding.message, MESSAGE_CHARS_MAX),
+        message=shorten(finding.message, chars_max),
         satisfy=None if finding.satisfy is None else shorten(finding.satisfy, MESSAGE_CHARS_MAX),
     )
 
