@@ -15,6 +15,7 @@ The server process, one a repository
 
 What it does
     tools         the eleven tools: parse, call, answer (tool_list: how they are described)
+    pointing      show a person, by a client that can, which command approves
     operations/   one function per domain verb
     engine/       run evaluations, land
     people/       who a person is

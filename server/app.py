@@ -16,6 +16,7 @@ from ..schemas import refusals
 from ..schemas.refusals import Refused
 from . import tools
 from .composition import open_services
+from .pointing import Pointing
 from .services import Services
 from .store import StoreMissing, StoreUnavailable, StoreUnusable
 from .tool_list import tool_list
@@ -52,6 +53,7 @@ class GatewrightApplication:
         self._opening = anyio.Lock()
         self._engine: Engine | None = None
         self._is_draining = False
+        self._pointing = Pointing()
 
     def mcp_server(self, principal: str) -> Server[Any]:
         """A server for one connection, whose calls are made by `principal`."""
@@ -64,7 +66,9 @@ class GatewrightApplication:
         async def call_tool(
             context: ServerRequestContext[Any], params: types.CallToolRequestParams
         ) -> types.CallToolResult:
-            return await self._call(principal, context, params)
+            result = await self._call(principal, context, params)
+            self._pointing.point(context, result)
+            return result
 
         return Server(
             "gatewright",
@@ -91,6 +95,7 @@ class GatewrightApplication:
             tasks.start_soon(clear_leftovers, services)
             tasks.start_soon(_follow_feed, services)
             tasks.start_soon(preparation.work)
+            tasks.start_soon(self._pointing.work)
             tasks.start_soon(self._engine.work)
 
     def is_busy(self) -> bool:

@@ -2,7 +2,10 @@
 
 import anyio
 import anyio.to_thread
+import mcp_types as types
 import pytest
+from mcp.client import Client
+from mcp.client.session import ClientRequestContext
 
 from gatewright.schemas.records import ChangeRecord, LandingStep, StageState
 from gatewright.schemas.refusals import Refusal, Refused
@@ -12,7 +15,7 @@ from gatewright.server.people.known import Person, Proof
 from gatewright.server.people.register import add_person, remove_person
 
 from .conftest import Repositories
-from .house import OK_GATE, WITHIN_S, Agent, Repository, Server, solo
+from .house import OK_GATE, WITHIN_S, Agent, Generation, Repository, Server, solo
 
 pytestmark = pytest.mark.anyio
 
@@ -187,3 +190,66 @@ async def test_a_dry_run_says_that_people_will_be_asked(server: Server, ada: Age
     told = await ada.get("check_gates", lease=brief["lease"], wait_s=20)
 
     assert any(gate["gate"] == "approval" and gate["outcome"] == "pending" for gate in told["gates"]), told.text
+
+
+async def test_a_client_that_can_shows_a_person_the_command_once_and_its_answer_approves_nothing(
+    server: Server, ada: Agent
+) -> None:
+    """An accepted dialog is the client's word and not a person's."""
+    shown: list[types.ElicitRequestParams] = []
+    seen = anyio.Event()
+
+    async def accept(context: ClientRequestContext, params: types.ElicitRequestParams) -> types.ElicitResult:
+        shown.append(params)
+        seen.set()
+        return types.ElicitResult(action="accept", content={"approve": True})
+
+    info = types.Implementation(name="test", version="1")
+    connection = Client(
+        server.application.mcp_server("stdio:bob"), mode="legacy", client_info=info, elicitation_callback=accept
+    )
+    async with connection as client:
+        bob = Agent(client, "bob")
+        change, evaluation = await pending(bob)
+        with anyio.fail_after(WITHIN_S):
+            await seen.wait()
+        again = await bob.get("wait_for_update", evaluation=evaluation, wait_s=0)
+        stage = (await server.record(change)).stage("code")
+
+    assert again["outcome"] == "pending"
+    [params] = shown
+    assert isinstance(params, types.ElicitRequestFormParams)
+    assert f"gatewright approve {change} code" in params.message
+    assert params.requested_schema.get("properties") == {}, "there is no field that could approve"
+    assert stage.state is StageState.IN_REVIEW
+    assert stage.attempts[-1].approvals == ()
+
+
+@pytest.mark.parametrize("generation", ["legacy", "auto"])
+async def test_a_client_that_leaves_while_it_shows_that_takes_nothing_along(
+    server: Server, ada: Agent, generation: Generation
+) -> None:
+    """Nor one whose generation of the protocol knows no requests by the server."""
+
+    async def never(context: ClientRequestContext, params: types.ElicitRequestParams) -> types.ElicitResult:
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    info = types.Implementation(name="test", version="1")
+    application = server.application.mcp_server("stdio:bob")
+    async with Client(application, mode=generation, client_info=info, elicitation_callback=never) as client:
+        change, _ = await pending(Agent(client, "bob"))
+    status = await ada.get("get_status", change=change)
+    other, _ = await pending(ada)
+
+    assert any(f"gatewright approve {change} code" in text for text in status["waiting_for_people"])
+    assert other != change
+
+
+@pytest.mark.parametrize("generation", ["legacy", "auto"])
+async def test_a_client_that_cannot_is_told_by_the_reply_alone(server: Server, generation: Generation) -> None:
+    async with server.agent("bob", generation) as bob:
+        change, evaluation = await pending(bob)
+        told = await bob.get("wait_for_update", evaluation=evaluation, wait_s=0)
+
+    assert f"gatewright approve {change} code" in told["next"]
