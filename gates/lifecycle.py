@@ -249,6 +249,7 @@ def _keep_orphan(decision: Decision, stage: StageRecord, command: c.KeepOrphan) 
 def _repin(decision: Decision, command: c.Repin) -> Decided:
     if command.policy == decision.record.policy:
         return ()
+    decision.abandon_landing("the change is judged by another policy now")
     decision.add(e.PolicyRepinned(decision.now, command.policy, command.plan, command.because))
     decision.open_ready()
     return decision.events

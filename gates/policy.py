@@ -78,6 +78,8 @@ class PolicyMissing(Exception):
 class Policy(Model):
     """What must hold, as declared at `commit`; equal digests mean equal policies.
 
+    `rules_digest` covers what of it may decide about a verdict, apart from the gate itself: two policies that differ in
+    other gates, in goals or in budgets have the same, so that a verdict of the one holds under the other.
     `protected` are globs of files that are protected as a whole. `tables` maps globs of mixed files to the names of the
     tables in them that are. `shadows` are modules by folder, for which no file that is new there may stand in.
     """
@@ -88,6 +90,7 @@ class Policy(Model):
     protected: tuple[str, ...]
     tables: dict[str, tuple[str, ...]]
     shadows: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    rules_digest: str = ""
 
     def is_protected(self, path: str) -> bool:
         """Whether the whole file is protected, also under a name that is the same where case does not count."""
@@ -144,7 +147,10 @@ def load_policy(source: PolicySource, *, commit: str, target_recorded: str, kind
         tables=dict(protection.tables),
         shadows=dict(protection.shadows),
     )
-    return undigested.model_copy(update={"digest": _digest(undigested, source, blobs)})
+    covered = _covered(undigested, source, blobs)
+    pipeline_too = {**covered, "pipeline": pipeline.model_dump(mode="json")}
+    rules_too = {**covered, "rules": _rules_of(pipeline), "shadows": undigested.shadows}
+    return undigested.model_copy(update={"digest": _digest(pipeline_too), "rules_digest": _digest(rules_too)})
 
 
 def plan_of(pipeline: Pipeline) -> Plan:
@@ -238,8 +244,23 @@ def _distinct(name: str, stage: str, taken: Mapping[str, object]) -> str:
     return next(candidate for candidate in candidates if candidate not in taken)
 
 
-def _digest(policy: Policy, source: PolicySource, blobs: Mapping[str, str]) -> str:
-    """Covers the pipeline, every wholly protected file by its blob, and the protected tables of mixed files.
+def _rules_of(pipeline: Pipeline) -> dict[str, object]:
+    """What of the pipeline may decide about a verdict, apart from the gate itself and what is protected.
+
+    Of the other gates only which kinds there are: `command` asks about suppressions where no `ruff` does.
+    """
+    told = pipeline.model_dump(mode="json", include={"target", "protect", "setup", "install", "require_isolation"})
+    gates = [gate for stage in pipeline.stages.values() for gate in stage.gates] + [*(pipeline.land.gates or ())]
+    limits = pipeline.limits.model_dump(mode="json", exclude={"lease"})
+    return {**told, "limits": limits, "kinds": sorted({gate.kind for gate in gates})}
+
+
+def _digest(covered: Mapping[str, object]) -> str:
+    return hashlib.sha256(json.dumps(covered, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _covered(policy: Policy, source: PolicySource, blobs: Mapping[str, str]) -> dict[str, object]:
+    """Every wholly protected file by its blob, and the protected tables of mixed files.
 
     Not the bytes of `gatewright.yaml`, which the pipeline stands for: a comment in it is no new policy.
     """
@@ -248,14 +269,12 @@ def _digest(policy: Policy, source: PolicySource, blobs: Mapping[str, str]) -> s
         names = policy.protected_tables(path)
         if names:
             tables[path] = _tables_or_blob(path, blob, names, source)
-    covered = {
+    return {
         "format": POLICY_FORMAT,
-        "pipeline": policy.pipeline.model_dump(mode="json"),
         "protected": sorted(policy.protected),
         "files": sorted((path, blob) for path, blob in blobs.items() if _is_digested(policy, path)),
         "tables": tables,
     }
-    return hashlib.sha256(json.dumps(covered, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def _is_digested(policy: Policy, path: str) -> bool:

@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 ALLOWED = "allowed"
 # Kinds that compare with where the stage started, and not only with the change's base.
 COMPARED_WITH_START = frozenset({"ruff", "trace"})
+# Kinds that look at other stages of the pipeline than their own.
+PIPELINE_READERS = frozenset({"trace"})
 # Kinds that start no program, so that nothing of the machine can decide.
 RUN_NOTHING = frozenset({"scope", "document"})
 # Kinds that have nothing to say of a commit that nobody has handed in.
@@ -201,7 +203,7 @@ def verdict_key(job: Job, gate: GateSpec, subject: Subject) -> str:
     inputs: dict[str, object] = {
         "tree": subject.tree,
         "base": subject.base,
-        "policy": job.policy.digest,
+        "policy": _digest_for(job.policy, gate),
         "gate": gate_digest(gate),
         "surroundings": _surroundings(),
     }
@@ -221,6 +223,11 @@ def verdict_key(job: Job, gate: GateSpec, subject: Subject) -> str:
             "merged": job.merged,
         }
     return f"verdict:{_digest(inputs)}"
+
+
+def _digest_for(policy: Policy, gate: GateSpec) -> str:
+    """What of the policy decides about the gate's verdict: a re-pin that alters none of it leaves what is known."""
+    return policy.digest if gate.kind in PIPELINE_READERS else policy.rules_digest
 
 
 def doubt_key(verdict: str) -> str:
