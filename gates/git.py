@@ -6,6 +6,7 @@ program. Source: docs/decisions/0002-own-store-for-artifacts.md
 """
 
 import contextlib
+import errno
 import os
 import shutil
 import signal
@@ -18,6 +19,8 @@ from typing import IO
 
 GIT_TIMEOUT_S = 120.0
 STDERR_CHARS_MAX = 2_000
+# What the machine is at fault for when a program or a file cannot be written; git says the same words (LC_ALL=C).
+OUTAGES = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
 
 
 def absolute_entries(search_path: str) -> str:
@@ -59,6 +62,7 @@ NEUTRAL_CONFIG: Mapping[str, str] = {
     "gc.auto": "0",
     "maintenance.auto": "false",
     "advice.detachedHead": "false",
+    "advice.graftFileDeprecated": "false",
     "commit.gpgSign": "false",
 }
 
@@ -79,6 +83,11 @@ class GitFailed(Exception):
         self.returncode = returncode
         self.stderr = stderr.strip()[-STDERR_CHARS_MAX:]
         super().__init__(f"git {' '.join(command[:2])} ended with {returncode}: {self.stderr}")
+
+    @property
+    def is_outage(self) -> bool:
+        """Whether the machine is at fault, and neither the repository nor what is in it."""
+        return any(os.strerror(number) in self.stderr for number in OUTAGES)
 
 
 @dataclass(frozen=True)

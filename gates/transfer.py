@@ -126,6 +126,8 @@ def check_size(shared: Path, commit: str, *, base: str, budget: FetchBudget) -> 
             timeout_s=TRANSFER_TIMEOUT_S,
         )
     except GitFailed as exc:
+        if exc.is_outage:
+            raise
         check_is_commit(git, commit)
         raise BadArtifact(f"The history of {commit} cannot be read: {_reason(exc)}") from exc
     if not listing.startswith(commit.encode("ascii")) or not sizes.startswith(b"commit "):
@@ -171,6 +173,8 @@ def fetch(
             timeout_s=TRANSFER_TIMEOUT_S,
         )
     except GitFailed as exc:
+        if exc.is_outage:
+            raise
         promised = ("config", "--get-regexp", r"^(extensions\.partialclone|remote\..*\.promisor)$")
         if shared_git(shared).run_status(*promised, expected=(0, 1))[0] == 0:
             raise BadArtifact(

@@ -10,7 +10,7 @@ import anyio
 import anyio.to_thread
 
 from ..gates.artifacts import ArtifactStore
-from ..gates.git import GitFailed
+from ..gates.git import OUTAGES, GitFailed
 from ..gates.repository import SharedRepository
 from ..gates.workspaces import Workspaces
 from ..schemas import refusals
@@ -77,9 +77,13 @@ class Services:
     async def act(self, work: Callable[[], T]) -> T:
         """Slow, blocking work on git or files, off the event loop and outside any transaction.
 
-        Raises `Refused` when git itself cannot work; what it says of a commit is raised as it is.
+        Raises `Refused` when git itself cannot work, or the disk cannot; what git says of a commit is raised as it is.
         """
         try:
             return await anyio.to_thread.run_sync(work, limiter=self._git_threads)
         except GitFailed as exc:
             raise Refused(refusals.store_unavailable(f"git could not do its work: {exc}.")) from exc
+        except OSError as exc:
+            if exc.errno not in OUTAGES:
+                raise
+            raise Refused(refusals.store_unavailable(f"{exc.strerror}: {exc.filename}.")) from exc
