@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from ...gates.evolve import inputs_of
 from ...gates.filling import SUBMODULES_MEND
 from ...gates.kinds import KINDS
 from ...gates.paths import fill
@@ -28,7 +29,9 @@ NOTE_PATHS_MAX = 5
 
 def brief(tx: "Tx", services: Services, record: ChangeRecord, name: str, fence: int, *, problem: str | None) -> Brief:
     """The brief of a lease. Blocking: git is asked for the paths of the inputs."""
-    stage = record.stage(name)
+    stage = record.find_stage(name)
+    if stage is None or record.state is not ChangeState.ACTIVE or len(inputs_of(record, name)) < _needs(record, name):
+        return _ended(record, name)
     policy = services.policies.at(record.policy.commit)
     declared = policy.pipeline.stages[name]
     path = services.workspaces.path_of(record.id, name, fence)
@@ -73,6 +76,21 @@ def brief(tx: "Tx", services: Services, record: ChangeRecord, name: str, fence: 
             if lost
             else "Work in the workspace, then submit_artifact with this lease; check_gates first costs no attempt."
         ),
+    )
+
+
+def _needs(record: ChangeRecord, name: str) -> int:
+    return len(record.rule(name).needs)
+
+
+def _ended(record: ChangeRecord, name: str) -> Brief:
+    """What a claim led to that is asked for again when there is nothing to work on any more."""
+    return Brief(
+        kind="none",
+        change=record.id,
+        stage=name,
+        why=f"the lease on '{name}' of {record.id} has ended, and the stage cannot be worked on now",
+        next=f'get_status(change="{record.id}") tells why; claim_stage for what is open.',
     )
 
 

@@ -6,10 +6,12 @@ from typing import Any
 import anyio
 import pytest
 
+from gatewright.gates import commands as c
+from gatewright.schemas.records import GateOutcome, Outcome
 from gatewright.server.store import EvaluationState
 
 from .conftest import Repositories
-from .house import Repository, Server, serving, write_all
+from .house import PLAN, Repository, Server, serving, staged, write_all
 
 pytestmark = pytest.mark.anyio
 
@@ -170,3 +172,24 @@ async def test_events_replay_to_the_stored_record(repository: Repository) -> Non
 
     assert replay([event for _, event in events]) == record
     assert [version for version, _ in events] == list(range(1, record.version + 1))
+
+
+@pytest.mark.parametrize("by", ["reopening", "cancelling"])
+async def test_a_claim_asked_for_again_when_its_stage_waits_again_says_that_it_has_ended(
+    make: Repositories, by: str
+) -> None:
+    """There is no base to brief about; it was told as a defect of ours."""
+    async with serving(make(staged()), has_engine=False) as desk, desk.agent() as ada:
+        change = await ada.start()
+        brief = await ada.claim(change, "plan")
+        verdict = await ada.submit(brief, {f"docs/changes/{change}.md": PLAN}, wait_s=0)
+        plan = (GateOutcome("scope", Outcome.PASSED), GateOutcome("document", Outcome.PASSED))
+        await desk.decide(change, c.Settle("plan", verdict["evaluation"], plan))
+        await ada.claim(change, "code", key="k")
+        undone = c.Reopen("plan", "person:eve", "x") if by == "reopening" else c.Cancel("person:eve", "x")
+        await desk.decide(change, undone)
+
+        again = await ada.get("claim_stage", agent="ada", change=change, stage="code", key="k")
+
+    assert again["kind"] == "none"
+    assert "has ended" in again["why"]
