@@ -127,7 +127,8 @@ def signed(desk: Desk, key: Path, identity: str, *more: str, text: str | None = 
 
 
 def events(call: Call, kind: str) -> list[dict[str, object]]:
-    return [e for e in map(json.loads, call("log", "c1", "--json").out.splitlines()) if e["kind"] == kind]
+    lines = [json.loads(line)["event"] for line in call("log", "c1", "--json").out.splitlines()]
+    return [event for event in lines if event["kind"] == kind]
 
 
 def state(call: Call, stage: str) -> object:

@@ -95,7 +95,11 @@ def test_a_person_reads_the_question_and_allows_it_by_typing_the_stage(desk: Des
     assert "ruff.toml" in answered.out
     assert "+line-length = 100" in answered.out
     [event] = [event for event in _events(call) if event["kind"] == "question_answered"]
-    assert (event["allowed"], event["by"], event["note"]) == (True, f"person:{user_name()} (at the terminal, not authenticated)", "fine")
+    assert (event["allowed"], event["by"], event["note"]) == (
+        True,
+        f"person:{user_name()} (at the terminal, not authenticated)",
+        "fine",
+    )
     assert _stage(call, "code")["state"] == "passed"
 
 
@@ -201,4 +205,4 @@ def _stage(call: Call, name: str, change_id: str = "c1") -> dict[str, object]:
 
 
 def _events(call: Call) -> list[dict[str, object]]:
-    return [json.loads(line) for line in call("log", "c1", "--json").out.splitlines()]
+    return [json.loads(line)["event"] for line in call("log", "c1", "--json").out.splitlines()]
