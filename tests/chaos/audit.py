@@ -1,78 +1,29 @@
-"""Afterwards: is everything that was acknowledged there once, and does everything hold that always has to?
-
-Read with queries on the store and by git, never through the server.
-"""
+"""Afterwards: is everything that was acknowledged there once, and does everything hold that always has to?"""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 from gatewright.gates.evolve import replay
 from gatewright.gates.invariants import broken
 from gatewright.schemas.events import Event
-from gatewright.schemas.ids import LeaseName, parse_lease
-from gatewright.schemas.records import ChangeRecord, ChangeState, Outcome
+from gatewright.schemas.ids import LeaseName, ReviewLeaseName, parse_lease
+from gatewright.schemas.records import ChangeRecord, Outcome
 from gatewright.schemas.stage_events import (
     ArtifactSubmitted,
     AttemptFailed,
     AttemptWithdrawn,
     LeaseReleased,
+    ReviewClaimed,
+    ReviewGiven,
     StageClaimed,
     StagePassed,
 )
-from gatewright.server.composition import ARTIFACTS_FOLDER
-from gatewright.server.store import EvaluationState, StoredEvidence, open_store
 
 from .journal import Call
-from .world import WRONG, World
-
-if TYPE_CHECKING:
-    from gatewright.server.store.tx import Tx
-
-PAGE = 500
-STAGES = ("plan", "left", "right", "join")
-
-
-@dataclass
-class Findings:
-    """What is wrong, in sentences: effects that are missing, that are there twice, and rules that do not hold."""
-
-    lost: list[str] = field(default_factory=list)
-    doubled: list[str] = field(default_factory=list)
-    broken: list[str] = field(default_factory=list)
-
-    @property
-    def all(self) -> list[str]:
-        return [
-            *(f"lost: {sentence}" for sentence in self.lost),
-            *(f"doubled: {sentence}" for sentence in self.doubled),
-            *(f"broken: {sentence}" for sentence in self.broken),
-        ]
-
-
-@dataclass(frozen=True)
-class Truth:
-    """All that the store holds."""
-
-    records: Mapping[str, ChangeRecord]
-    events: Mapping[str, Sequence[Event]]
-    unsettled: Sequence[str]
-    evidence: Mapping[str, Sequence[StoredEvidence]]
-
-    def count(self, kind: type[Event]) -> int:
-        return sum(isinstance(event, kind) for events in self.events.values() for event in events)
-
-    def of_stage(self, change: str, stage: str) -> list[Event]:
-        return [event for event in self.events.get(change, ()) if getattr(event, "stage", None) == stage]
-
-
-def read_truth(world: World) -> Truth:
-    """Read the whole store."""
-    with closing(open_store(world.state, create=False)) as store:
-        return store.read(_truth)
+from .landings import check_repository
+from .truth import Findings, Truth
+from .world import World
 
 
 def audit(world: World, truth: Truth, calls: Sequence[Call]) -> Findings:
@@ -81,30 +32,11 @@ def audit(world: World, truth: Truth, calls: Sequence[Call]) -> Findings:
     _check_records(truth, findings)
     _check_starts(truth, calls, findings)
     _check_claims(truth, calls, findings)
+    _check_reviews(truth, calls, findings)
     _check_submissions(truth, calls, findings)
     _check_releases(truth, calls, findings)
-    _check_repository(world, truth, findings)
+    check_repository(world, truth, findings)
     return findings
-
-
-def _truth(tx: "Tx") -> Truth:
-    records = {record.id: record for record in tx.changes(limit=100_000)}
-    rows = {name: tx.evaluations(change=name, states=tuple(EvaluationState)) for name in records}
-    live = (EvaluationState.QUEUED, EvaluationState.RUNNING)
-    return Truth(
-        records=records,
-        events={name: _events_of(tx, name) for name in records},
-        unsettled=[row.id for found in rows.values() for row in found if row.state in live],
-        evidence={row.id: tx.evidence_of(row.id) for found in rows.values() for row in found},
-    )
-
-
-def _events_of(tx: "Tx", change: str) -> list[Event]:
-    events: list[Event] = []
-    while page := tx.events(change, after=len(events), limit=PAGE):
-        assert page[0][0] == len(events) + 1, f"the events of {change} have a gap after {len(events)}"
-        events.extend(event for _, event in page)
-    return events
 
 
 def _check_records(truth: Truth, findings: Findings) -> None:
@@ -171,6 +103,29 @@ def _check_claims(truth: Truth, calls: Iterable[Call], findings: Findings) -> No
             findings.doubled.append(f"lease {fence} of {change}/{stage} was given to {sorted(connections)}")
 
 
+def _check_reviews(truth: Truth, calls: Iterable[Call], findings: Findings) -> None:
+    """Every review lease and every judgement that was acknowledged is there once, under its number."""
+    for call in calls:
+        lease = _review_lease(call)
+        if lease is None or call.told is None:
+            continue
+        place, found = f"{lease.number} of {lease.change}/{lease.stage}", truth.of_stage(lease.change, lease.stage)
+        if call.tool == "claim_stage":
+            who = [e.lease.reviewer for e in found if isinstance(e, ReviewClaimed) and e.lease.number == lease.number]
+            if who != [call.agent]:
+                findings.lost.append(f"review lease {place}, which {call.agent} was given")
+        elif call.tool == "review_artifact":
+            given = [e.review.is_rejecting for e in found if isinstance(e, ReviewGiven) and e.number == lease.number]
+            if given != [call.told["verdict"] == "rejected"]:
+                findings.lost.append(f"review {place} by {call.agent}, {call.told['verdict']}")
+
+
+def _review_lease(call: Call) -> ReviewLeaseName | None:
+    told = call.told or {}
+    lease = parse_lease(str(told["lease"] if "lease" in told else call.asked.get("lease")))
+    return lease if isinstance(lease, ReviewLeaseName) else None
+
+
 def _check_submissions(truth: Truth, calls: Iterable[Call], findings: Findings) -> None:
     attempts: dict[tuple[str, str], set[str]] = defaultdict(set)
     for call in calls:
@@ -224,57 +179,3 @@ def _check_releases(truth: Truth, calls: Iterable[Call], findings: Findings) -> 
                 continue
         if found < len(given):
             findings.lost.append(f"{len(given) - found} of {len(given)} times '{because}' of {change}/{stage}")
-
-
-def _check_repository(world: World, truth: Truth, findings: Findings) -> None:
-    """What landed is what was judged, is on the target once, and nothing bad is among it."""
-    landed = {name: record for name, record in truth.records.items() if record.state is ChangeState.LANDED}
-    subjects = Counter(world.git("log", "--first-parent", "--format=%s", "main").splitlines())
-    for name, record in landed.items():
-        subject = f"Land {name}: {record.title}"
-        count = subjects.pop(subject, 0)
-        if count != 1:
-            (findings.doubled if count else findings.lost).append(f"'{subject}' is {count} times on the target")
-            continue
-        _check_landing(world, truth, record, findings)
-    findings.broken.extend(
-        f"'{subject}' is on the target, and not recorded" for subject in subjects if subject.startswith("Land ")
-    )
-    if commits := [record.landed_commit for record in landed.values() if record.landed_commit is not None]:
-        findings.broken.extend(f"something bad has landed: {line}" for line in _bad_in(world, commits))
-    artifacts = str(world.state / ARTIFACTS_FOLDER)
-    for record in truth.records.values():
-        for attempt in (a for stage in record.stages for a in stage.attempts):
-            if world.git("--git-dir", artifacts, "cat-file", "--batch-check", stdin=attempt.commit).endswith("missing"):
-                findings.lost.append(f"the commit of attempt {attempt.number} of {record.id}")
-    for folder in (artifacts, str(world.project / ".git")):
-        said = world.git("--git-dir", folder, "fsck", "--connectivity-only", "--no-dangling")
-        findings.broken.extend(f"git fsck: {line}" for line in said.splitlines())
-    if dirty := world.git("status", "--porcelain"):
-        findings.broken.append(f"the person's checkout of the target is left behind: {dirty[:300]}")
-
-
-def _check_landing(world: World, truth: Truth, record: ChangeRecord, findings: Findings) -> None:
-    commit, landing = record.landed_commit, record.landing
-    assert commit is not None
-    assert landing is not None
-    tree = world.git("rev-parse", f"{commit}^{{tree}}")
-    evidence = truth.evidence.get(landing.evaluation, ())
-    judged = {item.tree for item in evidence if item.evidence.outcome is Outcome.PASSED}
-    if tree != landing.tree or judged != {tree}:
-        findings.broken.append(f"{record.id} landed {tree}; {landing.tree} was intended and {judged} judged (I11)")
-    if world.git("merge-base", commit, "main") != commit:
-        findings.lost.append(f"{record.id}, which has landed, is not on the target")
-    files = world.git("ls-tree", "-r", "--name-only", commit, "--", f"work/{record.id}").splitlines()
-    missing = {f"work/{record.id}/{stage}.txt" for stage in STAGES} - {*files}
-    findings.lost.extend(f"{path} of the landed {record.id}" for path in missing)
-
-
-def _bad_in(world: World, commits: Sequence[str]) -> list[str]:
-    """Every landed tree is looked at, because a later one could hide what an earlier one brought."""
-    found: list[str] = []
-    for commit in commits:
-        listing = world.git("ls-tree", "-r", "--name-only", commit, "--", "work")
-        found.extend(f"{commit[:10]}:{path}" for path in listing.splitlines() if WRONG in path)
-        found.extend(world.run("git", "grep", "-l", "-e", WRONG, commit, "--", "work", expected=(0, 1)).splitlines())
-    return found

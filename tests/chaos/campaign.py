@@ -7,17 +7,21 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from gatewright.schemas.records import ChangeState
-from gatewright.schemas.stage_events import OrphanKept, StageClaimed, StageOpened, StageReopened
+from gatewright.schemas.stage_events import OrphanKept, ReviewGiven, StageClaimed, StageOpened, StageReopened
 
-from .audit import Findings, Truth, audit, read_truth
+from .audit import audit
 from .crew import CALM_NAMES, NAMES, Crew
 from .journal import Call, read_journals
 from .person import Person
 from .saboteur import Saboteur
+from .truth import Findings, Truth, read_truth
+from .worker import ERROR
 from .world import GATEWRIGHT, World
 
 SETTLE_WITHIN_S = 300.0
 LOOK_EVERY_S = 0.5
+# How a bridge answers while no server can be started, as on a disk that cannot be written.
+NO_SERVER = "-32603"
 OVER = ("landed", "cancelled")
 SAID_CHARS_MAX = 4_000
 DEFECTS_TOLD_MAX = 5
@@ -71,6 +75,7 @@ def run(world: World, seed: str, minutes: float) -> Report:
         "people": _told(person.done + helper.done) or "nothing",
         "before the calm": _told(at_the_end),
     }
+    report.problems += sorted({f"a call ended in an error: {c.why}" for c in calls if _is_defect(c.why)})
     if not world.is_mounted:
         report.figures["disk"] = "no full and no read-only disk: to mount one needs more rights than this run has"
     return report
@@ -127,7 +132,7 @@ def _figures(truth: Truth, calls: list[Call]) -> dict[str, object]:
     states = Counter(str(record.state) for record in truth.records.values())
     asked = Counter(call.tool for call in calls)
     refused = Counter(call.refused for call in calls if call.refused is not None)
-    unanswered = sum(call.told is None and call.refused is None for call in calls)
+    unanswered = Counter(_kind(call.why) for call in calls if call.told is None and call.refused is None)
     repeated = len([c for c in calls if c.key]) - len({(c.connection, c.key) for c in calls if c.key})
     return {
         "changes": _told(states),
@@ -140,12 +145,30 @@ def _figures(truth: Truth, calls: list[Call]) -> dict[str, object]:
         ),
         "handoffs": truth.count(StageOpened),
         "reopened": truth.count(StageReopened),
+        "reviews": truth.count(ReviewGiven),
         "orphans kept": truth.count(OrphanKept),
         "calls": f"{len(calls)}: {_told(asked)}",
         "repeated with the same key": repeated,
-        "unanswered": unanswered,
+        "unanswered": f"{sum(unanswered.values())}: {_told(unanswered)}",
         "refusals": _told(refused) or "none",
     }
+
+
+def _is_defect(why: str) -> bool:
+    """Whether a call was answered with an error of the protocol by anybody but a bridge that finds no server."""
+    return ERROR in why and NO_SERVER not in why
+
+
+def _kind(why: str) -> str:
+    """What kept an answer away, in a word or two."""
+    kinds = {
+        "": "agent killed",
+        " ended during ": "connection ended",
+        " is gone": "connection gone",
+        "has not answered": "too late",
+        ERROR: "no server",
+    }
+    return next((kind for words, kind in kinds.items() if words and words in why), kinds[""] if not why else "else")
 
 
 def _told(counts: Counter[str]) -> str:

@@ -24,8 +24,9 @@ TOLD = (
     "state",
     "outcome",
     "stage_state",
+    "verdict",
 )
-UNANSWERED = "unanswered"
+WHY_CHARS_MAX = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class Call:
     asked: Mapping[str, object]
     told: Mapping[str, object] | None
     refused: str | None
+    why: str = ""
 
 
 class Journal:
@@ -59,9 +61,13 @@ class Journal:
         """Note what was answered."""
         self._note({"n": call, "told": {name: reply[name] for name in TOLD if reply.get(name) is not None}})
 
-    def refused(self, call: int, code: str) -> None:
+    def refused(self, call: int, code: str, message: str) -> None:
         """Note what it was refused with."""
-        self._note({"n": call, "refused": code})
+        self._note({"n": call, "refused": code, "why": message[:WHY_CHARS_MAX]})
+
+    def unanswered(self, call: int, why: str) -> None:
+        """Note that nobody knows what became of it."""
+        self._note({"n": call, "why": why[:WHY_CHARS_MAX]})
 
     def _note(self, entry: Mapping[str, object]) -> None:
         self._file.write(json.dumps(entry) + "\n")
@@ -94,4 +100,5 @@ def _call_of(life: str, entry: Mapping[str, object]) -> Call:
         asked=asked,
         told=told,
         refused=None if refused is None else str(refused),
+        why=str(entry.get("why", "")),
     )

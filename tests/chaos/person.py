@@ -30,7 +30,7 @@ class Person(Seeded):
     def __init__(self, world: World, seed: str, *, is_calm: bool) -> None:
         super().__init__("calm person" if is_calm else "person", seed, PAUSE_S / 2 if is_calm else PAUSE_S)
         self.done: Counter[str] = Counter()
-        self.said: list[str] = []
+        self._log = world.root / "people.log"
         self._world = world
         self._is_calm = is_calm
 
@@ -79,19 +79,30 @@ class Person(Seeded):
                 timeout=ANSWER_TIMEOUT_S,
                 check=False,
             )
+        except subprocess.TimeoutExpired as exc:
+            return self._without_status(str(exc))
+        try:
             changes = json.loads(done.stdout)["changes"]
-        except (ValueError, KeyError, subprocess.TimeoutExpired):
-            self.done["status refused"] += 1
-            return []
+        except (ValueError, KeyError):
+            return self._without_status(f"{done.returncode}: {done.stdout}{done.stderr}")
         return [change for change in changes if change["state"] not in STATES]
+
+    def _without_status(self, why: str) -> list[dict[str, object]]:
+        self.done["status refused"] += 1
+        self._note(f"status: {why}")
+        return []
 
     def _command(self, *words: object) -> bool:
         """Run a command on a terminal and confirm all that it asks; whether it was carried out."""
         status, read = _on_a_terminal(self._world, [str(word) for word in words])
         self.done[f"{words[0]}" if status == 0 else f"{words[0]} refused"] += 1
         if status != 0:
-            self.said.append(f"{' '.join(map(str, words))}: {status}: {read[-600:]}")
+            self._note(f"{' '.join(map(str, words))}: {status}: {read}")
         return status == 0
+
+    def _note(self, text: str) -> None:
+        with self._log.open("a", encoding="utf-8") as log:
+            log.write(f"{text}\n")
 
 
 def _stages(change: dict[str, object]) -> list[dict[str, object]]:

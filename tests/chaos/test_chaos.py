@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from .audit import Truth, audit, read_truth
+from .audit import audit
 from .campaign import Report, run
 from .journal import Call, Journal, read_journals
+from .truth import Truth, read_truth
 from .world import World, make_world
 
 MINUTES = 0.3
@@ -17,7 +18,7 @@ def test_a_journal_tells_what_was_answered_refused_and_never_answered(tmp_path: 
     journal = Journal(tmp_path / "ada-1.jsonl")
     answered = journal.ask("1", "start_change", {"title": "t", "intent": "i", "key": "k"})
     journal.told(answered, {"change": "c1", "title": "t", "next": "claim_stage"})
-    journal.refused(journal.ask("1", "claim_stage", {"agent": "ada"}), "draining")
+    journal.refused(journal.ask("1", "claim_stage", {"agent": "ada"}), "draining", "A newer one takes over.")
     journal.ask("2", "claim_stage", {"agent": "ada"})
     with (tmp_path / "ada-1.jsonl").open("a") as file:
         file.write('{"n": 3, "told": {"kind"')

@@ -17,7 +17,7 @@ from pathlib import Path
 from gatewright.server.cli.demo_agent import Agent, Data, DemoFailed, Refusal
 
 from .journal import Journal
-from .world import LEASE_S, WRONG, World
+from .world import LEASE_S, SUBTLE, WRONG, World
 
 WRONG_OF_ALL = 0.2
 SUBMISSIONS_A_CLAIM_MAX = 6
@@ -25,6 +25,7 @@ PAUSE_S = 0.3
 ACTIVE_MAX = 12
 SETTLED_ROUNDS_MAX = 12
 CONNECT_PAUSE_S = 0.5
+ERROR = "with an error"
 # How often of a hundred claims; what is left works honestly.
 HABITS: Mapping[str, int] = {"zombie": 7, "vanish": 5, "release": 6, "withdraw": 7, "check": 6, "linger": 5}
 EXITS = ("done_for_now", "cannot", "needs_decision", "spec_conflict")
@@ -67,7 +68,7 @@ class Worker:
                 except Refusal as exc:
                     time.sleep(PAUSE_S * (4 if exc.code == "store_unavailable" else 1))
                 except Gone:
-                    self._hang_up()
+                    time.sleep(PAUSE_S)
         finally:
             self._hang_up()
 
@@ -115,7 +116,10 @@ class Worker:
             if habit == "check":
                 self._write(brief, files)
                 self._call("check_gates", lease=brief["lease"], wait_s=2)
-            verdict = self._submit(brief, files, wait_s=0 if habit == "withdraw" else self._random.choice((0, 4, 20)))
+            answers = _answers(brief, verdict)
+            verdict = self._submit(
+                brief, files, answers, wait_s=0 if habit == "withdraw" else self._random.choice((0, 4, 20))
+            )
             if habit == "withdraw":
                 self._call("release_stage", lease=brief["lease"], because="withdraw", reason="Not yet.", keyed=True)
                 habit = "honest"
@@ -124,8 +128,12 @@ class Worker:
             if verdict.get("outcome") != "failed":
                 return
 
-    def _submit(self, brief: Data, files: Mapping[str, str | None], *, wait_s: int) -> Data:
+    def _submit(
+        self, brief: Data, files: Mapping[str, str | None], answers: list[dict[str, str]], *, wait_s: int
+    ) -> Data:
         given: Data = {"lease": brief["lease"], "summary": f"Work on {brief['stage']}.", "wait_s": wait_s}
+        if answers:
+            given["answers"] = answers
         if brief.get("workspace") is None or self._chance(0.5) or not self._write(brief, files):
             given["files"] = files
         return self._call("submit_artifact", keyed=True, **given)
@@ -147,11 +155,13 @@ class Worker:
         self._call("release_stage", keyed=True, **given)
 
     def _review(self, brief: Data) -> None:
-        """Object to what is wrong, as a reviewer who reads would."""
+        """Object to what is wrong, as a reviewer who reads would; or forget about it."""
+        if not self._is_calm and self._chance(0.1):
+            return
         path = f"work/{brief['change']}/{brief['stage']}.txt"
         shown = self._call("read_artifact", change=brief["change"], stage=brief["stage"], path="diff")
         findings = []
-        if WRONG in str(shown.get("text")):
+        if any(word in str(shown.get("text")) for word in (WRONG, SUBTLE)):
             findings.append({"severity": "blocking", "path": path, "line": 1, "message": "This is wrong."})
         self._call("review_artifact", lease=brief["lease"], findings=findings, inspected=[path], keyed=True)
 
@@ -162,11 +172,13 @@ class Worker:
         return {where.partition(":")[0]: None for where in found if f"/{WRONG}-" in where}
 
     def _content(self, brief: Data, *, is_wrong: bool) -> dict[str, str | None]:
-        """What is handed in; the wrong is told by its content, or also lies where the stage may not write."""
+        """What is handed in. The wrong has a word in it that the gate or a reviewer knows, or lies in another place."""
         change, stage = brief["change"], brief["stage"]
         text = f"{self._name} {self._life} {self._random.getrandbits(40)}\n"
         files: dict[str, str | None] = {f"work/{change}/{stage}.txt": f"{WRONG} {text}" if is_wrong else text}
-        if is_wrong and self._chance(0.3):
+        if is_wrong and stage == "left" and self._chance(0.5):
+            files = {f"work/{change}/{stage}.txt": f"{SUBTLE} {text}"}
+        elif is_wrong and self._chance(0.3):
             files = {f"work/{change}/{stage}.txt": text, f"work/{change}/{WRONG}-{stage}.txt": f"{WRONG} {text}"}
         elif stage == "join" and not self._is_calm and self._chance(0.1):
             files["shared.txt"] = f"Everybody writes here, and {text}"
@@ -213,10 +225,15 @@ class Worker:
         try:
             reply = agent.call(tool, **arguments)
         except Refusal as exc:
-            self._journal.refused(number, exc.code)
+            self._journal.refused(number, exc.code, exc.message)
             raise
         except DemoFailed as exc:
-            self._hang_up()
+            self._journal.unanswered(number, str(exc))
+            if ERROR in str(exc):
+                # The bridge is there and says that there is no server: the connection, and its keys, go on.
+                time.sleep(PAUSE_S * 3)
+            else:
+                self._hang_up()
             raise Gone from exc
         self._journal.told(number, reply)
         return reply
@@ -253,6 +270,13 @@ class Worker:
     def _next_key(self) -> int:
         self._keys += 1
         return self._keys
+
+
+def _answers(*told: Data) -> list[dict[str, str]]:
+    """What reviewers object to has to be answered with the next attempt."""
+    lists = (reply.get("findings") for reply in told)
+    found = {str(f["id"]) for items in lists if isinstance(items, list) for f in items if f["gate"] == "review"}
+    return [{"finding": name, "disposition": "fixed", "note": "Written anew."} for name in sorted(found)]
 
 
 def main(folder: str, name: str, life: str, seed: str, mood: str) -> None:

@@ -23,7 +23,9 @@ POLL_S = 0.05
 IDLE_S = 60
 GATEWRIGHT = (sys.executable, "-m", "gatewright")
 MARK = "GATEWRIGHT_TEST_RUN"
+# What a gate sees, and what only a reviewer does.
 WRONG = "WRONG"
+SUBTLE = "SUBTLY"
 GATE = f'command: {{name: right, run: "! grep -rqs {WRONG} work"}}'
 
 PIPELINE = f"""\
@@ -38,7 +40,7 @@ stages:
   left:
     needs: [plan]
     writes: ["work/{{change}}/left.txt"]
-    gates: [{GATE}]
+    gates: [{GATE}, review]
   right:
     needs: [plan]
     writes: ["work/{{change}}/right.txt"]

@@ -13,8 +13,9 @@ from .conftest import Theatre
 from .ending import Ending, ending_of
 from .points import KILLED, Point
 
-SAMPLE = 75
+SAMPLE = 60
 PARTS = 8
+MISSED_OF_ALL_MAX = 0.1
 KINDS = ("store: before", "store: after", "git: before", "git: during", "git: after", "file: before")
 
 
@@ -32,12 +33,18 @@ def first_life(theatre: Theatre) -> tuple[list[Point], Ending]:
     return points, ending
 
 
-def crash_and_repeat(theatre: Theatre, point: Point, expected: Ending) -> list[str]:
-    """What is wrong after a crash at `point` and a second life."""
+def without_same_state(points: list[Point]) -> list[Point]:
+    """After one write and before the next nothing is written: one of the two is enough to die at."""
+    following = [*(point.label for point in points[1:]), ""]
+    return [p for p, label in zip(points, following, strict=True) if not (": after" in p.label and ": before" in label)]
+
+
+def crash_and_repeat(theatre: Theatre, point: Point, expected: Ending) -> list[str] | None:
+    """What is wrong after a crash at `point` and a second life; None when the first never came to the point."""
     repository = theatre.repository()
     status = theatre.play(repository, point)
     if status == 0:
-        return [f"{point}: never came to it"]
+        return None
     assert status == KILLED, f"{point}: {theatre.log()}"
     if theatre.play(repository) != 0:
         return [f"{point}: the second life failed: {theatre.log()[-3000:]}"]
@@ -48,14 +55,18 @@ def crash_and_repeat(theatre: Theatre, point: Point, expected: Ending) -> list[s
 
 def check_points(theatre: Theatre, first: tuple[list[Point], Ending], choose: slice) -> None:
     points, expected = first
-    chosen = points[choose]
+    distinct = without_same_state(points)
+    chosen = distinct[choose]
     counts = Counter(kind for point in points for kind in KINDS if point.label.startswith(kind))
-    sys.stderr.write(f"{len(chosen)} of {len(points)} points: {dict(counts)}\n")
+    sys.stderr.write(f"{len(chosen)} of {len(distinct)} states at {len(points)} points: {dict(counts)}\n")
 
-    problems = [problem for point in chosen for problem in crash_and_repeat(theatre, point, expected)]
+    found = [crash_and_repeat(theatre, point, expected) for point in chosen]
 
-    assert set(counts) == set(KINDS), "every kind of write is there"
+    problems = [problem for problems in found for problem in problems or ()]
     assert not problems, "\n".join(problems)
+    assert set(counts) == set(KINDS), "every kind of write is there"
+    # A heartbeat more or less, on a slow machine, moves what comes after it.
+    assert found.count(None) <= len(chosen) * MISSED_OF_ALL_MAX
 
 
 def test_two_lives_without_a_crash_come_to_the_same_points_and_the_same_end(
@@ -65,7 +76,7 @@ def test_two_lives_without_a_crash_come_to_the_same_points_and_the_same_end(
     points, ending = first
     again, end_again = first_life(theatre)
 
-    assert sorted(map(str, points)) == sorted(map(str, again))
+    assert {point.label for point in points} == {point.label for point in again}
     assert ending.differences(end_again) == []
 
 
