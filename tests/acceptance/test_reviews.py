@@ -412,3 +412,28 @@ async def test_inputs_of_a_review_are_the_spec_and_not_what_its_author_says(make
     assert [(i["stage"], i["summary"], i["paths"]) for i in asked["inputs"]] == [("plan", "", ["docs/changes/c1.md"])]
     assert "TALK" not in asked.text
     assert "R1: `sub(a, b)`" in read["text"]
+
+
+async def test_what_a_reviewer_is_told_fits_whatever_was_said(make: Repositories, clock: Clock) -> None:
+    """Held by every reply that an agent gets here; here all of them are as long as they may be."""
+    text = "Said at length, \N{SNOWMAN} and more. " * 100
+    page = solo(OK, f"{{review: {{ask: {text[:1900]!r}}}}}").replace("Make the change.", text[:2000])
+    repository = make(page)
+    async with serving(repository, clock=clock) as server, server.agent("ada") as ada, server.agent("bob") as bob:
+        started = await ada.get("start_change", title="Add sub", intent=text[:4000])
+        brief = await ada.claim(started["change"])
+        first = await ada.submit(brief, {**SUB, **{f"many/{number:03d}.py": "x = 1\n" for number in range(60)}})
+        findings = [{**MINOR, "severity": "blocking", "message": f"{n} {text[:590]}"} for n in range(40)]
+        await judge(bob, await review(bob), *findings, note=text)
+        await ada.get("wait_for_update", evaluation=first["evaluation"])
+        answers = [
+            {"finding": found.id, "disposition": "disputed", "note": text[:2000]}
+            for found in (await server.record("c1")).stage("code").attempts[0].review_findings
+        ]
+        await ada.submit(brief, {"sub.py": "x = 2\n"}, answers=answers)
+
+        asked = await review(bob)
+
+    assert len(answers) == 40
+    assert asked["findings"]
+    assert asked["answers"]
