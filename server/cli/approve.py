@@ -33,6 +33,7 @@ def configure(command: str, parser: ArgumentParser) -> None:
     parser.add_argument("--gate", metavar="GATE", help="which approval, when several are asked for")
     text = "why; kept" if command == "approve" else "why; kept, and shown to the next holder"
     parser.add_argument("--note", metavar="TEXT", default="", help=text)
+    parser.add_argument("--diff", action="store_true", help="print the whole diff, and decide nothing")
     parser.add_argument("--statement", action="store_true", help="print what is to be signed, and decide nothing")
     parser.add_argument(
         "--signature", metavar="FILE", help="the statement's signature, as `ssh-keygen -Y sign` makes it"
@@ -49,8 +50,13 @@ def run(command: str, options: Namespace, terminal: Terminal) -> int:
         raise UsageError(f"a note has at most {NOTE_CHARS_MAX} characters")
     with services_of(options) as services:
         found = services.store.read(lambda tx: _find(tx, options))
-        if options.statement:
-            terminal.write_data(_statement(command, found, options))
+        if options.statement or options.diff:
+            if isinstance(found, Refusal):
+                raise Refused(found)
+            if options.diff:
+                terminal.say(services.artifacts.diff(found.base, found.commit))
+            else:
+                terminal.write_data(_statement(command, found, options))
             return Exit.OK
         record = _decide(command, options, services, found, terminal)
     stages = ", ".join(f"{stage.name} {stage.state.replace('_', ' ')}" for stage in record.stages)
@@ -64,11 +70,9 @@ def _find(tx: "Tx", options: Namespace) -> OpenApproval | Refusal:
     return find_asked(tx, options.change, options.stage, options.gate)
 
 
-def _statement(command: str, found: OpenApproval | Refusal, options: Namespace) -> str:
+def _statement(command: str, found: OpenApproval, options: Namespace) -> str:
     from ..people.signatures import statement
 
-    if isinstance(found, Refusal):
-        raise Refused(found)
     return statement(found, is_given=command == "approve", note=options.note)
 
 
@@ -165,10 +169,7 @@ def _show(services: "Services", asked: OpenApproval, terminal: Terminal) -> None
     for item in services.store.read(lambda tx: tx.evidence_of(asked.evaluation)):
         reply = gate_reply(item.evidence)
         terminal.say(f"  {reply.gate}: {reply.outcome}, {reply.summary}")
-    if asked.stage != "land":
-        terminal.say(f"The whole diff: gatewright read {asked.change} {asked.stage} diff", "dim")
-    else:
-        terminal.say(f"The whole diff: git diff {asked.base[:12]} {asked.commit[:12]}, when git knows both", "dim")
+    terminal.say(f"The whole diff: {_named('approve', asked.change, asked.stage)} --gate {asked.gate} --diff", "dim")
     terminal.say()
 
 

@@ -12,7 +12,7 @@ from ...gates.commands import Approve
 from ...gates.policy import Policy, find_gate
 from ...schemas import refusals
 from ...schemas.ids import LAND
-from ...schemas.records import ChangeRecord
+from ...schemas.records import Approval, ChangeRecord
 from ...schemas.refusals import Refusal, Refused
 from ..people.known import Person, Proof
 from ..people.register import require_still_known
@@ -101,10 +101,19 @@ def approve(
             signature=person.signature,
         )
         now = services.clock()
-        after = apply(tx, record, command, now)
-        found = after.landing if asked.stage == LAND else after.stage(asked.stage).attempts[asked.number - 1]
-        approvals = found.approvals if found is not None else ()
-        record_approval(tx, record, approvals[-1], asked.stage, policy)
+        apply(tx, record, command, now)
+        approval = Approval(
+            gate=asked.gate,
+            person=command.person,
+            how=command.how,
+            commit=asked.commit,
+            target=asked.target,
+            is_given=is_given,
+            at=now,
+            note=note,
+            signature=command.signature,
+        )
+        record_approval(tx, record, approval, asked.stage, policy)
 
     return services.store.run(lambda tx: decide_once(tx, services, asked.change, request, lambda: effect(tx)))
 

@@ -124,6 +124,24 @@ async def test_a_landing_waits_for_its_approval_of_the_merged_commit(
     assert asking.landing.new in told["output"]
 
 
+async def test_a_landing_that_is_not_approved_goes_back_to_who_made_it(server: Server, ada: Agent) -> None:
+    await register(server)
+    change, _ = await pending(ada)
+    await give(server, change, ANN)
+    await give(server, change, BOB)
+    asking = await server.until(change, lambda r: r.landing is not None and r.landing.step is LandingStep.ASKING)
+    record = await give(server, change, ANN, "land", is_given=False, note="Not this week.")
+    brief = await ada.claim(change)
+
+    assert record.landing is None
+    assert asking.landing is not None
+    evaluation = asking.landing.evaluation
+    stored = await server.services.read(lambda tx: tx.evidence_of(evaluation))
+    [found] = [item.evidence for item in stored if item.evidence.gate == "release"]
+    assert (found.outcome, found.counted) == ("failed", 0)
+    assert any("Not this week." in note for note in brief["notes"])
+
+
 async def test_a_no_is_told_to_the_holder_who_mends_it_and_is_asked_about_anew(server: Server, ada: Agent) -> None:
     await register(server)
     change, evaluation = await pending(ada)

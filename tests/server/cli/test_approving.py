@@ -280,6 +280,14 @@ def test_two_people_approve_by_their_signatures(desk: Desk, call: Call, keys: Pa
     assert verify(statement, signature=signature.encode(), signers=signers, identity=SIGNER), "by anybody, later"
 
 
+def test_the_whole_diff_can_be_read_before(desk: Desk, call: Call) -> None:
+    told = call("approve", "c1", "docs", "--diff")
+
+    assert told.status == Exit.OK
+    assert "+42" in told.out
+    assert events(call, "approval_given") == []
+
+
 def test_one_key_counts_once_under_whatever_identity(desk: Desk, call: Call, keys: Path) -> None:
     signed(desk, keys / "ann", SIGNER)
 
