@@ -52,6 +52,7 @@ class GitLook:
         """Whether what the change speaks of is there, and is kept as long as it is needed."""
         if record.state in LIVE:
             yield from self._attempts(record)
+            yield from self._orphans(record)
         if record.landed_commit is not None:
             yield from self._landed(record, record.landed_commit)
         landing = record.landing
@@ -73,14 +74,13 @@ class GitLook:
 
     def _attempts(self, record: ChangeRecord) -> Iterator[Problem]:
         attempts = [(stage.name, attempt) for stage in record.stages for attempt in stage.attempts]
-        orphans = [(stage.name, orphan.commit) for stage in record.stages for orphan in stage.orphans]
         named = [("base", record.base), ("policy", record.policy.commit)]
-        wanted = [*((stage, attempt.commit) for stage, attempt in attempts), *orphans, *named]
+        wanted = [*((stage, attempt.commit) for stage, attempt in attempts), *named]
         present = _present(self._store, [commit for _, commit in wanted])
         for where, commit in dict.fromkeys(wanted):
             if commit not in present:
                 yield self._gone(record, where, commit)
-            elif commit not in self._pointed and not self._is_contained(commit):
+            elif not self._is_kept(commit):
                 ref = f"refs/gatewright/attempts/{record.id}/{where}/{commit}"
                 do = f"`git --git-dir {self._path} update-ref {ref} {commit}` keeps it again."
                 yield Problem(Kind.REF, f"No ref keeps {commit} ('{where}' of {record.id}).", do, record.id)
@@ -102,8 +102,18 @@ class GitLook:
             do = f"It is in your repository still: `{fetch}`."
         return Problem(Kind.ARTIFACTS, f"{commit} ('{where}' of {record.id}) is gone from the store.", do, record.id)
 
-    def _is_contained(self, commit: str) -> bool:
-        return bool(self._store.text("for-each-ref", "--count=1", f"--contains={commit}", "--format=%(refname)"))
+    def _orphans(self, record: ChangeRecord) -> Iterator[Problem]:
+        """Saved work lies in the user's repository, what was handed in late in the store; either will do."""
+        for stage, commit in dict.fromkeys((s.name, orphan.commit) for s in record.stages for orphan in s.orphans):
+            is_in_store = _holds(self._store, commit) and self._is_kept(commit)
+            is_saved = _holds(self._shared, commit) and bool(_containing(self._shared, commit))
+            if not is_in_store and not is_saved:
+                what = f"{commit}, which was kept for the next holder of '{stage}' of {record.id}, is gone."
+                do = "Nothing else stands on it: the next holder begins without it."
+                yield Problem(Kind.ARTIFACTS, what, do, record.id)
+
+    def _is_kept(self, commit: str) -> bool:
+        return commit in self._pointed or bool(_containing(self._store, commit))
 
     def _landed(self, record: ChangeRecord, commit: str) -> Iterator[Problem]:
         tip = self._repository.branch_tip(record.target)
@@ -156,6 +166,11 @@ def leftovers(
 def _old_files(artifacts: Path, now: datetime) -> Iterable[Path]:
     found = (path for pattern in LEFTOVERS for path in artifacts.glob(pattern) if path.name != OUR_LOCK)
     return [path for path in found if path.lstat().st_mtime < now.timestamp() - LEFTOVER_AGE_S]
+
+
+def _containing(git: Git, commit: str) -> str:
+    """A ref that keeps the commit; empty when none does."""
+    return git.text("for-each-ref", "--count=1", f"--contains={commit}", "--format=%(refname)")
 
 
 def _holds(git: Git, commit: str) -> bool:

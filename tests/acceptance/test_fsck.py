@@ -302,6 +302,25 @@ def test_saved_work_that_is_gone_is_told(repository: Repository) -> None:
     assert "refs/gatewright/saved/c9-code-1" in what
 
 
+def test_work_that_was_saved_of_a_released_lease_is_looked_for_where_it_lies(repository: Repository) -> None:
+    anyio.run(release_unfinished, repository)
+    before = found(repository)
+    (ref,) = repository.git("for-each-ref", "--format=%(refname)", "refs/gatewright/saved/c4-plan-1").split()
+    repository.git("update-ref", "-d", ref)
+    ((kind, what),) = found(repository)
+
+    assert before == []
+    assert kind == "artifacts"
+    assert "kept for the next holder of 'plan' of c4, is gone" in what
+
+
+async def release_unfinished(repository: Repository) -> None:
+    async with serving(repository, has_engine=False) as server, server.agent() as ada:
+        brief = await ada.claim("c4", "plan")
+        (Path(brief["workspace"]) / "half.txt").write_text("half")
+        await ada.get("release_stage", lease=brief["lease"], because="cannot", reason="No idea.")
+
+
 def test_what_is_left_of_changes_that_are_over_is_no_problem(repository: Repository) -> None:
     (repository.path / ".gatewright/work/c1-code-1").mkdir(parents=True)
     status, report = fsck(repository)
