@@ -7,7 +7,15 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from gatewright.schemas.records import ChangeState
-from gatewright.schemas.stage_events import OrphanKept, ReviewGiven, StageClaimed, StageOpened, StageReopened
+from gatewright.schemas.stage_events import (
+    ArtifactSubmitted,
+    AttemptFailed,
+    OrphanKept,
+    ReviewGiven,
+    StageClaimed,
+    StageOpened,
+    StageReopened,
+)
 
 from .audit import audit
 from .crew import CALM_NAMES, NAMES, Crew
@@ -144,6 +152,7 @@ def _figures(truth: Truth, calls: list[Call]) -> dict[str, object]:
             for event in events
         ),
         "handoffs": truth.count(StageOpened),
+        "attempts": f"{truth.count(ArtifactSubmitted)}, {truth.count(AttemptFailed)} failed",
         "reopened": truth.count(StageReopened),
         "reviews": truth.count(ReviewGiven),
         "orphans kept": truth.count(OrphanKept),

@@ -1,6 +1,5 @@
 """A person at a terminal: answers what waits, and now and then reopens or cancels something that nobody asked about."""
 
-import json
 import os
 import pty
 import re
@@ -16,12 +15,11 @@ from .world import GATEWRIGHT, World
 PAUSE_S = 2.5
 ANSWER_TIMEOUT_S = 60.0
 READ_BYTES = 65_536
-CANCELLED_OF_ALL = 0.05
-REOPENED_OF_ALL = 0.2
+CANCELLED_OF_ALL = 0.06
+REOPENED_OF_ALL = 0.4
 TYPE_THIS = re.compile(r"Type (\S+) to [^\n]*:\s*$")
 YES_OR_NO = re.compile(r"\[y/N\]:?\s*$", re.IGNORECASE)
 YOUR_ANSWER = re.compile(r"Your answer:\s*$")
-STATES = ("landed", "cancelled")
 
 
 class Person(Seeded):
@@ -36,21 +34,19 @@ class Person(Seeded):
 
     def act(self) -> None:
         """Look at where everything stands, and do one thing about it."""
-        changes = self._changes()
-        if not changes:
-            return
-        waiting = [(c, s) for c in changes for s in _stages(c) if s["state"] == "escalated"]
+        stages = self._world.stages()
+        passed = [place for place in stages if place[2] == "passed"]
+        waiting = [place for place in stages if place[2] == "escalated"]
         choice = self.random.random()
-        if not self._is_calm and choice < CANCELLED_OF_ALL:
-            self._command("cancel", self._one(changes)["change"], "--reason", "Nobody wants it any more.")
-        elif not self._is_calm and choice < REOPENED_OF_ALL:
-            passed = [(c, s) for c in changes for s in _stages(c) if s["state"] == "passed"]
-            if passed:
-                change, stage = self.random.choice(passed)
-                self._command("reopen", change["change"], stage["stage"], "--reason", "I thought again.")
+        if not self._is_calm and choice < CANCELLED_OF_ALL and stages:
+            change, _, _ = self.random.choice(stages)
+            self._command("cancel", change, "--reason", "Nobody wants it any more.")
+        elif not self._is_calm and choice < REOPENED_OF_ALL and passed:
+            change, stage, _ = self.random.choice(passed)
+            self._command("reopen", change, stage, "--reason", "I thought again.")
         elif waiting:
-            change, stage = self.random.choice(waiting)
-            self._help(str(change["change"]), str(stage["stage"]))
+            change, stage, _ = self.random.choice(waiting)
+            self._help(change, stage)
 
     def _help(self, change: str, stage: str) -> None:
         """Whatever gets an escalated stage going: one of these is what its cause asks for."""
@@ -63,35 +59,6 @@ class Person(Seeded):
             if self._command(*command):
                 return
 
-    def _one(self, changes: Sequence[dict[str, object]]) -> dict[str, object]:
-        return self.random.choice(changes)
-
-    def _changes(self) -> list[dict[str, object]]:
-        command = [*GATEWRIGHT, "--repo", str(self._world.project), "status", "--json"]
-        try:
-            done = subprocess.run(
-                command,
-                env=self._world.environment(),
-                cwd=self._world.root,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                timeout=ANSWER_TIMEOUT_S,
-                check=False,
-            )
-        except subprocess.TimeoutExpired as exc:
-            return self._without_status(str(exc))
-        try:
-            changes = json.loads(done.stdout)["changes"]
-        except (ValueError, KeyError):
-            return self._without_status(f"{done.returncode}: {done.stdout}{done.stderr}")
-        return [change for change in changes if change["state"] not in STATES]
-
-    def _without_status(self, why: str) -> list[dict[str, object]]:
-        self.done["status refused"] += 1
-        self._note(f"status: {why}")
-        return []
-
     def _command(self, *words: object) -> bool:
         """Run a command on a terminal and confirm all that it asks; whether it was carried out."""
         status, read = _on_a_terminal(self._world, [str(word) for word in words])
@@ -103,12 +70,6 @@ class Person(Seeded):
     def _note(self, text: str) -> None:
         with self._log.open("a", encoding="utf-8") as log:
             log.write(f"{text}\n")
-
-
-def _stages(change: dict[str, object]) -> list[dict[str, object]]:
-    stages = change["stages"]
-    assert isinstance(stages, list)
-    return stages
 
 
 def _on_a_terminal(world: World, words: Sequence[str]) -> tuple[int, str]:

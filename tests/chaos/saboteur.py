@@ -12,8 +12,8 @@ from .world import Role, World
 
 PAUSE_S = 1.5
 FAULT_S = (0.5, 3.0)
-REMOUNT_TRIES_MAX = 40
-REMOUNT_PAUSE_S = 0.05
+REMOUNT_TRIES_MAX = 20
+REMOUNT_PAUSE_S = 0.02
 FILL_BYTES = 1_000_000
 WEIGHTS: Mapping[str, int] = {
     Role.AGENT: 20,
@@ -82,7 +82,7 @@ class Saboteur(Seeded):
         """The system refuses while anybody has a file open for writing: so whoever has is killed first."""
         for _ in range(REMOUNT_TRIES_MAX):
             for process in self._world.processes():
-                if process.role in {Role.SERVER, Role.NURSERY, Role.RUNNER, Role.OTHER}:
+                if self._world.holds_the_disk(process):
                     self._world.kill(process)
             if self._remount("ro"):
                 self.done["disk read-only"] += 1

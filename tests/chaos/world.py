@@ -1,5 +1,6 @@
 """A repository on a small disk, everything that would else lie in somebody's own folders, and who runs in it."""
 
+import json
 import os
 import shutil
 import signal
@@ -8,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -136,12 +137,20 @@ class World:
 
     def states(self) -> dict[str, str]:
         """Every change and its state; empty while the store cannot be read."""
+        return {row[0]: row[1] for row in self._rows("SELECT id, state FROM change ORDER BY number")}
+
+    def stages(self) -> list[tuple[str, str, str]]:
+        """Change, stage and its state, of every change that is active."""
+        records = (json.loads(text) for (text,) in self._rows("SELECT record FROM change WHERE state = 'active'"))
+        return [(record["id"], stage["name"], stage["state"]) for record in records for stage in record["stages"]]
+
+    def _rows(self, query: str) -> list[tuple[str, ...]]:
         address = f"{(self.state / 'state.db').as_uri()}?mode=ro"
         try:
             with closing(sqlite3.connect(address, uri=True, timeout=5.0)) as store:
-                return dict(store.execute("SELECT id, state FROM change ORDER BY number"))
+                return list(store.execute(query))
         except sqlite3.Error:
-            return {}
+            return []
 
     def processes(self) -> list[Found]:
         """Everything of this world that is running, by the mark in its environment; not this process."""
@@ -158,6 +167,14 @@ class World:
         """Whether it still runs and is the same."""
         now = _look_at(process.pid, self.mark.encode())
         return now is not None and now.command == process.command
+
+    def holds_the_disk(self, process: Found) -> bool:
+        """Whether it has a file on the disk open."""
+        try:
+            opened = [place.readlink() for place in Path("/proc", str(process.pid), "fd").iterdir()]
+        except OSError:
+            return False
+        return any(path.is_relative_to(self.disk) for path in opened)
 
     def kill(self, process: Found) -> bool:
         """Kill it as kill -9 does; False when it has ended."""
@@ -182,7 +199,7 @@ class World:
 
 
 @contextmanager
-def make_world(*, keep: bool) -> Iterator[World]:
+def make_world(*, keep: bool) -> Generator[World]:
     """Make the folder, the disk and the project, and take them and everything that runs there away at the end."""
     world = World(Path(tempfile.mkdtemp(prefix="gw-chaos-", dir="/tmp")))
     try:
