@@ -119,6 +119,11 @@ def _attempts(stage: StageRecord) -> Iterator[Broken]:
             yield Broken("I3", f"attempt {attempt.number} of '{stage.name}' is judged beside a newer one")
         if attempt.state is not AttemptState.JUDGING and attempt.review_leases:
             yield Broken("I5", f"attempt {attempt.number} of '{stage.name}' is {attempt.state}, and still reviewed")
+        made_from = [a.inputs for a in stage.attempts[: attempt.number - 1] if a.commit == attempt.commit]
+        if attempt.is_free and attempt.inputs not in made_from:
+            yield Broken(
+                "I7", f"attempt {attempt.number} of '{stage.name}' is judged again on what it was not made from"
+            )
         if attempt.state is AttemptState.PASSED and attempt.outcome is not Outcome.PASSED:
             yield Broken("I3", f"attempt {attempt.number} of '{stage.name}' passed with outcome {attempt.outcome}")
 
