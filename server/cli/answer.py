@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ...gates.commands import Answer
 from ...schemas import refusals
 from ...schemas.refusals import Refusal, Refused
-from .asking import add_key, authenticate, confirm_by_typing, request_of, require_person
+from .asking import add_key, authenticate, confirm_by_typing, plain, request_of, require_person
 from .command import CannotGoOn, Exit
 from .opening import services_of
 from .questions import Question, find_question
@@ -30,7 +30,9 @@ def configure(_command: str, parser: ArgumentParser) -> None:
     decision = parser.add_mutually_exclusive_group()
     decision.add_argument("--allow", action="store_true", help="let it pass")
     decision.add_argument("--refuse", action="store_true", help="fail the attempt")
-    parser.add_argument("--note", metavar="TEXT", default="", help="why; kept, and shown to the next holder")
+    parser.add_argument(
+        "--note", metavar="TEXT", type=plain, default="", help="why; kept, and shown to the next holder"
+    )
     add_key(parser)
 
 

@@ -12,7 +12,7 @@ from ...gates.approvals import OpenApproval
 from ...schemas import refusals
 from ...schemas.refusals import Refusal, Refused
 from ..people.known import Person, Proof
-from .asking import add_key, prove, request_of, require_person
+from .asking import add_key, plain, prove, request_of, require_person
 from .command import CannotGoOn, Exit, UsageError
 from .opening import services_of
 from .terminal import Terminal
@@ -32,7 +32,7 @@ def configure(command: str, parser: ArgumentParser) -> None:
     parser.add_argument("stage", metavar="STAGE", help="a stage, or land")
     parser.add_argument("--gate", metavar="GATE", help="which approval, when several are asked for")
     text = "why; kept" if command == "approve" else "why; kept, and shown to the next holder"
-    parser.add_argument("--note", metavar="TEXT", default="", help=text)
+    parser.add_argument("--note", metavar="TEXT", type=plain, default="", help=text)
     parser.add_argument("--diff", action="store_true", help="print the whole diff, and decide nothing")
     parser.add_argument("--statement", action="store_true", help="print what is to be signed, and decide nothing")
     parser.add_argument(

@@ -5,7 +5,7 @@ typed at a terminal, word by word, and recorded as such. There is no flag that s
 same user can do all the same stands in docs/people.md.
 """
 
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -29,7 +29,16 @@ NOT_ASKED_FOR = frozenset({"repo", "no_color", "key"})
 def add_key(parser: ArgumentParser) -> None:
     """Declare `--key`."""
     text = "any text of yours: the same command under the same key has one effect, however often it is given"
-    parser.add_argument("--key", metavar="KEY", help=text)
+    parser.add_argument("--key", metavar="KEY", type=plain, help=text)
+
+
+def plain(text: str) -> str:
+    """An argument that is kept: its bytes were text. For argparse."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ArgumentTypeError("is not UTF-8 text") from None
+    return text
 
 
 def request_of(command: str, options: Namespace, person: Person) -> "Request | None":

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from .asking import add_key, authenticate, confirm, confirm_by_typing, request_of, require_person
+from .asking import add_key, authenticate, confirm, confirm_by_typing, plain, request_of, require_person
 from .command import Exit
 from .opening import services_of
 from .terminal import Terminal
@@ -55,7 +55,9 @@ def configure(command: str, parser: ArgumentParser) -> None:
     if command in ("reopen", "cancel", "repin"):
         is_needed = command != "repin"
         text = "why; kept in the log, and shown to the next holder"
-        parser.add_argument("--reason", metavar="TEXT", required=is_needed, default=REASON_OF_REPIN, help=text)
+        parser.add_argument(
+            "--reason", metavar="TEXT", type=plain, required=is_needed, default=REASON_OF_REPIN, help=text
+        )
     add_key(parser)
 
 

@@ -62,3 +62,14 @@ def test_a_key_that_was_never_used_makes_nothing_out_of_nothing(escalated: Desk,
     assert (nothing.status, empty.status) == (Exit.REFUSED, Exit.USAGE)
     assert "no open question" in nothing.out
     assert kinds(call) == before
+
+
+@pytest.mark.parametrize(
+    "arguments", [("answer", "c1", "plan", "--note"), ("cancel", "c1", "--reason"), ("approve", "c1", "plan", "--note")]
+)
+def test_what_is_kept_is_text(ready: Desk, call: Call, arguments: tuple[str, ...]) -> None:
+    """Bytes that are none would be kept by no store."""
+    ran = call(*arguments, "caf\udce9")
+
+    assert ran.status == Exit.USAGE
+    assert "not UTF-8 text" in ran.err
