@@ -16,6 +16,7 @@ HEADINGS = (
     "agents",
     "changes",
     "landed without a person",
+    "landed right",
     "wrong landings: gates could see / could not",
     "bad artifacts handed on: gates could see / could not",
     "attempts at plan, design, code",
@@ -55,6 +56,10 @@ class Row:
         self.tries.update(tried.stage for tried in told.tries)
         self.reached.update({tried.stage for tried in told.tries})
 
+    @property
+    def right(self) -> int:
+        return self.landed - self.wrong_seen - self.wrong_unseen
+
     def attempts(self, stage: Stage) -> float:
         """Attempts at a stage, of the changes that got there."""
         return self.tries[stage] / self.reached[stage] if self.reached[stage] else 0.0
@@ -82,10 +87,17 @@ def table(found: Mapping[Arm, Sequence[Outcome]]) -> str:
         for kind in (*Kind, None):
             row = row_of(outcomes, kind)
             attempts = " ".join(f"{row.attempts(stage):.2f}" for stage in Stage)
-            lines.append(
-                f"| {arm} | {kind or ALL} | {row.changes} | {row.landed} ({row.landed / max(row.changes, 1):.0%}) "
-                f"| {row.wrong_seen} / {row.wrong_unseen} | {row.handed_seen} / {row.handed_unseen} | {attempts} |"
+            cells = (
+                arm,
+                kind or ALL,
+                row.changes,
+                f"{row.landed} ({row.landed / max(row.changes, 1):.0%})",
+                row.right,
+                f"{row.wrong_seen} / {row.wrong_unseen}",
+                f"{row.handed_seen} / {row.handed_unseen}",
+                attempts,
             )
+            lines.append("| " + " | ".join(map(str, cells)) + " |")
     return "\n".join(lines)
 
 
