@@ -1,9 +1,11 @@
 """The protocol once more, by other hands: what every call should do to a change, and what it should be refused with.
 
 Written from docs/protocol.md with mutable values and plain `if`s, and shares no code with what it is compared with. Two
-stages: `plan`, and `code`, which needs it and, when its budget is spent, has the server reopen `plan`.
+stages: `plan`, and `code`, which needs it, is reviewed by one other agent and, when its budget is spent, has the server
+reopen `plan`.
 """
 
+from copy import deepcopy
 from dataclasses import dataclass, field
 
 LEASE_S = 900
@@ -12,6 +14,8 @@ ERROR_RETRIES_MAX = 2
 PLAN, CODE = "plan", "code"
 # What gates find; that a person refused is no finding of theirs.
 MARKS = ("one", "two")
+OBJECTION = "objection"
+REVIEWED = {PLAN: False, CODE: True}
 NEEDS = {PLAN: (), CODE: (PLAN,)}
 BUDGETS = {PLAN: 4, CODE: 2}
 REOPENS = {PLAN: 1, CODE: 2}
@@ -31,6 +35,19 @@ class Try:
     mark: str | None = None
     errors: int = 0
     is_free: bool = False
+    author: str = ""
+    is_asked: bool = False
+    is_reviewed: bool = False
+    seats: "list[Seat]" = field(default_factory=list)
+
+
+@dataclass
+class Seat:
+    """A review lease."""
+
+    number: int
+    reviewer: str
+    until: float
 
 
 @dataclass
@@ -54,6 +71,7 @@ class Stage:
     reopened: int = 0
     former: int = 0
     question: str | None = None
+    seats_ever: int = 0
     disputed: Try | None = None
 
     def failures(self) -> list[Try]:
@@ -72,6 +90,7 @@ class Stage:
         """Everything live is over; attempts are counted from here."""
         if self.tries and self.tries[-1].state == "judging":
             self.tries[-1].state = "superseded"
+            self.tries[-1].seats.clear()
         self.lease, self.accepted = None, None
         self.failed = self.granted = self.stuck = 0
         self.former = len(self.tries)
@@ -94,6 +113,8 @@ class Model:
         if refusal := self._over(name):
             return refusal
         stage = self.stages[name]
+        if stage.state == "in_review":
+            return self._claim_review(stage, holder)
         if stage.state == "claimed" and stage.lease is not None and self.now < stage.lease.until:
             return "lease_held"
         if stage.state not in {"open", "claimed"}:
@@ -107,9 +128,10 @@ class Model:
         """Whether a stage is in one of these states and the change goes on."""
         return self.change == "active" and any(stage.state in states for stage in self.stages.values())
 
-    def claimable(self) -> list[str]:
-        free = [s for s in self.stages.values() if s.state == "open" or self._is_expired(s)]
-        return [stage.name for stage in free] if self.change == "active" else []
+    def claimable(self, who: str) -> list[str]:
+        """What one may take that it does not have."""
+        mine = [s.name for s in self.stages.values() if s.tries and any(x.reviewer == who for x in s.tries[-1].seats)]
+        return [name for name in self.stages if name not in mine and deepcopy(self).claim(name, who) is None]
 
     def renew(self, name: str, fence: int) -> str | None:
         if refusal := self._over(name):
@@ -121,8 +143,49 @@ class Model:
             stage.lease.until = self.now + LEASE_S
         return None
 
-    def submit(self, name: str, fence: int, content: int, *, disputes: bool) -> str | None:
-        """With `disputes`, every finding of the last failed attempt is disputed."""
+    def renew_review(self, name: str, number: int) -> str | None:
+        if refusal := self._over(name):
+            return refusal
+        seat = self._seat(self.stages[name], number)
+        if seat is None:
+            return "review_stale"
+        self._renew_seat(self.stages[name], seat)
+        return None
+
+    def release_review(self, name: str, number: int, because: str) -> str | None:
+        seat = self._seat(self.stages[name], number)
+        if because not in {"done_for_now", "cannot"}:
+            if self.change == "active" and seat is not None:
+                self._renew_seat(self.stages[name], seat)
+            return "bad_argument"
+        if refusal := self._over(name):
+            return refusal
+        if seat is None:
+            return "review_stale"
+        self.stages[name].tries[-1].seats.remove(seat)
+        return None
+
+    def review(self, name: str, number: int, *, objects: bool, is_empty: bool) -> str | None:
+        """One blocking finding, or none; with `is_empty` it does not even say what was looked at."""
+        if refusal := self._over(name):
+            return refusal
+        stage = self.stages[name]
+        seat, current = self._seat(stage, number), stage.tries[-1]
+        if seat is None:
+            return "review_stale"
+        if current.is_reviewed or is_empty:
+            self._renew_seat(stage, seat)
+            return "already_reviewed" if current.is_reviewed else "review_inconsistent"
+        current.seats.remove(seat)
+        if objects:
+            self._fail(stage, OBJECTION)
+        else:
+            current.is_reviewed = True
+            self._pass_if_answered(stage)
+        return None
+
+    def submit(self, name: str, fence: int, content: int, *, says: str) -> str | None:
+        """`says` of every finding of the last failed attempt: `fixed`, `disputed`, or nothing about any."""
         refusal = self._over(name) or self._not_claimed(name, fence)
         if refusal is not None:
             return refusal
@@ -130,15 +193,20 @@ class Model:
         assert stage.lease is not None
         failures = stage.failures()
         last = failures[-1] if failures else None
-        marks = frozenset([last.mark] if disputes and last is not None and last.mark in MARKS else [])
+        is_found = last is not None and last.mark in {*MARKS, OBJECTION}
+        marks = frozenset([str(last.mark)] if says == "disputed" and last is not None and is_found else [])
         same = [x for x in failures if x.content == content]
         if same and not (same[-1] is last and marks):
             stage.lease.until = self.now + LEASE_S
             return "unchanged_artifact"
-        if same:
+        if last is not None and last.mark == OBJECTION and not says:
+            stage.lease.until = self.now + LEASE_S
+            return "findings_unanswered"
+        if same and last is not None and last.mark in MARKS:
             self._escalate(name, "needs_decision", disputed=last)
             return None
         stage.tries.append(Try(content, self._evaluation(), self._inputs(name), disputes=marks))
+        stage.tries[-1].author = stage.lease.holder
         stage.state = "evaluating"
         return None
 
@@ -169,10 +237,10 @@ class Model:
         """The result of the live evaluation."""
         stage = self.stages[name]
         current = stage.tries[-1]
-        if outcome == "passed":
-            self._pass(stage)
-        elif outcome == "pending":
+        if outcome in {"passed", "pending"}:
             stage.state = "in_review"
+            current.is_asked = outcome == "pending"
+            self._pass_if_answered(stage)
         elif outcome == "failed" and mark in stage.said():
             self._escalate(name, "needs_decision", disputed=current)
         elif outcome == "failed":
@@ -201,10 +269,11 @@ class Model:
             stage.state, stage.question, stage.disputed = "open", None, None
             if disputed is not None and allowed and disputed.inputs == self._inputs(name):
                 self._judge_again(stage, disputed)
-        elif stage.state != "in_review":
+        elif stage.state != "in_review" or not stage.tries[-1].is_asked:
             return "bad_argument"
         elif allowed:
-            self._pass(stage)
+            stage.tries[-1].is_asked = False
+            self._pass_if_answered(stage)
         else:
             self._fail(stage, "refused")
         return None
@@ -263,15 +332,50 @@ class Model:
     def _not_held(self, stage: Stage) -> str:
         return "lease_lost" if stage.state in {"open", "claimed"} else f"stage_{stage.state}"
 
-    def _is_expired(self, stage: Stage) -> bool:
-        return stage.state == "claimed" and stage.lease is not None and self.now >= stage.lease.until
+    # Reviews
+
+    def _claim_review(self, stage: Stage, reviewer: str) -> str | None:
+        current = stage.tries[-1]
+        held = next((seat for seat in current.seats if seat.reviewer == reviewer), None)
+        if held is not None and self._keeps(stage, held):
+            held.until = self.now + LEASE_S
+            return None
+        if not REVIEWED[stage.name] or current.is_reviewed:
+            return "stage_in_review"
+        if self._taken(stage):
+            return "lease_held"
+        if reviewer == current.author:
+            return "own_work"
+        stage.seats_ever += 1
+        current.seats.append(Seat(stage.seats_ever, reviewer, self.now + LEASE_S))
+        return None
+
+    def _seat(self, stage: Stage, number: int) -> Seat | None:
+        seats = stage.tries[-1].seats if stage.state == "in_review" else []
+        return next((seat for seat in seats if seat.number == number), None)
+
+    def _taken(self, stage: Stage) -> bool:
+        return any(seat.until > self.now for seat in stage.tries[-1].seats)
+
+    def _keeps(self, stage: Stage, seat: Seat) -> bool:
+        return seat.until > self.now or not (self._taken(stage) or stage.tries[-1].is_reviewed)
+
+    def _renew_seat(self, stage: Stage, seat: Seat) -> None:
+        if self._keeps(stage, seat):
+            seat.until = self.now + LEASE_S
 
     # Consequences
+
+    def _pass_if_answered(self, stage: Stage) -> None:
+        current = stage.tries[-1]
+        if not current.is_asked and (current.is_reviewed or not REVIEWED[stage.name]):
+            self._pass(stage)
 
     def _release_judged(self, stage: Stage, because: str) -> str | None:
         assert stage.lease is not None
         if because == "withdraw":
             stage.tries[-1].state = "superseded"
+            stage.tries[-1].seats.clear()
             stage.state = "claimed"
             stage.lease.until = self.now + LEASE_S
         elif because == "done_for_now":
@@ -282,6 +386,7 @@ class Model:
 
     def _pass(self, stage: Stage) -> None:
         stage.tries[-1].state = "passed"
+        stage.tries[-1].seats.clear()
         stage.state, stage.lease, stage.accepted = "passed", None, len(stage.tries)
         stage.failed = stage.stuck = 0
         for other in self.stages.values():
@@ -295,6 +400,7 @@ class Model:
         before, current = stage.failures(), stage.tries[-1]
         stage.stuck = stage.stuck + 1 if before and before[-1].mark == mark else 1
         current.state, current.mark = "failed", mark
+        current.seats.clear()
         stage.failed += not current.is_free
         stage.state = "open" if stage.lease is None else "claimed"
         if stage.lease is not None:
@@ -322,7 +428,7 @@ class Model:
 
     def _judge_again(self, stage: Stage, former: Try) -> None:
         again = Try(former.content, self._evaluation(), self._inputs(stage.name), former.commit, former.disputes)
-        again.is_free = True
+        again.is_free, again.author = True, former.author
         stage.tries.append(again)
         stage.state, stage.question, stage.disputed = "evaluating", None, None
 

@@ -22,9 +22,9 @@ from hypothesis.stateful import (
 from gatewright.gates import commands as c
 from gatewright.gates.evolve import replay
 from gatewright.schemas.ids import format_lease, parse_lease
-from gatewright.schemas.records import GateOutcome, Outcome
+from gatewright.schemas.records import AttemptState, GateOutcome, Outcome
 
-from .model import CODE, MARKS, PLAN, Model
+from .model import CODE, MARKS, OBJECTION, PLAN, Model
 from .world import World, a_world, finding_of
 
 STAGES = st.sampled_from([PLAN, CODE])
@@ -33,7 +33,8 @@ AGENTS = st.sampled_from(["ada", "bob"])
 CONTENTS = st.integers(0, 3)
 EXITS = st.sampled_from(["done_for_now", "withdraw", "cannot", "spec_conflict", "needs_decision"])
 OUTCOMES = st.sampled_from(["passed", "passed", "failed", "failed", "errored", "pending"])
-ON_THE_WAY = ("open", "claimed", "evaluating")
+SAYS = st.sampled_from(["", "fixed", "disputed"])
+ON_THE_WAY = ("open", "claimed", "evaluating", "in_review")
 EVENTS_MAX = 1_000
 PASSED = GateOutcome("ok", Outcome.PASSED)
 
@@ -49,7 +50,7 @@ class Kept:
 
 @dataclass(frozen=True)
 class Held:
-    """A lease that was given once."""
+    """A lease that was given once; `fence` is the number of one of a review."""
 
     token: str
     stage: str
@@ -66,6 +67,7 @@ class Protocol(RuleBasedStateMachine):
         self.model = Model()
         self.began = self.world.clock()
         self.leases: list[Held] = []
+        self.reviews: list[Held] = []
         self.kept: list[Kept] = []
         self.keys = 0
         self.change = str(self.world.call(agent, "start_change", title="Work", intent="Work.")["change"])
@@ -77,7 +79,7 @@ class Protocol(RuleBasedStateMachine):
     # Agents
 
     @rule(
-        agent=AGENTS, contents=st.lists(CONTENTS, min_size=1, max_size=6), outcome=OUTCOMES, mark=st.sampled_from(MARKS)
+        agent=AGENTS, contents=st.lists(CONTENTS, min_size=1, max_size=8), outcome=OUTCOMES, mark=st.sampled_from(MARKS)
     )
     def go_on(self, agent: str, contents: list[int], outcome: str, mark: str) -> None:
         """Some steps of what leads somewhere, without which most sequences end where they began."""
@@ -85,11 +87,16 @@ class Protocol(RuleBasedStateMachine):
             stage = next((s for s in reversed(self.model.stages.values()) if s.state in ON_THE_WAY), None)
             if stage is None or self.model.change != "active":
                 return
-            if stage.state == "evaluating":
-                self.do_judge(stage.name, outcome, mark)
+            if stage.state == "in_review" and stage.tries[-1].seats:
+                held = next(x for x in reversed(self.reviews) if x.fence == stage.tries[-1].seats[-1].number)
+                self.do_review(agent, held, objects=content == 2, is_empty=False, keyed=False)
+            elif stage.state == "in_review":
+                self.do_claim("bob" if stage.tries[-1].author == "ada" else "ada", stage.name, keyed=False)
+            elif stage.state == "evaluating":
+                self.do_judge(stage.name, outcome if content == 3 else "passed", mark)
             elif stage.state == "claimed" and stage.lease is not None and self.model.now < stage.lease.until:
                 newest = next(held for held in reversed(self.leases) if held.stage == stage.name)
-                self.do_submit(agent, newest, content, disputes=False, keyed=False)
+                self.do_submit(agent, newest, content, says="" if content == 1 else "fixed", keyed=False)
             else:
                 self.do_claim(agent, stage.name, keyed=True)
 
@@ -101,33 +108,33 @@ class Protocol(RuleBasedStateMachine):
         expected = self.model.claim(stage, agent)
         brief = self.call(agent, "claim_stage", expected, keyed, agent=agent, change=self.change, stage=stage)
         if expected is None:
-            self.take(stage, str(brief["lease"]))
+            self.take(agent, brief)
 
     @rule(agent=AGENTS)
     def claim_whatever_is_open(self, agent: str) -> None:
         expected = self.model._over(PLAN)
-        free = self.model.claimable()
+        free = self.model.claimable(agent)
         brief = self.call(agent, "claim_stage", expected, False, agent=agent, change=self.change)
-        if expected is None:
-            assert brief["kind"] == ("work" if free else "none")
-            assert brief["stage"] in free or not free
-        if expected is None and free:
+        if expected is not None:
+            return
+        if brief["kind"] == "none":
+            assert not free, free
+        else:
             assert self.model.claim(brief["stage"], agent) is None
-            self.take(brief["stage"], str(brief["lease"]))
+            self.take(agent, brief)
 
     @precondition(lambda self: self.leases)
-    @rule(agent=AGENTS, data=st.data(), content=CONTENTS, disputes=st.booleans(), keyed=st.booleans())
-    def submit(self, agent: str, data: st.DataObject, content: int, *, disputes: bool, keyed: bool) -> None:
+    @rule(agent=AGENTS, data=st.data(), content=CONTENTS, says=SAYS, keyed=st.booleans())
+    def submit(self, agent: str, data: st.DataObject, content: int, *, says: str, keyed: bool) -> None:
         """By whoever has the lease, the newest or a former one."""
-        self.do_submit(agent, self.any_lease(data), content, disputes=disputes, keyed=keyed)
+        self.do_submit(agent, self.any_lease(data), content, says=says, keyed=keyed)
 
-    def do_submit(self, agent: str, held: Held, content: int, *, disputes: bool, keyed: bool) -> None:
+    def do_submit(self, agent: str, held: Held, content: int, *, says: str, keyed: bool) -> None:
         stage = self.model.stages[held.stage]
-        failures = stage.failures()
-        mark = failures[-1].mark if failures else None
-        answers = [{"finding": finding_of(str(mark)), "disposition": "disputed", "note": "No."}] if disputes else []
+        found = self.found_last(held.stage) if says else []
+        answers = [{"finding": finding, "disposition": says, "note": "It is so."} for finding in found]
         tried = len(stage.tries)
-        expected = self.model.submit(held.stage, held.fence, content, disputes=disputes)
+        expected = self.model.submit(held.stage, held.fence, content, says=says)
         given = {"lease": held.token, "summary": "Work.", "files": {f"{held.stage}.txt": f"{content}\n"}}
         told = self.call(agent, "submit_artifact", expected, keyed, **given, answers=answers, wait_s=0)
         if expected is None and len(stage.tries) > tried:
@@ -150,6 +157,41 @@ class Protocol(RuleBasedStateMachine):
         told = self.call(agent, "release_stage", expected, keyed, **given, stage=named)
         if expected is None:
             assert told["stage_state"] == self.model.stages[held.stage].state
+
+    @precondition(lambda self: self.reviews)
+    @rule(
+        agent=AGENTS,
+        data=st.data(),
+        objects=st.booleans(),
+        is_empty=st.sampled_from([False, False, True]),
+        keyed=st.booleans(),
+    )
+    def review(self, agent: str, data: st.DataObject, *, objects: bool, is_empty: bool, keyed: bool) -> None:
+        held = self.any_of(self.reviews, data)
+        self.do_review(agent, held, objects=objects, is_empty=is_empty, keyed=keyed)
+
+    def do_review(self, agent: str, held: Held, *, objects: bool, is_empty: bool, keyed: bool) -> None:
+        objection = {"severity": "blocking", "path": "code.txt", "message": "It is wrong."}
+        expected = self.model.review(held.stage, held.fence, objects=objects, is_empty=is_empty and not objects)
+        inspected = [] if is_empty else ["code.txt"]
+        given = {"lease": held.token, "findings": [objection] if objects else [], "inspected": inspected}
+        self.call(agent, "review_artifact", expected, keyed, **given)
+
+    @precondition(lambda self: self.reviews)
+    @rule(agent=AGENTS, data=st.data(), because=EXITS)
+    def let_a_review_go(self, agent: str, data: st.DataObject, because: str) -> None:
+        held = self.any_of(self.reviews, data)
+        expected = self.model.release_review(held.stage, held.fence, because)
+        self.call(agent, "release_stage", expected, False, lease=held.token, because=because, reason="It is so.")
+
+    @precondition(lambda self: self.reviews)
+    @rule(agent=AGENTS, data=st.data())
+    def go_on_reviewing(self, agent: str, data: st.DataObject) -> None:
+        """Or take what only the holder of a stage may do for it."""
+        held = self.any_of(self.reviews, data)
+        self.call(agent, "renew_lease", self.model.renew_review(held.stage, held.fence), False, lease=held.token)
+        self.model.renew_review(held.stage, held.fence)
+        self.call(agent, "submit_artifact", "not_allowed", False, lease=held.token, summary="Mine.", files={"a": "b"})
 
     @precondition(lambda self: self.leases)
     @rule(agent=AGENTS, data=st.data())
@@ -287,6 +329,10 @@ class Protocol(RuleBasedStateMachine):
                 "tries": [(a.state.value, a.is_free) for a in stage.attempts],
                 "evaluation": stage.attempts[-1].evaluation if stage.attempts else None,
                 "disputed": stage.escalation.dispute is not None if stage.escalation is not None else False,
+                "seats": [
+                    (x.number, x.reviewer, (x.expires_at - self.began).total_seconds())
+                    for x in (stage.attempts[-1].review_leases if stage.attempts else ())
+                ],
             }
             held = expected.lease
             assert told == {
@@ -299,6 +345,9 @@ class Protocol(RuleBasedStateMachine):
                 "tries": [(x.state, x.is_free) for x in expected.tries],
                 "evaluation": f"{self.change}.{expected.tries[-1].evaluation}" if expected.tries else None,
                 "disputed": expected.disputed is not None,
+                "seats": [
+                    (x.number, x.reviewer, x.until) for x in (expected.tries[-1].seats if expected.tries else ())
+                ],
             }, expected.name
 
     @invariant()
@@ -321,8 +370,24 @@ class Protocol(RuleBasedStateMachine):
             self.kept.append(Kept(agent, tool, given))
         return told
 
-    def take(self, stage: str, token: str) -> None:
-        self.leases.append(Held(token, stage, self.model.stages[stage].fence))
+    def take(self, agent: str, brief: Any) -> None:  # noqa: ANN401 - JSON
+        """Keep the lease that a brief gave."""
+        stage = self.model.stages[brief["stage"]]
+        if brief["kind"] == "work":
+            self.leases.append(Held(brief["lease"], stage.name, stage.fence))
+        else:
+            seat = next(seat for seat in stage.tries[-1].seats if seat.reviewer == agent)
+            self.reviews.append(Held(brief["lease"], stage.name, seat.number))
+
+    def found_last(self, name: str) -> list[str]:
+        """The ids of what was found about the last attempt that failed."""
+        failures = self.model.stages[name].failures()
+        mark = failures[-1].mark if failures else None
+        if mark in MARKS:
+            return [finding_of(str(mark))]
+        attempts = self.world.record(self.change).stage(name).attempts
+        rejected = next((a for a in reversed(attempts) if a.state is AttemptState.FAILED), None)
+        return [f.id for f in rejected.review_findings] if mark == OBJECTION and rejected is not None else []
 
     def likely(self, data: st.DataObject, *states: str) -> str:
         """A stage that a person may have something to say about, or, now and then, any."""
@@ -330,9 +395,12 @@ class Protocol(RuleBasedStateMachine):
         return str(data.draw(st.sampled_from([*fitting * 3, PLAN, CODE, "nowhere"])))
 
     def any_lease(self, data: st.DataObject) -> Held:
+        return self.any_of(self.leases, data)
+
+    def any_of(self, leases: list[Held], data: st.DataObject) -> Held:
         """One of those ever given, the newest the most often."""
-        newest = st.just(self.leases[-1])
-        held = data.draw(st.one_of(newest, newest, st.sampled_from(self.leases)))
+        newest = st.just(leases[-1])
+        held = data.draw(st.one_of(newest, newest, st.sampled_from(leases)))
         assert isinstance(held, Held)
         return held
 
@@ -371,4 +439,4 @@ def test_a_few_sequences_of_calls_do_what_the_model_says(world: World) -> None:
 
 @pytest.mark.slow
 def test_many_sequences_of_calls_do_what_the_model_says(world: World) -> None:
-    search(world, examples=150, steps=40, deterministic=False)
+    search(world, examples=120, steps=40, deterministic=False)

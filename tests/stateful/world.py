@@ -39,7 +39,7 @@ stages:
     attempts: 2
     reopens: 2
     otherwise: {reopen: plan}
-    gates: [{command: {name: ok, run: "test ! -e broken.txt"}}]
+    gates: [{command: {name: ok, run: "test ! -e broken.txt"}}, {review: {name: peer}}]
 land: {needs: [code]}
 """
 
