@@ -15,6 +15,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, TextIO
@@ -133,8 +134,10 @@ async def _judge_until_ended(line: bytes, emit: "Callable[[Message], None]") -> 
 
 
 def _end_with_input() -> None:
-    while os.read(sys.stdin.fileno(), 4096):
-        pass
+    # A server that was killed with words of ours unread resets the conversation instead of ending it.
+    with suppress(ConnectionResetError):
+        while os.read(sys.stdin.fileno(), 4096):
+            pass
     os.kill(os.getpid(), signal.SIGTERM)
 
 

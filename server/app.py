@@ -82,12 +82,12 @@ class GatewrightApplication:
 
     async def run(self) -> None:
         """Adopt what a killed server left, and run evaluations until cancelled."""
-        from .engine.embedded import EmbeddedEngine, adopt_lost
+        from .engine.embedded import EmbeddedEngine
         from .operations.clearing import clear_leftovers
         from .preparing import Preparation, Workplace
 
         services = await self._await_services()
-        await adopt_lost(services)
+        await _adopt_lost(services)
         self._engine = EmbeddedEngine(services)
         preparation = Preparation(services)
         services.on_workspace = lambda change, stage, path: preparation.ask(Workplace(change, stage, path))
@@ -154,6 +154,18 @@ class GatewrightApplication:
             stamp=stamp if isinstance(stamp, str) else None,
             report=report,
         )
+
+
+async def _adopt_lost(services: Services) -> None:
+    """However long the store cannot be written: until then the tools are here to say so."""
+    from .engine.embedded import STORE_DOWN_PAUSE_S, adopt_lost
+
+    while True:
+        try:
+            return await adopt_lost(services)
+        except Refused as exc:
+            log.warning("what an earlier server was judging waits: %s", exc)
+            await anyio.sleep(STORE_DOWN_PAUSE_S)
 
 
 async def _follow_feed(services: Services) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from gatewright.gates import kinds
+from gatewright.gates import kinds, runner_child
 from gatewright.gates.contract import (
     BaseResult,
     Done,
@@ -136,11 +137,11 @@ def test_a_defect_of_ours_in_one_gate_hides_no_other(tmp_path: Path, monkeypatch
 
 def test_a_gate_of_a_kind_that_is_not_there_errs(tmp_path: Path) -> None:
     project = Project(tmp_path, ["compile"])
-    gates = (GateSpec(kind="review", name="review"),)
+    gates = (GateSpec(kind="horoscope", name="review"),)
 
     found = project.judge(project.commit({"more.py": "x = 1\n"}), gates=gates)
 
-    assert "review" not in kinds.KINDS
+    assert "horoscope" not in kinds.KINDS
     assert found["review"].outcome is Outcome.ERRORED
 
 
@@ -225,3 +226,18 @@ class TestTheChild:
 
         assert_gone(child)
         assert_gone(process)
+
+
+def test_a_conversation_that_is_reset_ends_the_judgement_as_one_that_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Found by chaos: a server that is killed with messages unread resets it, and the runner never noticed."""
+    server, runner = socket.socketpair()
+    ended: list[int] = []
+    monkeypatch.setattr(os, "kill", lambda _, number: ended.append(number))
+    with runner, runner.makefile("rb") as conversation:
+        monkeypatch.setattr(sys, "stdin", conversation)
+        runner.send(b"unread")
+        server.close()
+
+        runner_child._end_with_input()
+
+    assert ended == [signal.SIGTERM]

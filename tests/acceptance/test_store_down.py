@@ -1,11 +1,11 @@
-"""A store that cannot be used for a while costs no judgement that is under way."""
+"""A store that cannot be used for a while costs no judgement that is under way, and no server that starts then."""
 
 from pathlib import Path
 
 import anyio
 import pytest
 
-from gatewright.server.engine import execution
+from gatewright.server.engine import embedded, execution
 from gatewright.server.store import Store, StoreUnavailable
 
 from .conftest import Repositories
@@ -17,6 +17,7 @@ BEAT_EVERY_S = 0.08
 FAILURES = 3
 
 
+@pytest.mark.slow
 async def test_gates_go_on_while_the_store_is_down_and_are_run_once(
     make: Repositories, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -54,3 +55,25 @@ async def test_gates_go_on_while_the_store_is_down_and_are_run_once(
 
     assert ran.read_text().splitlines() == ["ran"]
     assert [attempt.error_retries for stage in record.stages for attempt in stage.attempts] == [0]
+
+
+async def test_a_server_that_starts_on_a_full_disk_stays_and_works_as_soon_as_there_is_room(
+    make: Repositories, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found by chaos: it ended, and so did each one that was started in its place."""
+    repository = make()
+    run = Store.run
+
+    def fail(*_: object) -> None:
+        raise StoreUnavailable("The disk is full.")
+
+    monkeypatch.setattr(embedded, "STORE_DOWN_PAUSE_S", 0.02)
+    monkeypatch.setattr(Store, "run", fail)
+    async with serving(repository) as server, server.agent("ada") as ada:
+        code = await ada.refused("start_change", title="t", intent="i")
+        monkeypatch.setattr(Store, "run", run)
+        change = await ada.start()
+        verdict = await ada.submit(await ada.claim(change), {"a.txt": "a"})
+
+    assert code == "store_unavailable"
+    assert verdict["outcome"] == "passed"
