@@ -31,7 +31,7 @@ PLAN = """\
       - document: {path: "docs/changes/{change}.md", sections: [Goal, Requirements]}
 """
 APPROVAL = """\
-      # A person says yes to the plan before anybody builds on it, by `gatewright approve`; `gatewright people` says who.
+      # A person says yes to the plan before anybody builds on it: `gatewright approve`; `gatewright people` says who.
       - approval
 """
 DESIGN = """\
