@@ -6,97 +6,22 @@ reopen `plan`.
 """
 
 from copy import deepcopy
-from dataclasses import dataclass, field
 
-LEASE_S = 900
+from .reviewing import LEASE_S, OBJECTION, Reviewing
+from .things import Lease, Stage, Try
+
 STUCK_MAX = 3
 ERROR_RETRIES_MAX = 2
 PLAN, CODE = "plan", "code"
 # What gates find; that a person refused is no finding of theirs.
 MARKS = ("one", "two")
-OBJECTION = "objection"
-REVIEWED = {PLAN: False, CODE: True}
 NEEDS = {PLAN: (), CODE: (PLAN,)}
 BUDGETS = {PLAN: 4, CODE: 2}
 REOPENS = {PLAN: 1, CODE: 2}
 OTHERWISE = {PLAN: None, CODE: PLAN}
 
 
-@dataclass
-class Try:
-    """One attempt; `commit` is told by the server, `inputs` are those that its needs had handed over then."""
-
-    content: int
-    evaluation: str
-    inputs: tuple[str, ...]
-    commit: str = ""
-    disputes: frozenset[str] = frozenset()
-    state: str = "judging"
-    mark: str | None = None
-    errors: int = 0
-    is_free: bool = False
-    author: str = ""
-    is_asked: bool = False
-    is_reviewed: bool = False
-    seats: "list[Seat]" = field(default_factory=list)
-
-
-@dataclass
-class Seat:
-    """A review lease."""
-
-    number: int
-    reviewer: str
-    until: float
-
-
-@dataclass
-class Lease:
-    fence: int
-    holder: str
-    until: float
-
-
-@dataclass
-class Stage:
-    name: str
-    state: str = "waiting"
-    fence: int = 0
-    lease: Lease | None = None
-    tries: list[Try] = field(default_factory=list)
-    accepted: int | None = None
-    failed: int = 0
-    granted: int = 0
-    stuck: int = 0
-    reopened: int = 0
-    former: int = 0
-    question: str | None = None
-    seats_ever: int = 0
-    disputed: Try | None = None
-
-    def failures(self) -> list[Try]:
-        """What failed since the stage was last opened afresh."""
-        return [x for x in self.tries[self.former :] if x.state == "failed"]
-
-    def said(self) -> frozenset[str]:
-        """What its holders have disputed since then."""
-        return frozenset(mark for x in self.tries[self.former :] for mark in x.disputes)
-
-    def live(self) -> str | None:
-        """The evaluation that is waited for."""
-        return self.tries[-1].evaluation if self.state == "evaluating" else None
-
-    def afresh(self) -> None:
-        """Everything live is over; attempts are counted from here."""
-        if self.tries and self.tries[-1].state == "judging":
-            self.tries[-1].state = "superseded"
-            self.tries[-1].seats.clear()
-        self.lease, self.accepted = None, None
-        self.failed = self.granted = self.stuck = 0
-        self.former = len(self.tries)
-
-
-class Model:
+class Model(Reviewing):
     """One change. Every method returns the code of the refusal, or None when the call has its effect."""
 
     def __init__(self) -> None:
@@ -141,47 +66,6 @@ class Model:
             return self._not_held(stage)
         if stage.state == "claimed":
             stage.lease.until = self.now + LEASE_S
-        return None
-
-    def renew_review(self, name: str, number: int) -> str | None:
-        if refusal := self._over(name):
-            return refusal
-        seat = self._seat(self.stages[name], number)
-        if seat is None:
-            return "review_stale"
-        self._renew_seat(self.stages[name], seat)
-        return None
-
-    def release_review(self, name: str, number: int, because: str) -> str | None:
-        seat = self._seat(self.stages[name], number)
-        if because not in {"done_for_now", "cannot"}:
-            if self.change == "active" and seat is not None:
-                self._renew_seat(self.stages[name], seat)
-            return "bad_argument"
-        if refusal := self._over(name):
-            return refusal
-        if seat is None:
-            return "review_stale"
-        self.stages[name].tries[-1].seats.remove(seat)
-        return None
-
-    def review(self, name: str, number: int, *, objects: bool, is_empty: bool) -> str | None:
-        """One blocking finding, or none; with `is_empty` it does not even say what was looked at."""
-        if refusal := self._over(name):
-            return refusal
-        stage = self.stages[name]
-        seat, current = self._seat(stage, number), stage.tries[-1]
-        if seat is None:
-            return "review_stale"
-        if current.is_reviewed or is_empty:
-            self._renew_seat(stage, seat)
-            return "already_reviewed" if current.is_reviewed else "review_inconsistent"
-        current.seats.remove(seat)
-        if objects:
-            self._fail(stage, OBJECTION)
-        else:
-            current.is_reviewed = True
-            self._pass_if_answered(stage)
         return None
 
     def submit(self, name: str, fence: int, content: int, *, says: str) -> str | None:
@@ -332,44 +216,7 @@ class Model:
     def _not_held(self, stage: Stage) -> str:
         return "lease_lost" if stage.state in {"open", "claimed"} else f"stage_{stage.state}"
 
-    # Reviews
-
-    def _claim_review(self, stage: Stage, reviewer: str) -> str | None:
-        current = stage.tries[-1]
-        held = next((seat for seat in current.seats if seat.reviewer == reviewer), None)
-        if held is not None and self._keeps(stage, held):
-            held.until = self.now + LEASE_S
-            return None
-        if not REVIEWED[stage.name] or current.is_reviewed:
-            return "stage_in_review"
-        if self._taken(stage):
-            return "lease_held"
-        if reviewer == current.author:
-            return "own_work"
-        stage.seats_ever += 1
-        current.seats.append(Seat(stage.seats_ever, reviewer, self.now + LEASE_S))
-        return None
-
-    def _seat(self, stage: Stage, number: int) -> Seat | None:
-        seats = stage.tries[-1].seats if stage.state == "in_review" else []
-        return next((seat for seat in seats if seat.number == number), None)
-
-    def _taken(self, stage: Stage) -> bool:
-        return any(seat.until > self.now for seat in stage.tries[-1].seats)
-
-    def _keeps(self, stage: Stage, seat: Seat) -> bool:
-        return seat.until > self.now or not (self._taken(stage) or stage.tries[-1].is_reviewed)
-
-    def _renew_seat(self, stage: Stage, seat: Seat) -> None:
-        if self._keeps(stage, seat):
-            seat.until = self.now + LEASE_S
-
     # Consequences
-
-    def _pass_if_answered(self, stage: Stage) -> None:
-        current = stage.tries[-1]
-        if not current.is_asked and (current.is_reviewed or not REVIEWED[stage.name]):
-            self._pass(stage)
 
     def _release_judged(self, stage: Stage, because: str) -> str | None:
         assert stage.lease is not None

@@ -2,7 +2,7 @@
 
 import contextlib
 import io
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -158,7 +158,7 @@ def evidence(gate: str, outcome: Outcome, mark: str) -> Evidence:
 
 
 @contextlib.contextmanager
-def a_world(folder: Path) -> Iterator[World]:
+def a_world(folder: Path) -> Generator[World]:
     """A world until the block ends: client `ada` speaks 2025-11-25, client `bob` 2026-07-28."""
     repository, clock = Repository(folder / "repository", PIPELINE), StillClock()
     with pytest.MonkeyPatch.context() as patch, start_blocking_portal() as portal:

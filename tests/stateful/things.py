@@ -1,0 +1,77 @@
+"""What the model beside the protocol knows of a stage: plain mutable values."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Try:
+    """One attempt; `commit` is told by the server, `inputs` are those that its needs had handed over then."""
+
+    content: int
+    evaluation: str
+    inputs: tuple[str, ...]
+    commit: str = ""
+    disputes: frozenset[str] = frozenset()
+    state: str = "judging"
+    mark: str | None = None
+    errors: int = 0
+    is_free: bool = False
+    author: str = ""
+    is_asked: bool = False
+    is_reviewed: bool = False
+    seats: "list[Seat]" = field(default_factory=list)
+
+
+@dataclass
+class Seat:
+    """A review lease."""
+
+    number: int
+    reviewer: str
+    until: float
+
+
+@dataclass
+class Lease:
+    fence: int
+    holder: str
+    until: float
+
+
+@dataclass
+class Stage:
+    name: str
+    state: str = "waiting"
+    fence: int = 0
+    lease: Lease | None = None
+    tries: list[Try] = field(default_factory=list)
+    accepted: int | None = None
+    failed: int = 0
+    granted: int = 0
+    stuck: int = 0
+    reopened: int = 0
+    former: int = 0
+    question: str | None = None
+    seats_ever: int = 0
+    disputed: Try | None = None
+
+    def failures(self) -> list[Try]:
+        """What failed since the stage was last opened afresh."""
+        return [x for x in self.tries[self.former :] if x.state == "failed"]
+
+    def said(self) -> frozenset[str]:
+        """What its holders have disputed since then."""
+        return frozenset(mark for x in self.tries[self.former :] for mark in x.disputes)
+
+    def live(self) -> str | None:
+        """The evaluation that is waited for."""
+        return self.tries[-1].evaluation if self.state == "evaluating" else None
+
+    def afresh(self) -> None:
+        """Everything live is over; attempts are counted from here."""
+        if self.tries and self.tries[-1].state == "judging":
+            self.tries[-1].state = "superseded"
+            self.tries[-1].seats.clear()
+        self.lease, self.accepted = None, None
+        self.failed = self.granted = self.stuck = 0
+        self.former = len(self.tries)
