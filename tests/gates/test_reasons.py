@@ -26,10 +26,11 @@ from gatewright.schemas.records import (
 )
 from gatewright.schemas.refusals import Refusal
 
+from ..model.records import records_of
 from .lifecycle_story import LEASE_S, PASSED, PENDING, START, Story, rule
-from .test_lifecycle_search import EVE, PLANS, searched
 
-ADA, BOB, CARL = "stdio:ada", "stdio:bob", "stdio:carl"
+ADA, BOB, CARL, EVE = "stdio:ada", "stdio:bob", "stdio:carl", "person:eve"
+SEARCHED = ("one stage", "one after the other", "reviewed by two", "approved by two", "made first")
 WALKS, STEPS = 60, 60
 REVIEWED = replace(
     rule("code", "plan", attempts=2),
@@ -102,9 +103,9 @@ def check_landing(record: ChangeRecord) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("plan", PLANS)
-def test_why_says_what_decide_does_in_every_record_that_commands_lead_to(plan: str) -> None:
-    for record in searched(plan).records.values():
+@pytest.mark.parametrize("scenario", SEARCHED)
+def test_why_says_what_decide_does_in_every_record_that_commands_lead_to(scenario: str) -> None:
+    for record in records_of(scenario):
         check(record)
 
 

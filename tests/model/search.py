@@ -124,9 +124,10 @@ class Search:
         record = evolve.replay(events)
         assert record is not None, "it begins with an event"
         world = World(record, START)
-        self._enter(0, "start", At(0, world, self._key(world, None)))
+        self.enter(0, "start", At(0, world, self._key(world, None)))
 
-    def _enter(self, came_from: int, name: str, new: At) -> None:
+    def enter(self, came_from: int, name: str, new: At) -> None:
+        """A new state, reached by the step of this name."""
         self.numbers[new.key] = new.number
         self.ways.came.append((came_from, name))
         self.states.append(new.world.record.state)
@@ -257,7 +258,7 @@ class Search:
         there = self.numbers.get(key)
         if there is None:
             there = len(self.numbers)
-            self._enter(here.number, name, At(there, after, key))
+            self.enter(here.number, name, At(there, after, key))
             self._check(there, "", before, happened)
         elif (name, part) not in self.checked:
             self._check(here.number, name, before, happened)
