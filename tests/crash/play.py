@@ -4,9 +4,9 @@ Every call has a key. Playing it again, from the beginning, is what a client doe
 by its first effect, or has it now.
 """
 
+import json
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager, suppress
-from pathlib import Path
 
 import anyio
 
@@ -46,12 +46,12 @@ async def play(repository: Repository) -> None:
     with anyio.fail_after(WITHIN_S):
         async with _ada(repository) as ada:
             change = await ada.start(key="start")
-            plan = await ada.claim(change, "plan", key="claim plan")
+            plan = await _claim(ada, repository, change, "plan")
             await _submit(ada, plan, "wrong plan", files=WRONG)
             await _submit(ada, plan, "right plan", files=RIGHT)
             _commit_as_a_person(repository)
-            code = await ada.claim(change, "code", key="claim code")
-            _write_where_there_is_a_workspace(code, CODE)
+            code = await _claim(ada, repository, change, "code")
+            _write_where_there_is_a_workspace(repository, CODE)
             await _submit(ada, code, "code")
             await _until_landed(ada, change)
             await _until_cleared(repository)
@@ -63,17 +63,24 @@ async def _ada(repository: Repository) -> AsyncGenerator[Agent]:
         yield ada
 
 
-def _write_where_there_is_a_workspace(brief: Told, files: Mapping[str, str]) -> None:
+def _write_where_there_is_a_workspace(repository: Repository, files: Mapping[str, str]) -> None:
     """After the landing of an earlier life there is none any more, and it may be taken away at this moment."""
     for name, text in files.items():
         with suppress(FileNotFoundError):
-            Path(brief["workspace"], name).write_text(text)
+            (repository.path / ".gatewright/work/c1-code-1" / name).write_text(text)
 
 
-async def _submit(ada: Agent, brief: Told, summary: str, **given: object) -> Told:
-    return await ada.get(
-        "submit_artifact", lease=brief["lease"], summary=summary, key=f"submit {summary}", wait_s=30, **given
-    )
+async def _claim(ada: Agent, repository: Repository, change: str, stage: str) -> str:
+    """The lease, which the client keeps in a file of its own: when its stage is done, a repeated claim tells none."""
+    brief = await ada.get("claim_stage", agent=ada.name, change=change, stage=stage, key=f"claim {stage}")
+    memory = repository.path.with_name(f"{repository.path.name}-{stage}.json")
+    if brief["kind"] == "work":
+        memory.write_text(json.dumps(brief["lease"]))
+    return str(json.loads(memory.read_text()))
+
+
+async def _submit(ada: Agent, lease: str, summary: str, **given: object) -> Told:
+    return await ada.get("submit_artifact", lease=lease, summary=summary, key=f"submit {summary}", wait_s=30, **given)
 
 
 async def _until_landed(ada: Agent, change: str) -> None:
