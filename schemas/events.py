@@ -98,6 +98,7 @@ __all__ = [
 
 # Raised only when an old event would come to mean something else; until then every stored event is of this format.
 EVENT_FORMAT = 1
+KIND_CHARS_MAX = 60
 
 Event = Annotated[
     Union[  # noqa: UP007 - a discriminated union of this length reads better as a list
@@ -173,7 +174,8 @@ def event_adapter() -> TypeAdapter[Event]:
 def _why_unreadable(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False)[0]
     if first["type"] == "union_tag_invalid":
-        return f"there is an event of a kind that this version does not know: {first['ctx']['tag'][:60]!r}"
+        kind = str(first.get("ctx", {}).get("tag"))[:KIND_CHARS_MAX]
+        return f"there is an event of a kind that this version does not know: {kind!r}"
     where = ".".join(str(part) for part in first["loc"])
     return f"an event is damaged{f' at {where}' if where else ''}: {first['msg']}"
 

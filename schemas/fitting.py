@@ -22,7 +22,7 @@ SHORTENINGS = ((2_000, 50), (1_000, 30), (500, 20), (250, 20), (160, 12), (120, 
 DOTS = "..."
 # What only works whole, and what is told in pages that were made to fit.
 NEVER_SHORTENED = frozenset(
-    {"lease", "workspace", "commit", "base_commit", "evaluation", "next", "text", "output", "findings", "adopt"}
+    {"lease", "workspace", "commit", "base_commit", "evaluation", "next", "text", "output", "findings", "adopt", "how"}
 )
 
 

@@ -6,7 +6,7 @@ import json
 import shutil
 import sqlite3
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ def found(repository: Repository) -> list[tuple[str, str]]:
 
 
 @contextlib.contextmanager
-def altering(repository: Repository) -> Iterator[sqlite3.Connection]:
+def altering(repository: Repository) -> Generator[sqlite3.Connection]:
     """The database as somebody has it who alters it past the server, triggers out of the way."""
     connection = sqlite3.connect(repository.state / "state.db")
     triggers = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()

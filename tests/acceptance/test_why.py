@@ -50,6 +50,21 @@ async def test_an_escalated_stage_names_each_command_that_would_be_accepted(desk
     ], "there is no artifact whose gates could be retried"
 
 
+async def test_however_much_there_is_to_say_commands_stay_whole_in_a_reply_that_fits(desk: Server) -> None:
+    """That every reply fits is held by the house; a command that was cut would be another one."""
+    async with desk.agent() as ada:
+        change = await ada.start("T" * 200)
+        for number in range(1, 12):
+            brief = await ada.claim(change, "code")
+            await ada.get("release_stage", lease=brief["lease"], because="cannot", reason=f"{number} " + "ä" * 1_900)
+        brief = await ada.claim(change, "code")
+        await ada.get("release_stage", lease=brief["lease"], because="needs_decision", reason="?" * 1_900)
+        status = await ada.get("get_status", change=change, stage="code")
+
+    assert status["why"]["unlocks"][-1]["how"] == f'`gatewright reopen {change} code --reason "..."`'
+    assert status["why"]["left_out"] == "8 earlier notes"
+
+
 async def test_the_landing_is_asked_for_by_its_name(server: Server, ada: Agent) -> None:
     change = await ada.start()
     waiting = (await ada.get("get_status", change=change, stage="land"))["why"]
