@@ -93,16 +93,16 @@ SCENARIOS = {
             "reviewed by two",
             plan([stage("code", reviews=(ReviewRule("peer", 2, "principal"),))]),
             reviewers=("rex", "sue"),
-            extras=frozenset({"answers", "grants"}),
+            extras=frozenset({"answers", "grants", "repin"}),
         ),
         Scenario(
             "approved by two",
             plan([stage("code", approvals=(ApprovalRule("owner", 2),))], land_approvals=(ApprovalRule("board", 2),)),
             people=("eve", "pat"),
+            extras=frozenset({"repin", "retries"}),
         ),
         Scenario("diamond", plan(diamond()), reviewers=("rex",)),
         Scenario("diamond that loops", plan(diamond(reopens=1, otherwise="a")), reviewers=("rex",)),
         Scenario("diamond under errors", plan(diamond()), reviewers=("rex",), extras=frozenset({"errors"})),
-        Scenario("diamond under another policy", plan(diamond()), reviewers=("rex",), extras=frozenset({"repin"})),
     )
 }
