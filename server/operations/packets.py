@@ -7,6 +7,7 @@ and work that lies about and may be adopted, with the words that do.
 import hashlib
 from collections.abc import Sequence
 
+from ...gates.git import GitFailed
 from ...gates.objects import BadArtifact
 from ...gates.text import clean_text, shorten
 from ...schemas.records import Answered, Attempt, AttemptState, Note, StageRecord
@@ -18,6 +19,7 @@ from .evidence import MESSAGE_CHARS_MAX
 TRIED_MAX = 5
 SUMMARY_CHARS_MAX = 300
 ANSWERS_MAX = 12
+ORPHANS_MAX = 10
 NOTE_CHARS_MAX = 240
 CONFLICT = "spec conflict"
 CONFLICT_RULE = "spec-conflict"
@@ -65,7 +67,9 @@ def findings_of_notes(stage: StageRecord) -> tuple[FindingReply, ...]:
 
 def orphans(services: Services, stage: StageRecord, base: str) -> tuple[OrphanReply, ...]:
     """Work that may be adopted, with the words that do. Blocking: it is put where agents can see it."""
-    kept = [OrphanReply(commit=o.commit, holder=o.holder, note=clean_text(o.note)) for o in stage.orphans]
+    kept = [
+        OrphanReply(commit=o.commit, holder=o.holder, note=clean_text(o.note)) for o in stage.orphans[-ORPHANS_MAX:]
+    ]
     known = {orphan.commit for orphan in kept}
     kept += [reply for reply in _former_artifacts(stage) if reply.commit not in known]
     starts = {attempt.commit: attempt.base for attempt in stage.attempts}
@@ -113,11 +117,13 @@ def _former_artifacts(stage: StageRecord) -> list[OrphanReply]:
 def _how_to_adopt(services: Services, commit: str, base: str, start: str | None) -> str | None:
     """What brings the commit in as it is, or its files or its change into the workspace; `start` is its own base.
 
-    None when it is not to be had any more.
+    None when it is not to be had any more: that keeps nobody from working.
     """
     try:
+        if services.repository.resolve(commit) is None and not services.artifacts.has(commit):
+            return None
         bases.make_reachable(services, commit)
-    except BadArtifact:
+    except (BadArtifact, GitFailed):
         return None
     if services.repository.is_ancestor(base, commit):
         files = f"`git restore --source={commit} --staged --worktree .` puts its files in the place of yours"
