@@ -21,6 +21,8 @@ GIT_TIMEOUT_S = 120.0
 STDERR_CHARS_MAX = 2_000
 # What the machine is at fault for when a program or a file cannot be written; git says the same words (LC_ALL=C).
 OUTAGES = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
+# Where git says it in words of its own, without those of the system.
+OUTAGE_WORDS = ("Out of diskspace", "couldn't write", "unable to write")
 
 
 def absolute_entries(search_path: str) -> str:
@@ -87,7 +89,7 @@ class GitFailed(Exception):
     @property
     def is_outage(self) -> bool:
         """Whether the machine is at fault, and neither the repository nor what is in it."""
-        return any(os.strerror(number) in self.stderr for number in OUTAGES)
+        return any(words in self.stderr for words in (*map(os.strerror, OUTAGES), *OUTAGE_WORDS))
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,19 @@ def test_git_says_an_outage_in_the_words_of_the_system(number: int) -> None:
     assert GitFailed(("fetch",), 128, f"fatal: write error: {os.strerror(number)}").is_outage
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "fatal: sha1 file 'objects/pack/tmp_idx_fvA4ID' write error. Out of diskspace",
+        "error: cannot update ref 'refs/x/1': couldn't write 'refs/x/1.lock'",
+        "fatal: unable to write loose object file",
+    ],
+)
+def test_git_says_an_outage_in_words_of_its_own(said: str) -> None:
+    """Each is what a full disk has had it say."""
+    assert GitFailed(("fetch",), 128, said).is_outage
+
+
 def test_an_object_that_is_missing_is_no_outage() -> None:
     assert not GitFailed(("fetch",), 128, "fatal: bad object").is_outage
 
