@@ -243,13 +243,16 @@ def close(stage: StageRecord, because: str) -> StageRecord:
 
 
 def carried(stage: StageRecord | None, name: str, because: str) -> StageRecord:
-    """A stage under a new policy: waiting, its accepted or judged artifact to be judged again."""
+    """A stage under a new policy: waiting, its accepted or judged artifact to be judged again.
+
+    What waits for that since a policy before goes on waiting for it.
+    """
     if stage is None:
         return StageRecord(name, StageState.WAITING)
     is_judged = stage.state in {StageState.EVALUATING, StageState.IN_REVIEW} and stage.transform is None
     judged = stage.current if is_judged else stage.artifact
     closed = close(stage, f"the change is judged by another policy now: {because}")
-    return replace(closed, state=StageState.WAITING, carried=None if judged is None else judged.number)
+    return replace(closed, state=StageState.WAITING, carried=stage.carried if judged is None else judged.number)
 
 
 def _current(stage: StageRecord, **fields: object) -> StageRecord:

@@ -338,6 +338,19 @@ def test_a_new_policy_has_every_stage_judged_again_in_order_with_its_former_arti
     assert story.state("code") is StageState.OPEN
 
 
+def test_a_second_new_policy_still_has_judged_what_waits_to_be_since_the_first() -> None:
+    """Regression: 'code' lost its passed artifact when the policy changed again before its turn had come."""
+    story = Story().passed("plan", "code")
+    for digest in ("second", "third"):
+        story.do(c.Repin(PolicyPin("q" * 40, digest), story.record.plan, "the target has another policy"))
+
+    story.settle("plan", PASSED)
+
+    code = story.stage("code").current
+    assert code is not None
+    assert (story.state("code"), code.number, code.is_free) == (StageState.EVALUATING, 2, True)
+
+
 def test_evaluations_that_nobody_waits_for_any_more_leave_the_live_set() -> None:
     story = Story().in_state(StageState.EVALUATING)
     assert live_evaluations(story.record) == {"c1.e2"}
