@@ -4,13 +4,16 @@ deciding     the step that they share: decide, evolve, save, enqueue and cancel 
 repeating    the same request again has one effect
 changes      start, cancel, repin
 stages       claim, renew, release, and what a takeover keeps
+claimable    what can be claimed, best first, and by whom
+reviews      claim, give, renew and let go of a review
 submissions  hand in an artifact, check a snapshot
 people       answer, reopen, retry, grant
 approving    approve, reject
 clearing     take away the workspaces of a change that is over
-answered     evidence of what people and reviewers answered
+answered     evidence of what people answered (reviewed: reviewers)
 bases        what a stage starts from
-briefs       what a claimer is told
+briefs       what a claimer is told (review_briefs: a reviewer; packets: what a retry needs to know)
+former       what former attempts left for the next one (conflicts: what a stage found wrong with an earlier one)
 verdicts     what a submitter is told (evidence: as replies tell it; runs: before the server has made an attempt)
 looking      status, why, evidence, artifacts (explaining: one stage in full; awaiting: what waits for people)
 waiting      long polls
