@@ -37,21 +37,31 @@ class Protocol(Acting):
     def go_on(self, agent: str, contents: list[int], outcome: str, mark: str) -> None:
         """Some steps of what leads somewhere, without which most sequences end where they began."""
         for content in contents:
-            stage = next((s for s in reversed(self.model.stages.values()) if s.state in ON_THE_WAY), None)
-            if stage is None or self.model.change != "active":
-                return
-            if stage.state == "in_review" and stage.tries[-1].seats:
-                held = next(x for x in reversed(self.reviews) if x.fence == stage.tries[-1].seats[-1].number)
-                self.do_review(agent, held, objects=content == 2, is_empty=False, keyed=False)
-            elif stage.state == "in_review":
-                self.do_claim("bob" if stage.tries[-1].author == "ada" else "ada", stage.name, keyed=False)
-            elif stage.state == "evaluating":
-                self.do_judge(stage.name, outcome if content == 3 else "passed", mark)
-            elif stage.state == "claimed" and stage.lease is not None and self.model.now < stage.lease.until:
-                newest = next(held for held in reversed(self.leases) if held.stage == stage.name)
-                self.do_submit(agent, newest, content, says="" if content == 1 else "fixed", keyed=False)
-            else:
-                self.do_claim(agent, stage.name, keyed=True)
+            self.step(agent, content, outcome if content > 1 else "passed", mark, objects=content == 2)
+
+    @rule(agent=AGENTS, mark=st.sampled_from(MARKS))
+    def make_no_progress(self, agent: str, mark: str) -> None:
+        """Until somebody must decide, or a stage before it opens again."""
+        for number in range(7):
+            self.step(agent, number // 2, "failed", mark, objects=True)
+
+    def step(self, agent: str, content: int, outcome: str, mark: str, *, objects: bool) -> None:
+        """What comes next for the last stage that something can be done about."""
+        stage = next((s for s in reversed(self.model.stages.values()) if s.state in ON_THE_WAY), None)
+        if stage is None or self.model.change != "active":
+            return
+        if stage.state == "in_review" and stage.tries[-1].seats:
+            held = next(x for x in reversed(self.reviews) if x.fence == stage.tries[-1].seats[-1].number)
+            self.do_review(agent, held, objects=objects, is_empty=False, keyed=False)
+        elif stage.state == "in_review":
+            self.do_claim("bob" if stage.tries[-1].author == "ada" else "ada", stage.name, keyed=False)
+        elif stage.state == "evaluating":
+            self.do_judge(stage.name, outcome, mark)
+        elif stage.state == "claimed" and stage.lease is not None and self.model.now < stage.lease.until:
+            newest = next(held for held in reversed(self.leases) if held.stage == stage.name)
+            self.do_submit(agent, newest, content, says="" if content == 1 else "fixed", keyed=False)
+        else:
+            self.do_claim(agent, stage.name, keyed=True)
 
     @rule(agent=AGENTS, stage=ANY_STAGE, keyed=st.booleans())
     def claim(self, agent: str, stage: str, *, keyed: bool) -> None:
