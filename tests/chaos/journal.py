@@ -69,6 +69,10 @@ class Journal:
         """Note that nobody knows what became of it."""
         self._note({"n": call, "why": why[:WHY_CHARS_MAX]})
 
+    def close(self) -> None:
+        """Nothing more will be noted."""
+        self._file.close()
+
     def _note(self, entry: Mapping[str, object]) -> None:
         self._file.write(json.dumps(entry) + "\n")
         self._file.flush()

@@ -20,6 +20,7 @@ def test_a_journal_tells_what_was_answered_refused_and_never_answered(tmp_path: 
     journal.told(answered, {"change": "c1", "title": "t", "next": "claim_stage"})
     journal.refused(journal.ask("1", "claim_stage", {"agent": "ada"}), "draining", "A newer one takes over.")
     journal.ask("2", "claim_stage", {"agent": "ada"})
+    journal.close()
     with (tmp_path / "ada-1.jsonl").open("a") as file:
         file.write('{"n": 3, "told": {"kind"')
 

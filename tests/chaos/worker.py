@@ -71,6 +71,8 @@ class Worker:
                     time.sleep(PAUSE_S)
         finally:
             self._hang_up()
+            self._journal.close()
+            self._log.close()
 
     def is_over(self) -> bool:
         """Whether the file is there that ends this life."""
