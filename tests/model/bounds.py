@@ -1,7 +1,7 @@
 """Under which bounds the real functions are searched: small ones, enough to tell the last from the one before."""
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from unittest.mock import patch
 
@@ -16,7 +16,7 @@ ERROR_RETRY_DELAYS_S = (2.0,)
 
 
 @contextmanager
-def watched() -> Iterator[None]:
+def watched() -> Generator[None]:
     """The real functions, watched and with small bounds; nothing here makes circles for the collector to find."""
     with ExitStack() as stack:
         stack.enter_context(patch.object(lifecycle, "Decision", Watched))

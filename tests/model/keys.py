@@ -24,6 +24,11 @@ class Table:
         self.replies: dict[tuple[str, str], StoredReply] = {}
         self.effects = 0
 
+    def roll_back(self) -> None:
+        """Nothing of this was ever there."""
+        self.replies.clear()
+        self.effects = 0
+
     def find_reply(self, principal: str, key: str) -> StoredReply | None:
         return self.replies.get((principal, key))
 
@@ -45,8 +50,7 @@ def broken_repeat(name: str, now: datetime) -> Iterator[Broken]:
 
     ask("stdio:ada", name)
     # Killed before the commit: neither the effect nor its key was ever there.
-    table.replies.clear()
-    table.effects = 0
+    table.roll_back()
     first = ask("stdio:ada", name)
     # Killed after the commit, before the reply; and once more much later.
     if [ask("stdio:ada", name), ask("stdio:ada", name)] != [first, first] or table.effects != 1:

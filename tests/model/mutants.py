@@ -7,7 +7,7 @@ more is told at once: a mutant that changes nothing would prove nothing.
 import inspect
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import CodeType, FunctionType
@@ -38,7 +38,7 @@ STATES_MAX = 5_000
 class Edit:
     """`old` becomes `new` in a function, everywhere in it."""
 
-    function: FunctionType
+    function: object
     old: str
     new: str
 
@@ -291,16 +291,23 @@ def hunt(mutant: Mutant) -> Figures:
 
 
 @contextmanager
-def bred(mutant: Mutant) -> Iterator[None]:
+def bred(mutant: Mutant) -> Generator[None]:
     """The machine with this bug in it, for as long as it lasts."""
-    kept = [(edit.function, edit.function.__code__) for edit in mutant.edits]
+    functions = functions_of(mutant)
+    kept = [function.__code__ for function in functions]
     try:
-        for function in dict.fromkeys(edit.function for edit in mutant.edits):
+        for function in functions:
             function.__code__ = _changed(function, [edit for edit in mutant.edits if edit.function is function])
         yield
     finally:
-        for function, code in kept:
+        for function, code in zip(functions, kept, strict=True):
             function.__code__ = code
+
+
+def functions_of(mutant: Mutant) -> list[FunctionType]:
+    """The real functions that the bug is in, each once."""
+    found = dict.fromkeys(edit.function for edit in mutant.edits)
+    return [_function(function) for function in found]
 
 
 def _changed(function: FunctionType, edits: list[Edit]) -> CodeType:
