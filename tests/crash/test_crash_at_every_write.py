@@ -13,7 +13,7 @@ from .conftest import Theatre
 from .ending import Ending, ending_of
 from .points import KILLED, Point
 
-SAMPLE = 60
+SAMPLE = 75
 PARTS = 8
 MISSED_OF_ALL_MAX = 0.1
 KINDS = ("store: before", "store: after", "git: before", "git: during", "git: after", "file: before")
