@@ -153,8 +153,7 @@ def _passed(stage: StageRecord, rule: StageRule) -> Iterator[Broken]:
     if artifact is not stage.current or artifact.state is not AttemptState.PASSED:
         yield Broken("I4", f"'{stage.name}' passed with attempt {artifact.number}, which is {artifact.state}")
     outcomes = {gate.gate: gate.outcome for gate in artifact.gates}
-    every = (*rule.gates, *(review.gate for review in rule.reviews))
-    if missing := [gate for gate in every if gate not in outcomes]:
+    if missing := [gate for gate in rule.every_gate if gate not in outcomes]:
         yield Broken("I4", f"'{stage.name}' passed without {', '.join(missing)}")
     if others := sorted(gate for gate, outcome in outcomes.items() if outcome is not Outcome.PASSED):
         yield Broken("I6", f"'{stage.name}' passed although {', '.join(others)} did not")

@@ -48,6 +48,11 @@ class StageRule:
     reviews: tuple[ReviewRule, ...] = ()
     approvals: tuple[ApprovalRule, ...] = ()
 
+    @property
+    def every_gate(self) -> tuple[str, ...]:
+        """What must have spoken for the artifact before the stage passes: the server's gates, and the reviewers'."""
+        return (*self.gates, *(review.gate for review in self.reviews))
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:

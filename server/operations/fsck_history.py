@@ -167,7 +167,7 @@ def _evidence(tx: "Tx", record: ChangeRecord) -> Iterator[Problem]:
 def _evidence_of_stage(tx: "Tx", record: ChangeRecord, stage: StageRecord, artifact: Attempt) -> Iterator[Problem]:
     stored = {item.evidence.gate: item for item in tx.evidence_of(artifact.evaluation)}
     subject = (artifact.commit, artifact.tree, record.policy.digest)
-    for gate in record.rule(stage.name).gates:
+    for gate in record.rule(stage.name).every_gate:
         lack = _lack(stored.get(gate), subject, is_allowed=gate in artifact.allowed)
         if lack is not None:
             what = f"'{stage.name}' of {record.id} passed with attempt {artifact.number}, and gate '{gate}' {lack}."

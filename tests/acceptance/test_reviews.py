@@ -8,6 +8,7 @@ import pytest
 
 from .conftest import Repositories
 from .house import Agent, Clock, Generation, Repository, Server, Told, serving, solo, staged, write_all
+from .test_fsck import altering, found
 
 pytestmark = pytest.mark.anyio
 
@@ -397,6 +398,23 @@ async def test_leases_and_reviews_outlive_the_server(make: Repositories, clock: 
     assert (last["reviews"], last["stage_state"]) == (2, "passed")
     assert [f["severity"] for f in evidence["tolerated"]] == ["minor"]
     assert evidence["commit"] == verdict["commit"]
+
+
+async def test_fsck_misses_the_evidence_of_reviewers_as_that_of_any_gate(make: Repositories, clock: Clock) -> None:
+    """I4: every gate of the policy, those too that no program judges."""
+    repository = make(REVIEWED)
+    async with serving(repository, clock=clock) as server, server.agent("ada") as ada, server.agent("bob") as bob:
+        await hand_in(ada)
+        await judge(bob, await review(bob))
+        await server.landed("c1")
+    whole = await anyio.to_thread.run_sync(found, repository)
+    with altering(repository) as store:
+        store.execute("DELETE FROM evidence WHERE change = 'c1' AND gate = 'review'")
+    [(kind, what)] = await anyio.to_thread.run_sync(found, repository)
+
+    assert whole == []
+    assert kind == "evidence"
+    assert "gate 'review' has no evidence" in what
 
 
 async def test_inputs_of_a_review_are_the_spec_and_not_what_its_author_says(make: Repositories, clock: Clock) -> None:

@@ -69,7 +69,7 @@ def _check_evidence(truth: Truth, record: ChangeRecord, stage: str, findings: Fi
         if item.evidence.outcome is Outcome.PASSED
         and (item.commit, item.policy_digest) == (accepted.commit, record.policy.digest)
     }
-    missing = {*record.rule(stage).gates} - found - {*accepted.allowed}
+    missing = {*record.rule(stage).every_gate} - found - {*accepted.allowed}
     if missing:
         findings.broken.append(f"{record.id}/{stage} passed without evidence of {sorted(missing)} (I4)")
 
