@@ -176,12 +176,6 @@ def open_approvals(record: ChangeRecord, stage: StageRecord) -> tuple[str, ...]:
     return tuple(gate for gate in names if gate not in stage.current.allowed)
 
 
-def refuse_review(decision: Decision, stage: StageRecord, command: ClaimReview) -> Refusal | None:
-    """Why this principal cannot review the stage's current attempt; None when it can."""
-    chosen = _choose(decision, stage, command)
-    return chosen if isinstance(chosen, Refusal) else None
-
-
 def family(model: str | None) -> str | None:
     """The family of a declared model: the first word of its name, without the vendor (`claude`, `gpt`)."""
     found = _FAMILY.search((model or "").lower().rpartition("/")[2])
