@@ -24,7 +24,6 @@ DIFF_BYTES_MAX = 1_000_000
 ANSWER_BYTES_MAX = 1_000_000
 # What of a bad answer is given back.
 ANSWER_SHOWN_CHARS_MAX = 20_000
-PATHS_MAX = 500
 
 
 class Asked(Protocol):
@@ -116,7 +115,8 @@ async def _told(submission: Submission, gate: GateSpec, options: Asked) -> dict[
         "gate": gate.name,
         "commit": job.commit,
         "base": job.scope_base,
-        "paths": [change.path for change in await submission.changes(job.scope_base, job.commit)][:PATHS_MAX],
+        # All of them, up to the policy's `entries`: what a reviewer is not told of is accepted unseen.
+        "paths": [change.path for change in await submission.changes(job.scope_base, job.commit)],
         "diff": diff,
         "spec": {
             "intent": "" if spec is None else spec.intent,

@@ -122,6 +122,20 @@ print(json.dumps({"findings": [], "inspected": [json.dumps(told)[:100], *map(str
 """
 
 
+def test_the_program_is_told_of_every_path_however_many(tmp_path: Path) -> None:
+    """What it is not told of would be accepted unseen, behind files that come first."""
+    program = (
+        "import json, sys\ntold = json.load(sys.stdin)\n"
+        'print(json.dumps({"findings": [], "inspected": [str(len(told["paths"])), told["paths"][-1]]}))\n'
+    )
+    project = Project(tmp_path, [{"review": {"run": "python3 -I tools/count.py"}}], {"tools/count.py": program})
+    many = {f"a/{number:04}.txt": "x\n" for number in range(600)}
+
+    evidence = project.judge(project.commit({**many, "z.py": "x = 1\n"}))["review"]
+
+    assert "It looked at 601, z.py." in evidence.summary
+
+
 def test_the_program_is_told_artifact_spec_and_what_was_said_before(tmp_path: Path) -> None:
     gate = {"review": {"run": "python3 -I tools/echo.py", "ask": "Is it safe?"}}
     project = Project(tmp_path, [gate], {"calc.py": "x = 1\n", "tools/echo.py": ECHO})
