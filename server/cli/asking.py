@@ -66,12 +66,15 @@ def authenticate(terminal: Terminal, services: "Services", what: str, *, otherwi
     `what` ends the sentence "say who you are, to ..."; `otherwise` has it confirmed where nobody is registered. Raises
     `Refused` and `CannotGoOn`, and then nothing was decided.
     """
-    from ..people.register import read_people
+    from ..people.register import read_people, require_still_known
 
     people = services.store.read(read_people)
     if not people:
         otherwise()
-        return Person(user_name(), Proof.WORD)
+        person = Person(user_name(), Proof.WORD)
+        # A prompt may have waited for days, and somebody may be registered since.
+        services.store.read(lambda tx: require_still_known(tx, person))
+        return person
     name = terminal.ask(f"Say who you are, to {what} ({', '.join(people)}):")
     return prove(services, name)
 

@@ -3,14 +3,18 @@
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from gatewright.server.cli.command import Exit
 from gatewright.server.cli.opening import user_name
+from gatewright.server.people.hashing import hashed
+from gatewright.server.people.register import add_person
 
 from .conftest import Desk, Ran, set_up
+from .test_approving import with_store
 
 Call = Callable[..., Ran]
 
@@ -195,6 +199,20 @@ def test_a_stage_that_is_not_there_is_refused_before_anybody_is_asked(desk: Desk
     assert refused.status == Exit.REFUSED
     assert "no stage 'build'" in refused.out
     assert "Type c1" not in refused.out
+
+
+def test_a_word_typed_at_a_prompt_from_before_somebody_registered_decides_nothing(desk: Desk, call: Call) -> None:
+    """Otherwise a prompt that an agent keeps open for days would outlive the first registration."""
+
+    def register() -> None:
+        secret, now = hashed("correct horse battery"), datetime.now(UTC)
+        with_store(desk, lambda store: store.run(lambda tx: add_person(tx, "ann", secret, vouched=None, now=now)))
+
+    ran = desk.at_terminal("reopen", "c1", "plan", "--reason", "x", answers=["c1"], before_answer=register)
+
+    assert ran.status == Exit.REFUSED, ran.out
+    assert "Somebody is registered by now" in ran.out
+    assert _stage(call, "plan")["state"] == "passed"
 
 
 def _stage(call: Call, name: str, change_id: str = "c1") -> dict[str, object]:
