@@ -7,6 +7,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from gatewright.__main__ import bridge_options
+from gatewright.gates.pipeline_file import parse_pipeline
 from gatewright.server.cli.clients import CLIENTS
 from gatewright.server.cli.main import parse
 
@@ -69,7 +71,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (folder / "prices.py").write_text("def total(cents: list[int]) -> int:\n    return sum(cents)\n")
     test = "from prices import total\n\n\ndef test_total():\n    assert total([100, 250]) == 350\n"
     (folder / "tests" / "test_prices.py").write_text(test)
-    (pipeline,) = blocks("yaml")
+    pipeline, _ = blocks("yaml")
     (folder / "gatewright.yaml").write_text(pipeline)
     for arguments in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "Start"]):
         subprocess.run(["git", *arguments], cwd=folder, check=True)
@@ -127,8 +129,17 @@ def test_the_two_commands_are_there() -> None:
     assert first.splitlines() == ["make demo", "make test"]
 
 
+def test_the_reviews_and_approvals_of_a_stage_load() -> None:
+    _, gates = blocks("yaml")
+    text = f"version: 1\ntarget: main\nland: {{needs: [code]}}\nstages:\n  code:\n    writes: ['**']\n{textwrap.indent(gates, '    ')}"
+
+    pipeline = parse_pipeline(text)
+
+    assert [gate.kind for gate in pipeline.stages["code"].gates] == ["test", "review", "approval"]
+
+
 def test_every_block_of_commands_is_run_by_a_test() -> None:
-    assert [name for name, _ in FENCED.findall(README)] == ["yaml", "console", "sh", "sh", "sh", "sh", "json"]
+    assert [name for name, _ in FENCED.findall(README)] == ["yaml", "console", "sh", "sh", "yaml", "sh", "sh", "json"]
 
 
 def test_commands_within_sentences_are_commands() -> None:
