@@ -131,9 +131,9 @@ def test_the_two_commands_are_there() -> None:
 
 def test_the_reviews_and_approvals_of_a_stage_load() -> None:
     _, gates = blocks("yaml")
-    text = f"version: 1\ntarget: main\nland: {{needs: [code]}}\nstages:\n  code:\n    writes: ['**']\n{textwrap.indent(gates, '    ')}"
+    head = "version: 1\ntarget: main\nland: {needs: [code]}\nstages:\n  code:\n    writes: ['**']\n"
 
-    pipeline = parse_pipeline(text)
+    pipeline = parse_pipeline(head + textwrap.indent(gates, "    "))
 
     assert [gate.kind for gate in pipeline.stages["code"].gates] == ["test", "review", "approval"]
 
