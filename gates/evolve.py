@@ -225,6 +225,8 @@ def _landing(record: ChangeRecord, step: LandingStep, **fields: object) -> Chang
 
 
 def _repinned(record: ChangeRecord, event: e.PolicyRepinned) -> ChangeRecord:
-    stages = tuple(steps.carried(record.find_stage(rule.name), rule.name, event.because) for rule in event.plan.stages)
+    known = {stage.name: stage for stage in (*record.retired, *record.stages)}
+    stages = tuple(steps.carried(known.pop(rule.name, None), rule.name, event.because) for rule in event.plan.stages)
     assert LAND not in {stage.name for stage in stages}
-    return replace(record, policy=event.policy, plan=event.plan, stages=stages, landing=None)
+    retired = tuple(steps.carried(stage, stage.name, event.because) for stage in known.values())
+    return replace(record, policy=event.policy, plan=event.plan, stages=stages, retired=retired, landing=None)

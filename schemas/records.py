@@ -376,7 +376,8 @@ class Landing:
 class ChangeRecord:
     """One intent going through one pipeline.
 
-    `version` is the number of its last event; `touched_at` its time, a floor for the clock.
+    `version` is the number of its last event; `touched_at` its time, a floor for the clock. `retired` are stages that a
+    change of policy left out: one that comes back goes on where it was, so that no fence is ever given twice (I2).
     """
 
     id: str
@@ -398,6 +399,7 @@ class ChangeRecord:
     landing_failures: int = 0
     landed_commit: str | None = None
     cancelled_because: str | None = None
+    retired: tuple[StageRecord, ...] = ()
 
     def stage(self, name: str) -> StageRecord:
         """The record of the named stage; KeyError is our bug, callers check with `find_stage`."""

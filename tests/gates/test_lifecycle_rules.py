@@ -1,5 +1,7 @@
 """The rules of the protocol as stories: fences, parked leases, budgets, progress, exits, reopening."""
 
+from dataclasses import replace
+
 from gatewright.gates import commands as c
 from gatewright.gates.evolve import replay
 from gatewright.gates.lifecycle import live_evaluations
@@ -336,6 +338,22 @@ def test_a_new_policy_has_every_stage_judged_again_in_order_with_its_former_arti
     assert (current.number, current.commit, current.is_free) == (2, "commit-t1", True)
     story.settle("plan", PASSED)
     assert story.state("code") is StageState.OPEN
+
+
+def test_a_stage_that_one_policy_leaves_out_and_the_next_brings_back_gives_no_fence_twice() -> None:
+    story = Story().passed("plan")
+    story.claim("code", "ada")
+    whole = story.record.plan
+    part = replace(whole, stages=whole.stages[:1], land_needs=("plan",))
+
+    for digest, plan in (("without code", part), ("with code", whole)):
+        story.do(c.Repin(PolicyPin("q" * 40, digest), plan, "the target has another policy"))
+    story.settle("plan", PASSED)
+    story.claim("code", "bob")
+
+    assert story.stage("code").fence == 2
+    assert story.refused(c.Submit("code", 1, "late", "late-tree", "b", "s")) is RefusalCode.LEASE_LOST
+    assert replay(story.events) == story.record
 
 
 def test_a_second_new_policy_still_has_judged_what_waits_to_be_since_the_first() -> None:
