@@ -157,6 +157,11 @@ def errored(gate: GateSpec, unit: str, sentence: str, *, output: str = "") -> Ev
     )
 
 
+def on_one_line(text: str) -> str:
+    """A rule or a path as a finding tells it."""
+    return shorten(clean_text(text).replace("\n", " "), PLACE_CHARS_MAX)
+
+
 def _take(left: Counter[str], mark: str) -> bool:
     """Take one of these away; False when there is none left."""
     left[mark] -= 1
@@ -177,19 +182,15 @@ def _finding(gate: str, problem: Problem, moved: Mapping[str, str], *, on_base: 
         id=f"f{name[:ID_DIGITS]}",
         gate=gate,
         severity=problem.severity,
-        rule=_on_one_line(problem.rule),
+        rule=on_one_line(problem.rule),
         message=shorten(clean_text(problem.message).strip(), MESSAGE_CHARS_MAX),
         fingerprint=mark,
         # A path may be as deceitful as any text of the artifact's.
-        path=_on_one_line(problem.path) if problem.path else None,
+        path=on_one_line(problem.path) if problem.path else None,
         line=problem.line,
         satisfy=clean_text(problem.satisfy) if problem.satisfy else None,
         on_base=on_base,
     )
-
-
-def _on_one_line(text: str) -> str:
-    return shorten(clean_text(text).replace("\n", " "), PLACE_CHARS_MAX)
 
 
 def _summary(outcome: Outcome, judged: Judged) -> str:

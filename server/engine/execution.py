@@ -94,8 +94,13 @@ class Execution:
 
         Raises `Lost` when the evaluation was cancelled or taken over, `RunnerLost` when its runner ended early.
         """
+        record = await self.services.read(self._record)
+        altered = await self.services.act(lambda: jobs.altered_since(self.services, record, job, subject))
         kept, informed = await self.services.read(
-            lambda tx: (jobs.find_known(tx, job, subject), jobs.with_knowledge(tx, job, self._record(tx), subject))
+            lambda tx: (
+                jobs.find_known(tx, job, subject),
+                jobs.with_knowledge(tx, job, self._record(tx), subject, altered),
+            )
         )
         known = {name: item for name, item in kept.items() if jobs.is_of_level(item, (await choose()).level)}
         missing = [gate for gate in job.gates if gate.name not in known]

@@ -11,12 +11,13 @@ import os
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from ... import __version__
 from ...gates.contract import Handed, Job, Run, Spec
+from ...gates.findings import on_one_line
 from ...gates.installations import surroundings
 from ...gates.paths import fill
 from ...gates.policy import (
@@ -31,7 +32,7 @@ from ...gates.policy import (
 )
 from ...schemas.ids import LAND
 from ...schemas.pipeline import GateSpec
-from ...schemas.records import ChangeRecord, Evidence, Outcome
+from ...schemas.records import ChangeRecord, Evidence, Finding, Outcome
 from ...schemas.refusals import Refused
 from ..operations import bases, former
 from ..operations.briefs import filled_options, writes_of
@@ -40,6 +41,9 @@ from ..store import EvaluationRow, Purpose
 
 if TYPE_CHECKING:
     from ..store.tx import Tx
+
+# Paths by commit.
+Altered: TypeAlias = Mapping[str, Collection[str]]
 
 ALLOWED = "allowed"
 # Kinds that compare with where the stage started, and not only with the change's base.
@@ -158,11 +162,25 @@ def _merged(services: Services, record: ChangeRecord, commit: str) -> str | None
     return found if is_newer else None
 
 
-def with_knowledge(tx: "Tx", job: Job, record: ChangeRecord, subject: Subject) -> Job:
+def altered_since(services: Services, record: ChangeRecord, job: Job, subject: Subject) -> Altered:
+    """By each commit of which a person has upheld something, the paths that the subject has otherwise.
+
+    None for a `run:` stage, whose subject is still to be made. Blocking.
+    """
+    if job.run is not None:
+        return {}
+    commits = {attempt.commit for stage in record.stages for attempt in stage.attempts if attempt.upheld}
+    return {
+        commit: frozenset(on_one_line(change.path) for change in services.artifacts.changes(commit, subject.commit))
+        for commit in commits
+    }
+
+
+def with_knowledge(tx: "Tx", job: Job, record: ChangeRecord, subject: Subject, altered: Altered) -> Job:
     """The job with what is known about its base, and what people have allowed and upheld in this change already."""
     prefix = baseline_key(job.base, "")
     known = {key.removeprefix(prefix): value for key, value in tx.cache_find(prefix).items()}
-    upheld = tuple(sorted(_upheld(tx, record, subject)))
+    upheld = tuple(sorted(_upheld(tx, record, subject, altered)))
     return replace(job, baselines=known, allowed=tuple(sorted(_allowed(tx, record))), upheld=upheld)
 
 
@@ -269,10 +287,12 @@ def _allowed(tx: "Tx", record: ChangeRecord) -> Iterable[str]:
     return allowed.elements()
 
 
-def _upheld(tx: "Tx", record: ChangeRecord, subject: Subject) -> Iterable[str]:
+def _upheld(tx: "Tx", record: ChangeRecord, subject: Subject, altered: Altered) -> Iterable[str]:
     """The fingerprints of what gates failed by and a person said to be no fault, each as often as it was found at once.
 
-    What names no place stands for all that a program said, so it is upheld for the tree alone of which it was said.
+    A fingerprint holds the line that was found fault with. What names a file and no line is about the file's bytes, so
+    it is upheld as long as they are the same; what names no place stands for all that a program said, so it is upheld
+    for the tree alone of which it was said.
     """
     upheld: Counter[str] = Counter()
     for attempt in (attempt for stage in record.stages for attempt in stage.attempts if attempt.upheld):
@@ -282,6 +302,13 @@ def _upheld(tx: "Tx", record: ChangeRecord, subject: Subject) -> Iterable[str]:
                     finding.fingerprint
                     for finding in stored.evidence.findings
                     if finding.fingerprint in attempt.upheld
-                    and (finding.path is not None or attempt.tree == subject.tree)
+                    and (attempt.tree == subject.tree or _is_unaltered(finding, altered.get(attempt.commit)))
                 )
     return upheld.elements()
+
+
+def _is_unaltered(finding: Finding, altered: Collection[str] | None) -> bool:
+    """Whether what a finding is about is still what it was about, in a tree with these other paths; None: unknown."""
+    if finding.path is None:
+        return False
+    return finding.line is not None or (altered is not None and finding.path not in altered)

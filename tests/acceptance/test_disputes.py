@@ -1,5 +1,6 @@
 """A holder disputes what gates found: people decide, and what they uphold is judged again without it."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,7 @@ from gatewright.gates.runner import without_upheld
 from gatewright.schemas.records import Outcome, StageState
 
 from .conftest import Repositories
-from .house import Agent, Repository, Server, Told, staged
+from .house import PLAN, Agent, Repository, Server, Told, staged
 
 pytestmark = pytest.mark.anyio
 
@@ -23,10 +24,10 @@ def repository(make: Repositories) -> Repository:
     return make(staged())
 
 
-async def failed(ada: Agent, change: str, text: str) -> tuple[Told, Told]:
-    """The brief and the verdict of a plan whose document misses a section."""
+async def failed(ada: Agent, change: str, text: str, beside: Mapping[str, str] | None = None) -> tuple[Told, Told]:
+    """The brief and the verdict of a plan whose document misses a section, or that is not alone."""
     brief = await ada.claim(change, "plan")
-    verdict = await ada.submit(brief, {f"docs/changes/{change}.md": text})
+    verdict = await ada.submit(brief, {f"docs/changes/{change}.md": text, **(beside or {})})
     assert verdict["outcome"] == "failed", verdict.text
     return brief, verdict
 
@@ -77,6 +78,26 @@ async def test_another_tree_with_nothing_but_what_was_disputed_asks_a_person_and
     assert (asked.stage("plan").failed, len(asked.stage("plan").attempts)) == (1, 2)
     assert opened.state is StageState.OPEN
     assert opened.notes[-1].text == "Requirements are in the ticket."
+
+
+async def test_what_names_a_file_and_no_line_is_upheld_for_the_bytes_that_were_seen(server: Server, ada: Agent) -> None:
+    """Otherwise a file that one stage may not write holds whatever its next holder likes."""
+    change = await ada.start()
+    plan = f"docs/changes/{change}.md"
+    brief, verdict = await failed(ada, change, PLAN, {"deploy.sh": "echo seen\n"})
+    answers = disputes(verdict, "It belongs to the plan.")
+    await ada.get("submit_artifact", lease=brief["lease"], summary="It is complete.", answers=answers)
+    await server.decide(change, upheld())
+    await server.until(change, lambda r: r.stage("plan").state is StageState.PASSED)
+
+    code = await ada.claim(change, "code")
+    await ada.get("release_stage", lease=code["lease"], because="spec_conflict", stage="plan", reason="Too vague.")
+    again = await ada.claim(change, "plan")
+    other = await ada.submit(again, {"deploy.sh": "echo unseen\n"})
+    same = await ada.submit(again, {"deploy.sh": "echo seen\n", plan: f"{PLAN}\nAnd more.\n"})
+
+    assert [(f["gate"], f["rule"], f["where"]) for f in verdict["findings"]] == [("scope", "outside", "deploy.sh")]
+    assert (other["outcome"], same["outcome"]) == ("failed", "passed")
 
 
 def found(*problems: Problem, counted: int = 3) -> tuple[str, ...]:
