@@ -97,9 +97,8 @@ def approve(decision: Decision, command: Approve) -> Decided:
     if (command.commit, command.target) != (landing.new, record.target):
         return refusals.review_stale(record.id, LAND, landing.new)
     is_enough = command.is_given and len(given) + 1 >= rule.minimum
-    decision.add(
-        e.LandingApproved(decision.now, landing.number, reviewing.approval_of(decision, rule, command), is_enough)
-    )
+    approval = reviewing.approval_of(command, rule.gate, decision.now)
+    decision.add(e.LandingApproved(decision.now, landing.number, approval, is_enough))
     if not command.is_given:
         _reopen_author(decision, command.person, Note(f"{command.person} did not approve the landing", command.note))
     else:

@@ -6,6 +6,7 @@ nobody counts twice. Source: docs/protocol.md, rules 9 and 10.
 
 import re
 from collections.abc import Iterable
+from datetime import datetime
 from typing import TypeAlias
 
 from ..schemas import events as e
@@ -135,7 +136,7 @@ def approve(decision: Decision, stage: StageRecord, command: Approve) -> Decided
         return refusals.already_reviewed(record.id, stage.name, command.person)
     if (command.commit, command.target) != (attempt.commit, record.target):
         return refusals.review_stale(record.id, stage.name, attempt.commit)
-    approval = approval_of(decision, rule, command)
+    approval = approval_of(command, rule.gate, decision.now)
     is_enough = command.is_given and len(given) + 1 >= rule.minimum
     decision.add(e.ApprovalGiven(decision.now, stage.name, attempt.number, approval, is_enough))
     if command.is_given:
@@ -146,18 +147,18 @@ def approve(decision: Decision, stage: StageRecord, command: Approve) -> Decided
     return decision.events
 
 
-def approval_of(decision: Decision, rule: ApprovalRule, command: Approve) -> Approval:
-    """What is kept of a person's word."""
+def approval_of(command: Approve, gate: str, at: datetime) -> Approval:
+    """What is kept of a person's word; `gate` is the one that it was taken for, `at` when it was decided."""
     return Approval(
-        rule.gate,
-        command.person,
-        command.how,
-        command.commit,
-        command.target,
-        command.is_given,
-        decision.now,
-        command.note,
-        command.signature,
+        gate=gate,
+        person=command.person,
+        how=command.how,
+        commit=command.commit,
+        target=command.target,
+        is_given=command.is_given,
+        at=at,
+        note=command.note,
+        signature=command.signature,
     )
 
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from ...gates.approvals import OpenApproval, open_approvals_of
 from ...gates.commands import Approve
 from ...gates.policy import Policy, find_gate
+from ...gates.reviewing import approval_of
 from ...schemas import refusals
 from ...schemas.ids import LAND
-from ...schemas.records import Approval, ChangeRecord
+from ...schemas.records import ChangeRecord
 from ...schemas.refusals import Refusal, Refused
 from ..people.known import Person, Proof
 from ..people.register import require_still_known
@@ -100,19 +101,8 @@ def approve(
             note=note,
             signature=person.signature,
         )
-        now = services.clock()
-        apply(tx, record, command, now)
-        approval = Approval(
-            gate=asked.gate,
-            person=command.person,
-            how=command.how,
-            commit=asked.commit,
-            target=asked.target,
-            is_given=is_given,
-            at=now,
-            note=note,
-            signature=command.signature,
-        )
+        after = apply(tx, record, command, services.clock())
+        approval = approval_of(command, asked.gate, after.touched_at)
         record_approval(tx, record, approval, asked.stage, policy)
 
     return services.store.run(lambda tx: decide_once(tx, services, asked.change, request, lambda: effect(tx)))
