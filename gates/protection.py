@@ -189,6 +189,7 @@ def _kept_globs(pipeline: Pipeline) -> Iterable[str]:
 def _module_globs(pipeline: Pipeline, paths: Collection[str]) -> Iterable[str]:
     """The file of a module of the project's own that a command starts; or what would stand in for an installed one.
 
+    Of the packages around the own one what is there is the project's; what is new there would run before it.
     `python -m mypy` would rather run a `mypy.py` beside it than the mypy that setup installed.
     """
     for folder, module in dict.fromkeys(found for command in _commands(pipeline) for found in modules(command)):
@@ -196,8 +197,18 @@ def _module_globs(pipeline: Pipeline, paths: Collection[str]) -> Iterable[str]:
         file = folder + module.replace(".", "/")
         if f"{package}.py" in paths or any(path.startswith(f"{package}/") for path in paths):
             yield from (escape(path) for path in (f"{file}.py", f"{file}/__main__.py") if path in paths)
+            yield from (escape(path) for path in _run_before(folder, module) if path not in paths)
         else:
             yield from (escape(f"{package}.py"), f"{escape(package)}/**")
+
+
+def _run_before(folder: str, module: str) -> Iterable[str]:
+    """What Python runs before `-m MODULE`, or in its place: a package on the way, or a module of its name."""
+    parts = module.split(".")
+    for count in range(1, len(parts) + 1):
+        package = folder + "/".join(parts[:count])
+        yield from (f"{package}.py", f"{package}/__init__.py")
+    yield f"{folder}{'/'.join(parts)}/__main__.py"
 
 
 def _commands(pipeline: Pipeline) -> Iterable[str]:

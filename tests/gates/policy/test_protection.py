@@ -110,6 +110,16 @@ def test_a_module_of_the_project_that_a_command_starts_is_protected_and_its_pack
     assert [path for path in paths if found.is_protected(path)] == ["tools/check.py", "pkg/__main__.py"]
 
 
+def test_nothing_new_runs_before_a_module_of_the_project_or_in_its_place(kinds: Kinds) -> None:
+    """Python runs a package's `__init__.py` first, and takes a package before a module of the same name."""
+    paths = ("tools/check.py", "pkg/__init__.py", "pkg/__main__.py")
+    found = policy(kinds, "[{command: {run: 'python -m tools.check && python -m pkg'}}]", paths=paths)
+    new = ("tools/__init__.py", "tools.py", "tools/check/__init__.py", "tools/check/__main__.py", "tools/new.py")
+
+    assert [path for path in new if found.is_protected(path)] == [*new[:4]]
+    assert not found.is_protected("pkg/__init__.py")
+
+
 def test_people_protect_more(kinds: Kinds) -> None:
     assert policy(kinds, top='protect: [".github/**"]').is_protected(".github/workflows/ci.yml")
 
