@@ -7,7 +7,7 @@ stages       claim, renew, release, and what a takeover keeps
 claimable    what can be claimed, best first, and by whom
 reviews      claim, give, renew and let go of a review
 submissions  hand in an artifact, check a snapshot
-people       answer, reopen, retry, grant
+people       reopen, retry, grant, land; decide_once, by which all that people do has one effect
 approving    approve, reject
 clearing     take away the workspaces of a change that is over
 answered     evidence of what people answered (reviewed: reviewers)

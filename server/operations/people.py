@@ -1,4 +1,4 @@
-"""What only people do: answer, reopen, retry, grant, land (approving: approve; changes: cancel, repin).
+"""What only people do: reopen, retry, grant, land (approving: approve; changes: cancel, repin; cli: answer).
 
 Reached from the command line, never from a worker's tool. `by` says who and how they are known; with a `request` the
 same one again has one effect, under the person's own key.
@@ -15,13 +15,6 @@ from .repeating import Reference, Request, once
 
 if TYPE_CHECKING:
     from ..store.tx import Tx
-
-
-async def answer(
-    services: Services, change: str, stage: str, *, gate: str | None, allowed: bool, by: str, note: str
-) -> ChangeRecord:
-    """Answer what gates asked about the current attempt (or the landing), or an escalated question."""
-    return await decide(services, change, c.Answer(stage, gate, allowed, by, note), None)
 
 
 async def reopen(
