@@ -64,7 +64,7 @@ def claim(decision: Decision, stage: StageRecord, command: ClaimReview) -> Decid
 
 def renew(decision: Decision, stage: StageRecord, command: RenewReview) -> Decided:
     """The reviewer is alive. A lease whose seat somebody else has taken meanwhile stays expired."""
-    lease = _lease(stage, command.number)
+    lease = find_lease(stage, command.number)
     if lease is None:
         return _void(decision, stage, command.number)
     if not _keeps_seat(decision, stage, lease):
@@ -75,7 +75,7 @@ def renew(decision: Decision, stage: StageRecord, command: RenewReview) -> Decid
 
 def release(decision: Decision, stage: StageRecord, command: ReleaseReview) -> Decided:
     """The reviewer lets go; somebody else may review."""
-    lease = _lease(stage, command.number)
+    lease = find_lease(stage, command.number)
     if lease is None:
         return _void(decision, stage, command.number)
     decision.add(e.ReviewReleased(decision.now, stage.name, lease.number, command.reason))
@@ -84,7 +84,7 @@ def release(decision: Decision, stage: StageRecord, command: ReleaseReview) -> D
 
 def give(decision: Decision, stage: StageRecord, command: GiveReview) -> Decided:
     """Take a review in. One blocking finding rejects; without any, the review counts towards its gate's quorum."""
-    lease = _lease(stage, command.number)
+    lease = find_lease(stage, command.number)
     if lease is None:
         return _void(decision, stage, command.number)
     attempt = _judged(stage)
@@ -160,6 +160,13 @@ def approval_of(command: Approve, gate: str, at: datetime) -> Approval:
         note=command.note,
         signature=command.signature,
     )
+
+
+def find_lease(stage: StageRecord, number: int) -> ReviewLease | None:
+    """The review lease as it stands, or None when it has ended."""
+    if stage.state is not StageState.IN_REVIEW:
+        return None
+    return next((lease for lease in _judged(stage).review_leases if lease.number == number), None)
 
 
 def open_reviews(record: ChangeRecord, stage: StageRecord) -> tuple[ReviewRule, ...]:
@@ -262,12 +269,6 @@ def _seats(decision: Decision, stage: StageRecord, rule: ReviewRule) -> int:
 def _judged(stage: StageRecord) -> Attempt:
     assert stage.current is not None, "a stage in review has an attempt"
     return stage.current
-
-
-def _lease(stage: StageRecord, number: int) -> ReviewLease | None:
-    if stage.state is not StageState.IN_REVIEW:
-        return None
-    return next((lease for lease in _judged(stage).review_leases if lease.number == number), None)
 
 
 def _held_by(stage: StageRecord, principal: str) -> ReviewLease | None:

@@ -5,8 +5,9 @@ former reviewer's finding is told, because that is what this one decides.
 """
 
 from ...gates.reasons import reason_of
+from ...gates.reviewing import find_lease
 from ...gates.text import clean_text, number_of, shorten
-from ...schemas.records import Attempt, AttemptState, ChangeRecord, Review, ReviewLease, StageRecord, StageState
+from ...schemas.records import Attempt, AttemptState, ChangeRecord, Review, StageRecord, StageState
 from ...schemas.replies import Brief, InputArtifact, ReviewedReply
 from ..services import Services
 from . import former, packets
@@ -25,7 +26,7 @@ DECLARED = {
 def review_brief(services: Services, record: ChangeRecord, name: str, number: int) -> Brief:
     """The brief of a review lease. Blocking: git is asked for paths."""
     stage = record.stage(name)
-    attempt, lease = _held(stage, number)
+    attempt, lease = stage.current, find_lease(stage, number)
     if attempt is None or lease is None:
         return _ended(services, record, name, number)
     policy = services.policies.at(record.policy.commit)
@@ -83,13 +84,6 @@ def reviewed_reply(record: ChangeRecord, name: str, number: int, place: int) -> 
         stage_state=stage.state,
         next=f'claim_stage for other work; wait_for_update(change="{record.id}") tells what becomes of it.',
     )
-
-
-def _held(stage: StageRecord, number: int) -> tuple[Attempt | None, ReviewLease | None]:
-    current = stage.current
-    if stage.state is not StageState.IN_REVIEW or current is None:
-        return current, None
-    return current, next((lease for lease in current.review_leases if lease.number == number), None)
 
 
 def _ended(services: Services, record: ChangeRecord, name: str, number: int) -> Brief:

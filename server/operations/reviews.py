@@ -13,10 +13,11 @@ from ...gates.findings import make_findings
 from ...gates.lifecycle import decide
 from ...gates.objections import Objection, find_contradiction, problems_of
 from ...gates.objects import TooLarge
+from ...gates.reviewing import find_lease
 from ...schemas import refusals
 from ...schemas.arguments import ReleaseStage, ReviewArtifact
 from ...schemas.ids import ReviewLeaseName
-from ...schemas.records import Attempt, ChangeRecord, Finding, ReviewLease, StageState
+from ...schemas.records import Attempt, ChangeRecord, Finding, ReviewLease
 from ...schemas.refusals import Refusal, Refused
 from ...schemas.replies import Brief, ReleasedReply, RenewedReply, ReviewedReply
 from ..services import Services
@@ -63,7 +64,7 @@ async def review_artifact(
 async def renew_review(services: Services, lease: ReviewLeaseName) -> RenewedReply:
     """Say that the reviewer is alive."""
     record = await services.run(lambda tx: renew(tx, services, lease))
-    held = find_lease(record, lease)
+    held = _held(record, lease)
     left = 0.0 if held is None else (held.expires_at - services.clock()).total_seconds()
     return RenewedReply(
         change=lease.change,
@@ -100,14 +101,6 @@ async def release_review(
     )
 
 
-def find_lease(record: ChangeRecord, lease: ReviewLeaseName) -> ReviewLease | None:
-    """The review lease as it stands, or None when it has ended."""
-    stage = record.find_stage(lease.stage)
-    if stage is None or stage.state is not StageState.IN_REVIEW or stage.current is None:
-        return None
-    return next((held for held in stage.current.review_leases if held.number == lease.number), None)
-
-
 def _refuse_early(services: Services, record: ChangeRecord, lease: ReviewLeaseName) -> None:
     """What would be refused whatever was found, before git is asked for what the findings point at."""
     decided = decide(record, c.GiveReview(lease.stage, lease.number, (), (ROLE,)), services.clock())
@@ -115,11 +108,17 @@ def _refuse_early(services: Services, record: ChangeRecord, lease: ReviewLeaseNa
         raise Refused(decided)
 
 
+def _held(record: ChangeRecord, lease: ReviewLeaseName) -> ReviewLease | None:
+    """The review lease as it stands, or None when it has ended; a change of policy may have taken its stage away."""
+    stage = record.find_stage(lease.stage)
+    return None if stage is None else find_lease(stage, lease.number)
+
+
 def _give(
     tx: "Tx", *, services: Services, lease: ReviewLeaseName, findings: tuple[Finding, ...], arguments: ReviewArtifact
 ) -> Reference:
     before = get_change(tx, lease.change)
-    held = find_lease(before, lease)
+    held = _held(before, lease)
     inspected = tuple(text.strip() for text in arguments.inspected if text.strip())
     command = c.GiveReview(lease.stage, lease.number, findings, inspected, arguments.note or "")
     after = apply(tx, before, command, services.clock())
@@ -135,7 +134,7 @@ def _find(
     services: Services, record: ChangeRecord, lease: ReviewLeaseName, arguments: ReviewArtifact
 ) -> tuple[Finding, ...]:
     """The findings, each of which points at something. Blocking; raises `Refused` (review_inconsistent)."""
-    attempt, held = record.stage(lease.stage).current, find_lease(record, lease)
+    attempt, held = record.stage(lease.stage).current, _held(record, lease)
     assert attempt is not None, "what is under review was handed in"
     assert held is not None, "who has no lease was refused"
     objections = [Objection(f.severity, f.path, f.line, f.message) for f in arguments.findings]
