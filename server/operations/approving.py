@@ -88,8 +88,7 @@ def approve(
     def effect(tx: "Tx") -> None:
         require_still_known(tx, person)
         record = get_change(tx, asked.change)
-        _require_unchanged(record, asked, policy)
-        _require_another(asked, person)
+        _require_another(_unchanged(record, asked, policy), person)
         command = Approve(
             stage=asked.stage,
             gate=asked.gate,
@@ -108,8 +107,8 @@ def approve(
     return services.store.run(lambda tx: decide_once(tx, services, asked.change, request, lambda: effect(tx)))
 
 
-def _require_unchanged(record: ChangeRecord, shown: OpenApproval, policy: Policy) -> None:
-    """What was shown is what is approved: the same attempt, commit, target and policy. Approvals of others may come."""
+def _unchanged(record: ChangeRecord, shown: OpenApproval, policy: Policy) -> OpenApproval:
+    """What was shown, as it is now: the same attempt, commit, target and policy. Approvals of others may have come."""
     open_now = [asked for asked in open_approvals_of(record) if (asked.stage, asked.gate) == (shown.stage, shown.gate)]
     commit = open_now[0].commit if open_now else None
     is_same = bool(open_now) and (
@@ -117,6 +116,7 @@ def _require_unchanged(record: ChangeRecord, shown: OpenApproval, policy: Policy
     )
     if not is_same or record.policy.digest != policy.digest:
         raise Refused(refusals.review_stale(shown.change, shown.stage, commit))
+    return open_now[0]
 
 
 def _require_another(asked: OpenApproval, person: Person) -> None:

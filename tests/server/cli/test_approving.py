@@ -14,6 +14,7 @@ import pytest
 
 from gatewright.server.cli.command import Exit
 from gatewright.server.cli.main import main
+from gatewright.server.people import signatures
 from gatewright.server.people.hashing import Hashed, hashed
 from gatewright.server.people.known import Person, Proof
 from gatewright.server.people.register import add_person, begin_guess, delay_s
@@ -295,6 +296,24 @@ def test_one_key_counts_once_under_whatever_identity(desk: Desk, call: Call, key
 
     assert again.status == Exit.REFUSED
     assert len(events(call, "approval_given")) == 1
+
+
+def test_one_key_counts_once_also_when_both_signatures_are_handed_in_at_once(
+    desk: Desk, call: Call, keys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was approved so far is what it is when the approval is recorded, not when it was looked at."""
+
+    def slowly(*given: object, **named: object) -> str:
+        monkeypatch.setattr(signatures, "verify", verify)
+        assert signed(desk, keys / "ann", SIGNER).status == Exit.OK
+        return verify(*given, **named)  # type: ignore[arg-type]  # as it was called
+
+    monkeypatch.setattr(signatures, "verify", slowly)
+
+    again = signed(desk, keys / "ann", "twin@example.org")
+
+    assert again.status == Exit.REFUSED
+    assert (len(events(call, "approval_given")), state(call, "docs")) == (1, "in_review")
 
 
 def test_a_signature_of_another_identity_purpose_or_decision_does_not_count(desk: Desk, call: Call, keys: Path) -> None:
