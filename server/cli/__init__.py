@@ -12,6 +12,7 @@ init      what it writes (template), the project that it looks at (project: decl
 doctor    what gatewright stands on (surroundings), every gate both ways (examination, proving), who can answer those of
           people (answerers), and what would mend them (mends, pipeline_edit)
 approve   a person's word about a commit; registering: who is registered
+why       one screen about a stage; log: what happened; fsck: whether what is kept agrees with itself
 check_pipeline: a policy that may not be committed yet (commit_source)
 twins     the tools as commands (tool_arguments, waiting, replies)
 
