@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from ...gates.resubmission import DISPUTED, failed_attempts
-from ...schemas.records import REMARK, Answered, Attempt, AttemptState, Finding, Outcome, StageRecord
+from ...schemas.records import Answered, Attempt, AttemptState, Finding, Outcome, StageRecord
 
 if TYPE_CHECKING:
     from ..store.tx import Tx
@@ -34,8 +34,7 @@ def findings(tx: "Tx", stage: StageRecord) -> tuple[Finding, ...]:
 def objections(stage: StageRecord) -> tuple[Finding, ...]:
     """What reviewers said about the last failed attempt, remarks left out."""
     attempt = last_failed(stage)
-    reviews = () if attempt is None else attempt.reviews
-    return tuple(f for review in reviews for f in review.findings if f.severity != REMARK)
+    return () if attempt is None else attempt.review_findings
 
 
 def answers(stage: StageRecord) -> tuple[Answered, ...]:

@@ -10,12 +10,12 @@ from ...gates.text import clean_text, number_of, shorten
 from ...schemas.records import Attempt, AttemptState, ChangeRecord, Review, StageRecord, StageState
 from ...schemas.replies import Brief, InputArtifact, ReviewedReply
 from ..services import Services
+from ..store import REVIEWER
 from . import former, packets
 from .briefs import filled, gate_brief, input_artifact, writes_of
 from .evidence import finding_reply, told_findings
 
 STAT_PATHS_MAX = 12
-ROLE = "reviewer"
 DECLARED = {
     "principal": "You count as another than the author by your principal, which is authenticated.",
     "agent": "You count as another than the author by your principal, authenticated, and your name, declared.",
@@ -41,7 +41,7 @@ def review_brief(services: Services, record: ChangeRecord, name: str, number: in
         expires_in_s=max(0, round(left)),
         change=record.id,
         stage=name,
-        role=ROLE,
+        role=REVIEWER,
         goal=filled(declared.goal, record, name) or None,
         intent=record.intent,
         attempt=attempt.number,
@@ -93,7 +93,7 @@ def _ended(services: Services, record: ChangeRecord, name: str, number: int) -> 
         expires_in_s=0,
         change=record.id,
         stage=name,
-        role=ROLE,
+        role=REVIEWER,
         why="This review lease has ended: it was used, let go, or what it was about is judged no more.",
         next='claim_stage(role="reviewer") for another review.',
     )
