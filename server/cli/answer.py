@@ -90,19 +90,27 @@ def _record(
     from ..operations.people import decide_once
 
     def work(tx: "Tx") -> "ChangeRecord":
-        return decide_once(tx, services, change, request, lambda: effect(tx))
+        record = decide_once(tx, services, change, request, lambda: effect(tx))
+        if isinstance(shown, Question) and request is not None and _is_open(tx, record, shown, answer):
+            # The key was used about another question: nobody is to believe that this one was answered.
+            raise Refused(refusals.idempotency_conflict(request.key or ""))
+        return record
 
     def effect(tx: "Tx") -> None:
         if isinstance(shown, Refusal):
             raise Refused(shown)
         record = get_change(tx, change)
-        now_open = find_question(tx, record, shown.stage, answer.gate)
-        if now_open is None or (now_open.subject, now_open.gates) != (shown.subject, shown.gates):
+        if not _is_open(tx, record, shown, answer):
             message = "While you were reading, the attempt was replaced or answered; nothing was decided."
             raise CannotGoOn(message, "Run the command again to see how it stands.", code="review_stale")
         apply(tx, record, answer, services.clock())
 
     return services.store.run(work)
+
+
+def _is_open(tx: "Tx", record: "ChangeRecord", shown: Question, answer: Answer) -> bool:
+    now_open = find_question(tx, record, shown.stage, answer.gate)
+    return now_open is not None and (now_open.subject, now_open.gates) == (shown.subject, shown.gates)
 
 
 def _find_question(tx: "Tx", options: Namespace) -> Question | Refusal:

@@ -104,7 +104,23 @@ def approve(
         approval = approval_of(command, asked.gate, after.touched_at)
         record_approval(tx, record, approval, asked.stage, policy)
 
-    return services.store.run(lambda tx: decide_once(tx, services, asked.change, request, lambda: effect(tx)))
+    def work(tx: "Tx") -> ChangeRecord:
+        record = decide_once(tx, services, asked.change, request, lambda: effect(tx))
+        if request is not None and _is_unheard(record, asked, person):
+            # The key was used about another commit: nobody is to believe that this one was decided about.
+            raise Refused(refusals.idempotency_conflict(request.key or ""))
+        return record
+
+    return services.store.run(work)
+
+
+def _is_unheard(record: ChangeRecord, shown: OpenApproval, person: Person) -> bool:
+    """Whether what was shown still waits, and this person has said nothing about it."""
+    return any(
+        (asked.stage, asked.gate, asked.number) == (shown.stage, shown.gate, shown.number)
+        and all(approval.person != person.principal for approval in asked.given)
+        for asked in open_approvals_of(record)
+    )
 
 
 def _unchanged(record: ChangeRecord, shown: OpenApproval, policy: Policy) -> OpenApproval:

@@ -263,6 +263,28 @@ def test_what_was_shown_is_what_is_approved(tmp_path: Path, keys: Path) -> None:
     assert given == []
 
 
+@pytest.mark.slow
+def test_a_key_that_was_used_about_another_commit_says_so(tmp_path: Path, keys: Path) -> None:
+    """Whoever is shown a commit and hears "Rejected." has rejected that commit."""
+    desk = set_up(tmp_path / "again", keys)
+    workspace = next((desk.top / ".gatewright" / "work").glob("c1-code-*"))
+
+    try:
+        first = approve(desk, "ann", "--note", "no", "--key", "k", verb="reject")
+        told = approve(desk, "ann", "--note", "no", "--key", "k", verb="reject")
+        desk.write({"src/b.txt": "42 or worse\n"}, workspace)
+        assert desk.do("submit", "--summary", "Again", cwd=workspace).status == Exit.UNDECIDED
+        other = approve(desk, "ann", "--note", "no", "--key", "k", verb="reject")
+        given = approve(desk, "ann", "--key", "l")
+        again = approve(desk, "ann", "--key", "l")
+    finally:
+        desk.stop_server()
+
+    assert [ran.status for ran in (first, told, given, again)] == [Exit.OK] * 4, told.out + again.out
+    assert other.status == Exit.REFUSED
+    assert "already used" in other.out
+
+
 def test_two_people_approve_by_their_signatures(desk: Desk, call: Call, keys: Path) -> None:
     first = signed(desk, keys / "ann", SIGNER)
     second = signed(desk, keys / "bob", "bob@example.org", "--note", "read it")

@@ -53,6 +53,19 @@ def test_an_answer_under_a_key_is_given_once_and_another_answer_is_not_the_same(
     assert kinds(call).count("decision_given") == 1
 
 
+def test_a_key_that_was_used_about_another_question_says_so(escalated: Desk, call: Call) -> None:
+    answer = ["answer", "c1", "plan", "--key", "k1", "--allow", "--note", "yes"]
+    escalated.at_terminal(*answer, answers=["plan"])
+    workspace = Path(str(call("claim", "--agent", "ada", "c1", "--json").json["workspace"]))
+    assert call("release", "needs_decision", "And the licence?", cwd=workspace).status == Exit.OK
+
+    other = escalated.at_terminal(*answer, answers=["plan"])
+
+    assert other.status == Exit.REFUSED
+    assert "already used" in other.out
+    assert kinds(call).count("decision_given") == 1
+
+
 def test_a_key_that_was_never_used_makes_nothing_out_of_nothing(escalated: Desk, call: Call) -> None:
     before = kinds(call)
 
