@@ -3,7 +3,7 @@ PYTHON ?= python3
 PIP = .venv/bin/pip --disable-pip-version-check install --quiet
 BIN = .venv/bin
 
-.PHONY: help demo test test-all lint format docs bench real honest bypass chaos clients effect wheel constraints clean
+.PHONY: help demo test test-all lint ruff mypy pyright format docs bench real honest bypass chaos clients effect wheel constraints clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*  ## /  make \1\t/p' Makefile | expand -t 22
@@ -17,11 +17,17 @@ test: .venv/dev.stamp  ## The fast tests, a worker a processor
 test-all: honest .venv/dev.stamp  ## Every test, those that take long too, and the honest suite
 	$(BIN)/pytest -n auto --dist loadfile
 
-lint: .venv/dev.stamp  ## Format, rules and types, as CI checks them
+lint: ruff mypy pyright  ## Format, rules and types, as CI checks them
+
+ruff: .venv/dev.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+
+mypy: .venv/dev.stamp
 	$(BIN)/mypy
 	@set -e; for scripts in $(wildcard examples/*/) benchmarks/; do echo "mypy $$scripts"; MYPYPATH=$$scripts $(BIN)/mypy $$scripts; done
+
+pyright: .venv/dev.stamp
 	$(BIN)/pyright
 
 format: .venv/dev.stamp  ## Write the format and the mends that ruff is sure of
