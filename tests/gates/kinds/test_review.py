@@ -229,9 +229,10 @@ def test_what_is_asked_is_told_to_agents() -> None:
 def test_the_programs_of_the_page_are_reviewers(tmp_path: Path, language: str) -> None:
     program = programs_of_the_page()[language]
     name, run = {"sh": ("look.sh", "sh tools/look.sh"), "python": ("look.py", "python3 -I tools/look.py")}[language]
-    project = Project(tmp_path, [{"review": {"run": run}}], {"calc.py": "x = 1\n", f"tools/{name}": program})
+    base = {"calc.py": "x = 1\n", "old.py": "y = 1\n", f"tools/{name}": program}
+    project = Project(tmp_path, [{"review": {"run": run}}], base)
 
-    good = project.judge(project.commit(GOOD))["review"]
+    good = project.judge(project.commit({**GOOD, "old.py": None}))["review"]
     bad = project.judge(project.commit({"more.py": "x = 1\n# TODO: y\n"}))["review"]
 
     assert good.outcome is Outcome.PASSED, good.summary + good.output
