@@ -7,6 +7,7 @@ tool or a command, and when). When several rules forbid a request, the one that 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Literal
 
 
 class RefusalCode(StrEnum):
@@ -238,12 +239,13 @@ def dry_run_going(change: str, stage: str, evaluation: str) -> Refusal:
     )
 
 
-def own_work(change: str, stage: str, verb: str) -> Refusal:
-    """Whoever made the artifact does not judge it."""
+def own_work(change: str, stage: str, verb: Literal["review", "approve"]) -> Refusal:
+    """Whoever made the artifact does not judge it; agents review, people approve."""
+    other = {"review": "claim_stage for other work; somebody", "approve": "Somebody"}[verb]
     return Refusal(
         RefusalCode.OWN_WORK,
         f"You cannot {verb} '{stage}' of {change}: it is your own work, or counts as yours.",
-        "claim_stage for other work; somebody else has to look at this one.",
+        f"{other} else has to look at this one.",
     )
 
 
