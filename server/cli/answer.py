@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ...gates.commands import Answer
 from ...schemas import refusals
+from ...schemas.ids import LAND
 from ...schemas.refusals import Refusal, Refused
 from .asking import add_key, authenticate, confirm_by_typing, plain, request_of, require_person
 from .command import CannotGoOn, Exit
@@ -65,7 +66,7 @@ def _show(question: Question, terminal: Terminal) -> None:
         terminal.say()
         terminal.say(text)
     terminal.say()
-    if not question.is_escalation and question.stage != "land":
+    if not question.is_escalation and question.stage != LAND:
         terminal.say(f"The whole diff: gatewright read {question.change} {question.stage} diff", "dim")
 
 
@@ -122,7 +123,7 @@ def _find_question(tx: "Tx", options: Namespace) -> Question | Refusal:
     question = find_question(tx, record, stage, gate)
     if question is not None:
         return question
-    if stage != "land" and record.find_stage(stage) is None:
-        return refusals.unknown_stage(record.id, stage, [*(found.name for found in record.stages), "land"])
+    if stage != LAND and record.find_stage(stage) is None:
+        return refusals.unknown_stage(record.id, stage, [*(found.name for found in record.stages), LAND])
     which = f" of gate '{gate}'" if gate else ""
     return refusals.unknown_attempt(record.id, stage, f"no open question{which} to answer")

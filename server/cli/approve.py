@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ...gates.approvals import OpenApproval
 from ...schemas import refusals
+from ...schemas.ids import LAND
 from ...schemas.refusals import Refusal, Refused
 from ..people.known import Person, Proof
 from .asking import add_key, plain, prove, request_of, require_person
@@ -154,7 +155,7 @@ def _show(services: "Services", asked: OpenApproval, terminal: Terminal) -> None
 
     terminal.say(f"{asked.question}", "bold")
     made = ", ".join(f"'{holder}'" for holder in asked.holders)
-    what = "the merge of" if asked.stage == "land" else f"attempt {asked.number} of '{asked.stage}' of"
+    what = "the merge of" if asked.stage == LAND else f"attempt {asked.number} of '{asked.stage}' of"
     terminal.say(f"It is {what} {asked.change}, made by {made}; gate '{asked.gate}'.")
     for approval in asked.given:
         terminal.say(f"Approved so far by {approval.person} ({approval.how}).")
