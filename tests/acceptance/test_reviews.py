@@ -400,7 +400,7 @@ async def test_leases_and_reviews_outlive_the_server(make: Repositories, clock: 
     assert evidence["commit"] == verdict["commit"]
 
 
-async def test_fsck_misses_the_evidence_of_reviewers_as_that_of_any_gate(make: Repositories, clock: Clock) -> None:
+async def test_evidence_of_reviewers_that_was_taken_away_is_missed_by_fsck(make: Repositories, clock: Clock) -> None:
     """I4: every gate of the policy, those too that no program judges."""
     repository = make(REVIEWED)
     async with serving(repository, clock=clock) as server, server.agent("ada") as ada, server.agent("bob") as bob:
