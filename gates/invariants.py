@@ -173,10 +173,11 @@ def _opinions(record: ChangeRecord, stage: StageRecord, rule: StageRule) -> Iter
     for attempt in stage.attempts:
         where = f"attempt {attempt.number} of '{stage.name}'"
         principals = [review.principal for review in attempt.reviews]
-        if attempt.principal in principals or len(principals) != len(set(principals)):
+        makers = {maker.principal for maker in stage.makers(attempt)}
+        if makers & {*principals} or len(principals) != len(set(principals)):
             yield Broken("I5", f"{where}, by {attempt.principal}, was reviewed by {', '.join(principals)}")
         people = [(a.gate, a.person) for a in attempt.approvals if a.is_given]
-        if any(a.person == attempt.principal for a in attempt.approvals) or len(people) != len(set(people)):
+        if any(a.person in makers for a in attempt.approvals) or len(people) != len(set(people)):
             yield Broken("I5", f"{where}, by {attempt.principal}, was approved by {people}")
         if any(review.commit != attempt.commit for review in attempt.reviews):
             yield Broken("I5", f"a review of another commit counts for {where}")

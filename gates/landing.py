@@ -89,7 +89,8 @@ def approve(decision: Decision, command: Approve) -> Decided:
     rule = next((r for r in record.plan.land_approvals if r.gate in waiting and command.gate in (None, r.gate)), None)
     if landing is None or rule is None:
         return refusals.unknown_attempt(record.id, LAND, "no approval open")
-    if command.person in {artifact.principal for stage in record.stages if (artifact := stage.artifact) is not None}:
+    landed = [(stage, artifact) for stage in record.stages if (artifact := stage.artifact) is not None]
+    if command.person in {maker.principal for stage, artifact in landed for maker in stage.makers(artifact)}:
         return refusals.own_work(record.id, LAND, "approve")
     given = [a for a in landing.approvals if a.gate == rule.gate and a.is_given]
     if command.is_given and any(a.person == command.person for a in given):

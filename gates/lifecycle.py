@@ -136,6 +136,10 @@ def _start(command: c.Start, now: datetime) -> tuple[e.Event, ...]:
 
 
 def _claim(decision: Decision, stage: StageRecord, command: c.Claim) -> Decided:
+    reviews = decision.record.rule(stage.name).reviews
+    if command.model is None and any(review.independence == reviewing.FAMILY for review in reviews):
+        # Without the author's own, every family would count as another.
+        return refusals.bad_argument("another model family reviews this stage: say which `model` you are")
     refusal = refuse_claim(decision.record, stage, decision.now)
     if refusal is not None:
         return refusal

@@ -35,7 +35,12 @@ Decided: TypeAlias = tuple[e.Event, ...] | Refusal
 # What makes two reviewers two; the third way is by the declared label of the agent.
 PRINCIPAL, FAMILY = "principal", "family"
 
-_FAMILY = re.compile(r"[a-z]+")
+# What stands before the name of a model, by whom or where it is offered.
+VENDORS = frozenset(
+    {"anthropic", "openai", "google", "meta", "mistralai", "amazon", "azure", "bedrock", "vertex", "openrouter"}
+    | {"models", "us", "eu", "apac", "global"}
+)
+_WORD = re.compile(r"[a-z]+")
 
 
 def claim(decision: Decision, stage: StageRecord, command: ClaimReview) -> Decided:
@@ -130,7 +135,7 @@ def approve(decision: Decision, stage: StageRecord, command: Approve) -> Decided
     if rule is None:
         return refusals.unknown_attempt(record.id, stage.name, "no approval open")
     given = [a for a in attempt.approvals if a.gate == rule.gate and a.is_given]
-    if command.person == attempt.principal:
+    if command.person in {maker.principal for maker in stage.makers(attempt)}:
         return refusals.own_work(record.id, stage.name, "approve")
     if command.is_given and any(a.person == command.person for a in given):
         return refusals.already_reviewed(record.id, stage.name, command.person)
@@ -185,9 +190,9 @@ def open_approvals(record: ChangeRecord, stage: StageRecord) -> tuple[str, ...]:
 
 
 def family(model: str | None) -> str | None:
-    """The family of a declared model: the first word of its name, without the vendor (`claude`, `gpt`)."""
-    found = _FAMILY.search((model or "").lower().rpartition("/")[2])
-    return found[0] if found else None
+    """The family of a declared model: the first word of its name that names no vendor or region (`claude`, `gpt`)."""
+    words = _WORD.findall((model or "").lower())
+    return next((word for word in words if word not in VENDORS), words[0] if words else None)
 
 
 def _choose(decision: Decision, stage: StageRecord, command: ClaimReview) -> ReviewRule | Refusal:
@@ -218,8 +223,8 @@ def _refuse_for(decision: Decision, stage: StageRecord, rule: ReviewRule, comman
     change, attempt = decision.record.id, _judged(stage)
     if rule.independence == FAMILY and command.model is None:
         return refusals.bad_argument(f"review '{rule.gate}' counts model families: say which `model` you are")
-    author = (attempt.principal, attempt.holder, attempt.model)
-    if _is_same(rule.independence, command, *author):
+    makers = stage.makers(attempt)
+    if any(_is_same(rule.independence, command, m.principal, m.holder, m.model) for m in makers):
         return refusals.own_work(change, stage.name, "review")
     others = [x for x in attempt.review_leases if x.expires_at > decision.now and x.principal != command.principal]
     if _has_judged(rule.independence, command, (*attempt.reviews, *others)):

@@ -17,7 +17,7 @@ import anyio
 from anyio import to_thread
 
 from ..schemas.pipeline import GateSpec
-from ..schemas.records import Evidence, Outcome
+from ..schemas.records import Evidence, Finding, Outcome
 from . import making
 from .checkout import CheckoutFailed
 from .contract import NOBODYS_FAULT, AnyGateKind, CannotJudge, Done, Found, Job, Made, Message, Started
@@ -30,6 +30,7 @@ from .policy import REVIEW, RUN_GATE
 from .scratch import remove_tree, scratch_folder
 from .submission import Submission
 from .text import head_and_tail, number_of
+from .verdict import QUESTION
 
 SCRATCH = "scratch"
 # The known and own runs of a suite with their second and third chances, the base's likewise, one for red_first.
@@ -120,7 +121,7 @@ async def _tell(
         log.exception("gate %s of %s failed in our own code", gate.name, submission.job.evaluation)
         sentence = f"gatewright itself failed: {type(exc).__name__}: {exc}. {NOBODYS_FAULT}"
         evidence = errored(gate, "things", sentence)
-    evidence = without_upheld(_without_allowed(evidence, submission.job.allowed), submission.job.upheld)
+    evidence = _without_allowed(without_upheld(evidence, submission.job.upheld), submission.job.allowed)
     output = _bounded(evidence.output, submission.limits.output)
     evidence = replace(evidence, output=output, duration_s=time.monotonic() - started)
     emit(Found(evidence))
@@ -161,23 +162,46 @@ async def _mapped(gate: GateSpec, unit: str, bound_s: float, check: Callable[[],
 
 
 def without_upheld(evidence: Evidence, upheld: tuple[str, ...]) -> Evidence:
-    """A gate that fails only by what a person has said to be no fault has passed, if it judged anything at all."""
-    if evidence.outcome is not Outcome.FAILED or evidence.counted == 0 or not _covers(upheld, evidence):
+    """A gate that fails only by what a person has said to be no fault has passed, if it judged anything at all.
+
+    What it would have asked people is still to be asked: whoever upheld a dispute was not shown that.
+    """
+    if evidence.outcome is not Outcome.FAILED or evidence.counted == 0:
         return evidence
-    return _passed_by_people(evidence, "A person has said that what it found is no fault.")
+    asked = tuple(finding for finding in evidence.findings if finding.severity == QUESTION)
+    found = tuple(finding for finding in evidence.findings if finding.severity != QUESTION)
+    if not _is_whole(evidence) or not _covers(upheld, found):
+        return evidence
+    because = "A person has said that what it found is no fault."
+    if not asked:
+        return _passed_by_people(evidence, because)
+    known = tuple(replace(finding, severity="allowed") for finding in found)
+    question = "May this be so?\n" + "\n".join(finding.message for finding in asked)
+    return replace(
+        evidence,
+        outcome=Outcome.PENDING,
+        question=question,
+        findings=asked,
+        tolerated=(*evidence.tolerated, *known),
+        summary=f"{because} It asks about the rest.",
+    )
 
 
 def _without_allowed(evidence: Evidence, allowed: tuple[str, ...]) -> Evidence:
     """A gate that asks only what people have allowed already has passed."""
-    if evidence.outcome is not Outcome.PENDING or not _covers(allowed, evidence):
+    if evidence.outcome is not Outcome.PENDING or not _is_whole(evidence) or not _covers(allowed, evidence.findings):
         return evidence
     return _passed_by_people(evidence, "A person has allowed what it asked.")
 
 
-def _covers(known: tuple[str, ...], evidence: Evidence) -> bool:
-    """Whether all findings are known, each as often. At the bound the list was cut, or may have been."""
-    found = Counter(finding.fingerprint for finding in evidence.findings)
-    return 0 < len(evidence.findings) < FINDINGS_MAX and found <= Counter(known)
+def _is_whole(evidence: Evidence) -> bool:
+    """Whether its list of findings is known to be all of them: at the bound it was cut, or may have been."""
+    return len(evidence.findings) < FINDINGS_MAX
+
+
+def _covers(known: tuple[str, ...], findings: tuple[Finding, ...]) -> bool:
+    """Whether all findings are known, each as often; of none there is nothing to know."""
+    return bool(findings) and Counter(finding.fingerprint for finding in findings) <= Counter(known)
 
 
 def _passed_by_people(evidence: Evidence, because: str) -> Evidence:

@@ -7,6 +7,9 @@ from collections.abc import Iterable, Sequence
 
 from ..schemas.records import Evidence, GateOutcome, Outcome
 
+# The severity of what a gate asks.
+QUESTION = "question"
+
 GateOutcomes = tuple[GateOutcome, ...]
 
 # The first that occurs decides. A failure outranks an error: the agent can act on it, and nobody can on the error.
@@ -27,8 +30,12 @@ def outcomes_of(evidence: Iterable[Evidence]) -> GateOutcomes:
 
 
 def fingerprints_of(evidence: Iterable[Evidence]) -> tuple[str, ...]:
-    """The sorted fingerprints of everything that holds the artifact up: what progress is measured by (rule 5)."""
-    return tuple(sorted({f.fingerprint for item in evidence if item.outcome is Outcome.FAILED for f in item.findings}))
+    """The sorted fingerprints of everything that failed the artifact: what progress is measured by (rule 5).
+
+    What the same gate would have asked people is not among them: a dispute of its findings answers no question.
+    """
+    found = (f for item in evidence if item.outcome is Outcome.FAILED for f in item.findings)
+    return tuple(sorted({f.fingerprint for f in found if f.severity != QUESTION}))
 
 
 def passed_by_people(gates: Sequence[GateOutcome], allowed: Iterable[str]) -> GateOutcomes:

@@ -335,6 +335,10 @@ class StageRecord:
         """The newest attempt, whatever became of it."""
         return self.attempts[-1] if self.attempts else None
 
+    def makers(self, attempt: Attempt) -> tuple[Attempt, ...]:
+        """The attempts with the same tree: handed in once more by somebody else, it is still their own work."""
+        return tuple(other for other in self.attempts if other.tree == attempt.tree)
+
     @property
     def artifact(self) -> Attempt | None:
         """The accepted attempt of a passed stage."""

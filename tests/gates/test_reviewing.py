@@ -90,6 +90,28 @@ def test_one_blocking_finding_fails_the_attempt_and_costs_budget() -> None:
     assert replay(story.events) == story.record
 
 
+def test_who_handed_the_same_in_before_reviews_and_approves_it_for_nobody() -> None:
+    """Invariant I5: regression, the maker of a commit let somebody else hand it in and reviewed it."""
+    story = in_review()
+    story.do(c.Release("code", 1, c.Because.WITHDRAW, "wait"))
+    story.do(c.Release("code", 1, c.Because.DONE_FOR_NOW, "yours"))
+    story.claim("code", "bob")
+    story.submit("code", "t1")
+    story.settle("code", PASSED)
+
+    assert story.claim_review("code", "ada") is Code.OWN_WORK
+    assert story.claim_review("code", "bob") is Code.OWN_WORK
+    assert story.claim_review("code", "eve") is None
+
+
+def test_an_author_says_which_model_it_is_where_another_family_reviews() -> None:
+    """Otherwise every family would count as another than the author's."""
+    story = Story((reviewed(replace(PRINCIPAL, independence="family")),))
+
+    assert story.refused(c.Claim("code", "ada", "stdio:ada")) is Code.BAD_ARGUMENT
+    assert story.refused(c.Claim("code", "ada", "stdio:ada", "claude-5")) is None
+
+
 def test_a_budget_that_reviewers_spend_asks_people() -> None:
     story = in_review(attempts=2)
     story.review("code", "bob", remark("f1"))
@@ -199,13 +221,14 @@ def test_a_reviewer_takes_the_first_free_seat_that_it_counts_for() -> None:
     [
         ("claude-opus-4", "claude"),
         ("anthropic/Claude-Haiku", "claude"),
+        ("us.anthropic.claude-3-5-sonnet-v2:0", "claude"),
         ("gpt-5.1", "gpt"),
         ("7", None),
         ("", None),
         (None, None),
     ],
 )
-def test_the_family_of_a_model_is_the_first_word_of_its_name(model: str | None, name: str | None) -> None:
+def test_the_family_of_a_model_is_the_first_word_that_names_no_vendor(model: str | None, name: str | None) -> None:
     assert family(model) == name
 
 

@@ -122,8 +122,12 @@ MUTANTS = (
         "reviewed by two",
         ("I5",),
         (
-            _edit(reviewing._refuse_for, "_is_same(rule.independence, command, *author)", "False"),
-            _edit(stage_steps.reviewed, "assert event.review.principal != attempt.principal", "assert attempt"),
+            _edit(
+                reviewing._refuse_for,
+                "any(_is_same(rule.independence, command, m.principal, m.holder, m.model) for m in makers)",
+                "False",
+            ),
+            _edit(stage_steps.reviewed, "assert event.review.principal not in makers", "assert attempt"),
         ),
     ),
     Mutant(
