@@ -55,14 +55,20 @@ class Services:
     async def run(self, work: "Callable[[Tx], T]", *, is_news: bool = True) -> T:
         """One transaction, off the event loop; whoever waits is woken when it `is_news`.
 
-        Raises `Refused` when the store is unavailable.
+        Raises `Refused` when the store is unavailable. What `work` raises takes everything back and is no news: who
+        waits for something to claim, and tries, would wake itself and all others by it.
         """
+        may_have_committed = True
         try:
             return await anyio.to_thread.run_sync(self.store.run, work, limiter=self._store_threads)
         except StoreUnavailable as exc:
             raise Refused(refusals.store_unavailable(str(exc))) from exc
+        except Exception:
+            may_have_committed = False
+            raise
         finally:
-            if is_news:
+            # Also when the caller is cancelled meanwhile.
+            if is_news and may_have_committed:
                 # Who is woken here sees what others have committed too: it need not be told again.
                 self.has_news()
                 self.changed.fire()

@@ -1,6 +1,7 @@
 """Long polls: whoever waits wakes at the event and at nothing else, and a dropped wait loses nothing."""
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import anyio
@@ -217,3 +218,30 @@ async def test_how_long_a_call_waits_is_what_the_client_is_known_to_bear() -> No
 
     assert WAIT_S_DEFAULT == 45
     assert set(WAIT_S_BY_CLIENT.values()) == {240}
+
+
+async def test_who_waits_for_something_to_claim_tries_again_only_when_something_has_happened(
+    desk: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Regression: a try that found nothing woke everybody who waits, itself first, and the server was never idle."""
+    tries = 0
+    run = desk.services.store.run
+
+    def counted(work: Callable[[Tx], object]) -> object:
+        nonlocal tries
+        tries += 1
+        return run(work)
+
+    async def claim_nothing(waiter: Agent) -> None:
+        told = await waiter.get("claim_stage", agent=waiter.name, wait_s=1)
+        assert told["kind"] == "none"
+
+    async with desk.agent() as ada, desk.agent("bob") as bob, desk.agent("eve") as eve:
+        await ada.start()
+        await ada.claim()
+        monkeypatch.setattr(desk.services.store, "run", counted)
+        async with anyio.create_task_group() as tasks:
+            for waiter in (bob, eve):
+                tasks.start_soon(claim_nothing, waiter)
+
+    assert 2 <= tries <= 8

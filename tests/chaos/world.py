@@ -22,7 +22,8 @@ END_TIMEOUT_S = 20.0
 POLL_S = 0.05
 # A server that nobody could end, because the whole run was killed, leaves by itself.
 IDLE_S = 60
-GATEWRIGHT = (sys.executable, "-m", "gatewright")
+# Not what lies in the folder that it is started in.
+GATEWRIGHT = (sys.executable, "-P", "-m", "gatewright")
 MARK = "GATEWRIGHT_TEST_RUN"
 # What a gate sees, and what only a reviewer does.
 WRONG = "WRONG"
