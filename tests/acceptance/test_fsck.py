@@ -21,6 +21,9 @@ from .house import PLAN, Repository, serving, staged
 
 OBJECT_MODE = 0o644
 
+# Each tells one corruption from a whole change that has landed.
+pytestmark = pytest.mark.slow
+
 
 def fsck(repository: Repository) -> tuple[int, dict[str, Any]]:  # Any: JSON
     out = io.StringIO()

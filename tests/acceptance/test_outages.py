@@ -10,7 +10,7 @@ from gatewright.gates.workspaces import Workspaces
 
 from .house import Agent, Server
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 async def test_a_full_disk_under_a_workspace_is_a_refusal_that_says_so(

@@ -12,7 +12,7 @@ from gatewright.gates.commands import Reopen
 from .conftest import Repositories
 from .house import PLAN, Agent, Clock, Repository, Server, Told, serving, staged, write_all
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 SUB = {"sub.py": "def sub(a, b):\n    return a - b\n"}
 LEASE_S = 900.0

@@ -8,7 +8,7 @@ import pytest
 from .conftest import Repositories
 from .house import PLAN, Repository, serving, solo, staged, write_all
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 # Objects to every line with TODO, unless what it objected to there before is disputed with a note that begins "Later".
 LOOK = """\

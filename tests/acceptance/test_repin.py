@@ -11,7 +11,7 @@ from gatewright.server.operations.changes import repin
 from .conftest import Repositories
 from .house import OK_GATE, PLAN, Repository, Server, Told, serving, staged
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 HELD = '{command: {name: held, run: "test ! -e held.txt"}}'
 

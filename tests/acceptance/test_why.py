@@ -9,7 +9,7 @@ from gatewright.server.operations import awaiting
 from .conftest import Repositories
 from .house import Agent, Clock, Server, serving, solo, staged
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 async def test_a_failing_stage_tells_who_holds_it_for_how_long_and_what_was_tried(make: Repositories) -> None:
