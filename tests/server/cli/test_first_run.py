@@ -18,7 +18,8 @@ Call = Callable[..., Ran]
 
 ARGUMENTS = {
     **dict.fromkeys(("why", "log", "read", "repin"), ("c1",)),
-    **dict.fromkeys(("evidence",), ("c1", "code")),
+    **dict.fromkeys(("evidence", "approve", "reject"), ("c1", "code")),
+    "people": ("list",),
     "verify": ("HEAD",),
     "start": ("Title",),
     "submit": ("--summary", "x"),
@@ -26,7 +27,7 @@ ARGUMENTS = {
     "install": ("codex",),
 }
 SETUP_FREE = {"init", "requirements", "completion", "demo", "doctor", "check-pipeline"}
-AT_TERMINALS = {"answer", "reopen", "retry-gates", "grant-attempts", "repin", "cancel", "land", "uninstall"}
+AT_TERMINALS = {"approve", "reject", "answer", "reopen", "retry-gates", "grant-attempts", "repin", "cancel", "land", "uninstall"}
 
 
 def is_one_clear_sentence(told: Ran) -> bool:
