@@ -27,7 +27,9 @@ ARGUMENTS = {
     "install": ("codex",),
 }
 SETUP_FREE = {"init", "requirements", "completion", "demo", "doctor", "check-pipeline"}
-AT_TERMINALS = {"approve", "reject", "answer", "reopen", "retry-gates", "grant-attempts", "repin", "cancel", "land", "uninstall"}
+AT_TERMINALS = {
+    *("approve", "reject", "answer", "reopen", "retry-gates", "grant-attempts", "repin", "cancel", "land", "uninstall")
+}
 
 
 def is_one_clear_sentence(told: Ran) -> bool:
