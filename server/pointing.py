@@ -13,6 +13,7 @@ import anyio
 import mcp_types as types
 from anyio.streams.memory import MemoryObjectSendStream
 from mcp.server.context import ServerRequestContext
+from mcp.server.session import ServerSession
 
 POINTERS_OPEN_MAX = 8
 POINTER_TIMEOUT_S = 600.0
@@ -26,8 +27,7 @@ class Pointing:
     """Shows each evaluation's question once, at most `POINTERS_OPEN_MAX` at a time; `work` runs beside the calls."""
 
     def __init__(self) -> None:
-        # The sessions are those of the SDK: see `_show`.
-        self._wanted: MemoryObjectSendStream[tuple[Any, str]] | None = None
+        self._wanted: MemoryObjectSendStream[tuple[ServerSession, str]] | None = None
         self._shown: dict[str, None] = {}
 
     def point(self, context: ServerRequestContext[Any], result: types.CallToolResult) -> None:
@@ -49,7 +49,7 @@ class Pointing:
     async def work(self) -> None:
         """Show what is wanted, until cancelled."""
         limiter = anyio.CapacityLimiter(POINTERS_OPEN_MAX)
-        send, wanted = anyio.create_memory_object_stream[tuple[Any, str]](POINTERS_OPEN_MAX)
+        send, wanted = anyio.create_memory_object_stream[tuple[ServerSession, str]](POINTERS_OPEN_MAX)
         try:
             async with send, wanted, anyio.create_task_group() as tasks:
                 self._wanted = send
@@ -75,8 +75,7 @@ def pointer_of(reply: Mapping[str, Any]) -> str | None:
     )
 
 
-# Any: the SDK's session is generic over what the server keeps for a connection, which is nothing here.
-async def _show(session: Any, text: str, limiter: anyio.CapacityLimiter) -> None:  # noqa: ANN401
+async def _show(session: ServerSession, text: str, limiter: anyio.CapacityLimiter) -> None:
     async with limiter:
         with anyio.move_on_after(POINTER_TIMEOUT_S):
             try:
