@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from .. import __version__
-from .exchange import CALL_STAMP_KEY, SENDS_MAX
+from .exchange import CALL_STAMP_KEY, SENDS_MAX, WAITED_KEY, with_meta
 from .lines import LineSplitter, Oversized, message_line, parse_message
 from .reach import SERVER_COMMAND, Greeting, reach_server
 from .rendezvous import NoServer, Socket
@@ -45,10 +45,12 @@ def call_tool(
     """
     name = connection or f"cli-{os.getuid()}"
     greeting = Greeting(common_dir, connection=name, kind="cli")
-    line = message_line(_request(tool, arguments, stamp=f"{name}-{os.urandom(12).hex()}"))
-    deadline_s = time.monotonic() + timeout_s
+    request = _request(tool, arguments, stamp=f"{name}-{os.urandom(12).hex()}")
+    begun_s = time.monotonic()
+    deadline_s = begun_s + timeout_s
     for _ in range(SENDS_MAX):
         server = reach_server(greeting, command)
+        line = message_line(with_meta(request, {WAITED_KEY: int(time.monotonic() - begun_s)}))
         try:
             answer = _ask(server, line, deadline_s, on_progress or _ignore)
         finally:

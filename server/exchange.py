@@ -2,9 +2,11 @@
 
 Lines go in, bytes for either side come out. What has no reply yet is sent again to the next server, after what that
 server has to be told first (the handshake, subscriptions). So that a repeated call has one effect, each `tools/call`
-carries a stamp, put on at first sight and equal in every repetition. Standard library only.
+carries a stamp, put on at first sight and equal in every repetition; a repetition also says how long the client has
+waited, so that no wait begins anew. Standard library only.
 """
 
+import time
 from collections.abc import Callable
 
 from .lines import (
@@ -22,16 +24,23 @@ from .lines import (
 from .unserved import answer
 
 CALL_STAMP_KEY = "gatewright/call"
+WAITED_KEY = "gatewright/waited_s"
 SENDS_MAX = 5
+# A server that has worked on a request for so long did not end because of it.
+BLAMELESS_AFTER_S = 60.0
 IN_FLIGHT_BYTES_MAX = 4 * LINE_BYTES_MAX
 
 
 class Exchange:
-    """One client's conversation. `to_client` and `to_server` are emptied by whoever owns the descriptors."""
+    """One client's conversation. `to_client` and `to_server` are emptied by whoever owns the descriptors.
 
-    def __init__(self, name: str) -> None:
+    `clock` tells seconds that never go back; only differences of them are used.
+    """
+
+    def __init__(self, name: str, clock: Callable[[], float] = time.monotonic) -> None:
         self.to_client, self.to_server = bytearray(), bytearray()
         self._name = name
+        self._clock = clock
         self._counter = 0
         self._is_connected = False
         self._session = _Session()
@@ -54,6 +63,8 @@ class Exchange:
         for line in self._session.lines(self._new_own_id):
             self.to_server += line
         for request_id, sent in list(self._in_flight.items()):
+            if self._clock() - sent.sent_s > BLAMELESS_AFTER_S:
+                sent.sends = 0
             if sent.sends < SENDS_MAX:
                 self._send(sent)
             else:
@@ -123,7 +134,8 @@ class Exchange:
                 request_id, INTERNAL_ERROR, "Too much is waiting for a reply already: wait for it."
             )
             return
-        sent = self._in_flight[request_id] = _Sent(message, self._stamped(message) or line)
+        stamped = self._stamped(message)
+        sent = self._in_flight[request_id] = _Sent(message, stamped, line, self._clock())
         if self._is_connected:
             self._send(sent)
 
@@ -154,15 +166,11 @@ class Exchange:
             self._session.note_accepted(sent.message)
         self.to_client += line
 
-    def _stamped(self, message: dict[str, object]) -> bytes | None:
+    def _stamped(self, message: dict[str, object]) -> dict[str, object] | None:
         """A `tools/call` with its stamp; `None` for every other request. A client's own stamp is not believed."""
-        params = message.get("params")
-        if message["method"] != "tools/call" or not isinstance(params, dict):
+        if message["method"] != "tools/call" or not isinstance(message.get("params"), dict):
             return None
-        meta = params.get("_meta")
-        stamp = {CALL_STAMP_KEY: f"{self._name}-{self._next()}"}
-        stamped = {**meta, **stamp} if isinstance(meta, dict) else stamp
-        return message_line({**message, "params": {**params, "_meta": stamped}})
+        return with_meta(message, {CALL_STAMP_KEY: f"{self._name}-{self._next()}"})
 
     def _renamed(self, message: dict[str, object]) -> bytes | None:
         """The server's question under a name that no other server has used; `None` where there is nothing to rename.
@@ -184,7 +192,8 @@ class Exchange:
 
     def _send(self, sent: "_Sent") -> None:
         sent.sends += 1
-        self.to_server += sent.line
+        sent.sent_s = self._clock()
+        self.to_server += sent.line_after(sent.sent_s)
 
     def _refuse(self, request_id: RequestId, sentence: str) -> None:
         del self._in_flight[request_id]
@@ -200,13 +209,33 @@ class Exchange:
         return self._counter
 
 
-class _Sent:
-    """A request without a reply: its line as it goes out, and how many servers have been given it."""
+def with_meta(request: dict[str, object], stamps: dict[str, object]) -> dict[str, object]:
+    """The request with these entries in the `_meta` of its parameters, in place of any of the same names."""
+    params = request.get("params")
+    assert isinstance(params, dict)
+    meta = params.get("_meta")
+    return {**request, "params": {**params, "_meta": {**(meta if isinstance(meta, dict) else {}), **stamps}}}
 
-    def __init__(self, message: dict[str, object], line: bytes) -> None:
+
+class _Sent:
+    """A request without a reply: its line as it first went out, how many servers were given it, when the last was."""
+
+    def __init__(
+        self, message: dict[str, object], stamped: dict[str, object] | None, line: bytes, now_s: float
+    ) -> None:
         self.message = message
-        self.line = line
+        self.line = line if stamped is None else message_line(stamped)
         self.sends = 0
+        self.sent_s = now_s
+        self._stamped = stamped
+        self._taken_s = now_s
+
+    def line_after(self, now_s: float) -> bytes:
+        """The line to send now: a stamped call tells how many whole seconds its client has waited already."""
+        waited_s = int(now_s - self._taken_s)
+        if waited_s < 1 or self._stamped is None:
+            return self.line
+        return message_line(with_meta(self._stamped, {WAITED_KEY: waited_s}))
 
 
 class _Session:

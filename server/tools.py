@@ -27,6 +27,7 @@ from .services import Services
 from .signal import Report
 
 CALL_STAMP = "gatewright/call"
+WAITED = "gatewright/waited_s"
 WAIT_S_DEFAULT = 45
 # How long these clients are known to let a call take; opencode's clock is reset by our progress.
 WAIT_S_BY_CLIENT: Mapping[str, int] = {
@@ -64,13 +65,23 @@ class Tool:
     is_destructive: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who calls, by which client, under which stamp of the bridge, and how long it has waited elsewhere."""
+
+    principal: str
+    client: str
+    stamp: str | None
+    waited_s: float
+
+
 async def _start_change(call: Call, arguments: a.StartChange) -> r.Reply:
     return await changes.start_change(call.services, call.request, arguments)
 
 
 async def _claim_stage(call: Call, arguments: a.ClaimStage) -> r.Reply:
     # Nothing open is an answer; an agent waits for work only when it says so.
-    wait_s = 0 if arguments.wait_s is None else arguments.wait_s
+    wait_s = 0 if arguments.wait_s is None else call.wait_s
     return await stages.claim_stage(call.services, call.request, arguments, wait_s=wait_s, report=call.report)
 
 
@@ -225,13 +236,16 @@ async def call_tool(
     client: str,
     stamp: str | None,
     report: Report,
+    waited_s: float = 0.0,
 ) -> types.CallToolResult:
     """Run one tool and answer; a refusal is a result with `isError`, a defect of ours is logged and says so.
 
     `open_services` is asked once the arguments are in order; it may refuse, where there is nothing to serve.
+    `waited_s`: what the client has waited for this call at earlier servers, so that no wait becomes longer than asked.
     """
+    origin = Origin(principal, client, stamp, waited_s)
     try:
-        return _answered(await _run(open_services, principal, name, given, client=client, stamp=stamp, report=report))
+        return _answered(await _run(open_services, origin, name, given, report=report))
     except Refused as exc:
         return refused(exc.refusal)
     except Exception:
@@ -240,14 +254,7 @@ async def call_tool(
 
 
 async def _run(
-    open_services: OpenServices,
-    principal: str,
-    name: str,
-    given: Mapping[str, object],
-    *,
-    client: str,
-    stamp: str | None,
-    report: Report,
+    open_services: OpenServices, origin: Origin, name: str, given: Mapping[str, object], *, report: Report
 ) -> r.Reply:
     tool, model = TOOLS.get(name), a.TOOLS.get(name)
     if tool is None or model is None:
@@ -259,9 +266,9 @@ async def _run(
     wanted = getattr(parsed, "wait_s", None)
     key = getattr(parsed, "key", None)
     # An agent's key outlives its connection's; the bridge's stamp only guards a call that the bridge sends again.
-    whole_key = f"key:{key}" if key is not None else (f"call:{stamp}" if stamp is not None else None)
-    request = Request(principal, name, parsed.model_dump(mode="json"), whole_key)
-    wait_s = _wait_s(client) if wanted is None else wanted
+    whole_key = f"key:{key}" if key is not None else (f"call:{origin.stamp}" if origin.stamp is not None else None)
+    request = Request(origin.principal, name, parsed.model_dump(mode="json"), whole_key)
+    wait_s = max(0.0, (_wait_s(origin.client) if wanted is None else wanted) - origin.waited_s)
     services = await open_services()
     if key is not None:
         # Before anything else, the lease's own truth included (rule 11).

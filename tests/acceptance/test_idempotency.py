@@ -132,6 +132,19 @@ async def test_the_bridges_stamp_makes_a_call_that_it_sends_again_one_effect(des
     assert other == "c2"
 
 
+async def test_a_call_that_waited_at_an_earlier_server_waits_only_for_the_rest(desk: Server) -> None:
+    """No client gives a call more time because a server was killed under it."""
+    async with desk.agent() as ada:
+        verdict = await ada.submit(await ada.claim(await ada.start()), {"a.txt": "a"}, wait_s=0)
+        given = {"evaluation": verdict["evaluation"], "wait_s": 45}
+        waited: Any = {"gatewright/waited_s": 45}  # Any: the SDK types only its own names
+        with anyio.fail_after(20):
+            result = await ada.client.call_tool("wait_for_update", given, meta=waited)
+
+    assert result.structured_content is not None
+    assert result.structured_content["state"] == "running"
+
+
 async def test_what_a_lost_runner_says_later_changes_nothing(desk: Server) -> None:
     """Invariant I3: of two who judge one evaluation, only the present holder of its token settles it."""
     services = desk.services

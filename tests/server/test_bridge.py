@@ -16,7 +16,7 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 
 from gatewright.__main__ import bridge_options
 from gatewright.server import exchange as exchange_module
-from gatewright.server.exchange import SENDS_MAX, Exchange
+from gatewright.server.exchange import BLAMELESS_AFTER_S, SENDS_MAX, Exchange
 from gatewright.server.lines import LINE_BYTES_MAX, LineSplitter, Oversized
 
 if TYPE_CHECKING:
@@ -282,6 +282,42 @@ def test_a_call_that_ends_every_server_is_given_up() -> None:
     assert not exchange.is_waiting()
 
 
+def test_a_request_that_servers_bear_for_long_is_not_blamed_for_their_ends() -> None:
+    """A subscription of the stateless generation is one request for the client's whole life."""
+    clock = Clock()
+    exchange = Exchange("bridge", clock)
+    exchange.take_client_line(b'{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen"}')
+
+    for _ in range(3 * SENDS_MAX):
+        exchange.connect()
+        clock.now_s += BLAMELESS_AFTER_S + 1
+        exchange.lose()
+
+    assert exchange.needs_server()
+    assert not exchange.to_client
+
+
+def test_a_call_that_is_sent_again_says_how_long_its_client_has_waited() -> None:
+    """Each server would begin the whole wait anew, and the client would give up in between."""
+    clock = Clock()
+    exchange = Exchange("bridge", clock)
+    exchange.take_client_line(b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"wait_for_update"}}')
+    exchange.take_client_line(b'{"jsonrpc":"2.0","id":2,"method":"tools/list","params":{}}')
+    told = []
+
+    for _ in range(3):
+        exchange.connect()
+        told.append([json.loads(line)["params"].get("_meta") for line in exchange.to_server.splitlines()])
+        clock.now_s += 20.5
+        exchange.lose()
+
+    assert told == [
+        [{"gatewright/call": "bridge-1"}, None],
+        [{"gatewright/call": "bridge-1", "gatewright/waited_s": 20}, None],
+        [{"gatewright/call": "bridge-1", "gatewright/waited_s": 41}, None],
+    ]
+
+
 def test_a_stamp_that_the_client_made_up_is_replaced() -> None:
     exchange = Exchange("bridge")
     exchange.connect()
@@ -383,6 +419,16 @@ def test_the_bridge_loads_no_module_that_it_can_do_without() -> None:
     heavy = {"asyncio", "argparse", "dataclasses", "inspect", "pathlib", "socket", "signal", "subprocess", "tempfile"}
     assert not heavy & set(loaded.stdout.split())
     assert "gatewright.server.bridge" in loaded.stdout.split()
+
+
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def __call__(self) -> float:
+        return self.now_s
 
 
 _HANDSHAKE = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "raw", "version": "1"}}
