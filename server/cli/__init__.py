@@ -15,6 +15,7 @@ approve   a person's word about a commit; registering: who is registered
 why       one screen about a stage; log: what happened; fsck: whether what is kept agrees with itself
 check_pipeline: a policy that may not be committed yet (commit_source)
 twins     the tools as commands (tool_arguments, waiting, replies)
+run_aider a stage done by a program that speaks no MCP (aider: its command line and its run)
 
 demo      scripted agents and a person over a real server (demo_story: the scenes; demo_sample: project and texts;
           demo_agent, demo_person, demo_killer: who acts; demo_scratch: the folder; demo_timeline, demo_summary: told)

@@ -40,6 +40,7 @@ COMMANDS: Mapping[str, Command] = {
     "wait": Command("twins", Group.AGENTS, "wait for a verdict or for news"),
     "review": Command("twins", Group.AGENTS, "hand in a review"),
     "release": Command("twins", Group.AGENTS, "let go of a stage and say why"),
+    "run-aider": Command("run_aider", Group.AGENTS, "have aider work on a stage, and tell by the gates how it went"),
     "answer": Command("answer", Group.PEOPLE, "answer what a gate asks about an attempt"),
     "approve": Command("approve", Group.PEOPLE, "approve what a stage handed in, or what is about to land"),
     "reject": Command("approve", Group.PEOPLE, "refuse to approve it, and say why"),

@@ -25,6 +25,7 @@ ARGUMENTS = {
     "submit": ("--summary", "x"),
     "release": ("cannot", "x"),
     "install": ("codex",),
+    "run-aider": ("c1", "code"),
 }
 SETUP_FREE = {"init", "requirements", "completion", "demo", "doctor", "check-pipeline"}
 AT_TERMINALS = {
