@@ -95,15 +95,17 @@ class Decision:
         name: str,
         cause: Cause,
         question: str,
+        *,
         gates: tuple[GateOutcome, ...] = (),
         dispute: Dispute | None = None,
+        paths: tuple[str, ...] = (),
     ) -> None:
         """Hand the stage to people; its consumers, if any had started, go back to waiting.
 
         `gates` are the outcomes of the attempt that is given up by it.
         """
         self.abandon_landing(f"'{name}' was escalated")
-        self.add(e.StageEscalated(self.now, name, Escalation(cause, question, self.now, dispute), gates))
+        self.add(e.StageEscalated(self.now, name, Escalation(cause, question, self.now, dispute, paths), gates))
         self._close_consumers(name, f"'{name}' was escalated")
 
     def reopen(self, name: str, by: str, note: Note, *, is_automatic: bool = False) -> None:
@@ -122,9 +124,8 @@ class Decision:
         if self.record.stage(name).reopened < self.record.rule(name).reopens:
             self.reopen(name, SERVER, note, is_automatic=True)
         else:
-            self.escalate(
-                name, Cause.REOPENS_SPENT, f"{note.source}: {note.text} (reopened as often as the pipeline allows)"
-            )
+            question = f"{note.source}: {note.text} (reopened as often as the pipeline allows)"
+            self.escalate(name, Cause.REOPENS_SPENT, question, paths=note.paths)
 
     def find_author(self, name: str) -> str | None:
         """The stage whose agent can change what the named one hands over: itself, or the latest before a `run:` stage.

@@ -172,11 +172,7 @@ def _stage_event(record: ChangeRecord, event: e.Event) -> ChangeRecord:  # noqa:
             step = Step.RERUN if record.rule(event.stage).is_transform else Step.DECIDE
             return _with(record, event.stage, lambda s: steps.decided(steps.moved(s, step), event))
         case e.AttemptsGranted(count=count):
-            return _with(
-                record,
-                event.stage,
-                lambda s: replace(steps.moved(s, Step.GRANT), granted=s.granted + count, stuck=0, escalation=None),
-            )
+            return _with(record, event.stage, lambda s: steps.granted(s, count))
         case e.StageReopened():
             step = Step.RERUN if record.rule(event.stage).is_transform else Step.REOPEN
             return _with(record, event.stage, lambda s: steps.reopened(steps.moved(s, step), event))

@@ -179,7 +179,7 @@ def _hand_back(decision: Decision, note: Note) -> None:
             decision.reopen_automatically(name, note)
             return
     question = f"{note.text}, and no single agent's stage may write {', '.join(note.paths) or 'what failed'}"
-    decision.escalate(decision.record.plan.land_needs[-1], Cause.NEEDS_DECISION, question)
+    decision.escalate(decision.record.plan.land_needs[-1], Cause.NEEDS_DECISION, question, paths=note.paths)
 
 
 def _writes_by_author(decision: Decision) -> dict[str, list[str]]:

@@ -39,7 +39,7 @@ def settle(decision: Decision, command: Settle) -> tuple[e.Event, ...]:
             dispute = resubmission.dispute_of_verdict(stage, command.fingerprints)
             if dispute is not None:
                 question = resubmission.question(stage, dispute)
-                decision.escalate(stage.name, Cause.NEEDS_DECISION, question, command.gates, dispute)
+                decision.escalate(stage.name, Cause.NEEDS_DECISION, question, gates=command.gates, dispute=dispute)
             else:
                 judged = with_gates(attempt, command.gates)
                 fail_stage(decision, stage, judged, command.fingerprints, command.because)
@@ -152,7 +152,7 @@ def _retry_or_escalate(decision: Decision, stage: StageRecord, attempt: Attempt,
         return
     told = f": {command.because}" if command.because else ""
     question = f"{broken} could not judge attempt {attempt.number}, {retries + 1} times; not the agent's fault{told}"
-    decision.escalate(stage.name, Cause.GATE_BROKEN, question, command.gates)
+    decision.escalate(stage.name, Cause.GATE_BROKEN, question, gates=command.gates)
 
 
 def _error_retries(decision: Decision, stage: StageRecord, attempt: Attempt) -> int:

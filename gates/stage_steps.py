@@ -57,7 +57,7 @@ def released(stage: StageRecord, event: e.LeaseReleased) -> StageRecord:
     after = replace(moved(stage, Step.RELEASE), lease=None)
     if event.because != "cannot":
         return after
-    return replace(after, notes=(*after.notes, Note("the former holder could not", event.reason))[-NOTES_MAX:])
+    return _noted(after, Note("the former holder could not", event.reason))
 
 
 def run(stage: StageRecord, evaluation: str) -> StageRecord:
@@ -87,6 +87,7 @@ def submitted(stage: StageRecord, event: e.ArtifactSubmitted, inputs: tuple[str,
         model=event.model,
         answers=event.answers,
         inputs=inputs,
+        adopted=event.adopted,
     )
     return replace(
         moved(stage, step), attempts=(*stage.attempts, attempt), carried=None, transform=None, escalation=None
@@ -163,7 +164,7 @@ def answered(stage: StageRecord, event: e.QuestionAnswered) -> StageRecord:
     if event.allowed:
         return _current(after, allowed=(*attempt.allowed, event.gate))
     note = Note(f"{event.by} refused what gate '{event.gate}' asked", event.note)
-    return replace(after, notes=(*after.notes, note)[-NOTES_MAX:])
+    return _noted(after, note)
 
 
 def review_claimed(stage: StageRecord, lease: ReviewLease) -> StageRecord:
@@ -202,13 +203,24 @@ def approved(stage: StageRecord, event: e.ApprovalGiven) -> StageRecord:
     if approval.is_given:
         return after
     note = Note(f"{approval.person} did not approve", approval.note)
-    return replace(after, notes=(*after.notes, note)[-NOTES_MAX:])
+    return _noted(after, note)
 
 
 def fresh(stage: StageRecord, note: Note) -> StageRecord:
-    notes = (*stage.notes, note)[-NOTES_MAX:]
-    opened = replace(stage, lease=None, accepted=None, failed=0, granted=0, stuck=0, escalation=None, notes=notes)
-    return replace(opened, former=len(stage.attempts))
+    told = _noted(unasked(stage), note)
+    return replace(told, lease=None, accepted=None, failed=0, granted=0, stuck=0, former=len(stage.attempts))
+
+
+def unasked(stage: StageRecord) -> StageRecord:
+    """People have decided: what they were asked goes to the next holder, who has to know what it was about."""
+    asked = stage.escalation
+    if asked is None:
+        return stage
+    return _noted(replace(stage, escalation=None), Note("people were asked", asked.question, asked.paths))
+
+
+def granted(stage: StageRecord, count: int) -> StageRecord:
+    return replace(unasked(moved(stage, Step.GRANT)), granted=stage.granted + count, stuck=0)
 
 
 def decided(stage: StageRecord, event: e.DecisionGiven) -> StageRecord:
@@ -260,6 +272,12 @@ def carried(stage: StageRecord | None, name: str, because: str) -> StageRecord:
 def _current(stage: StageRecord, **fields: object) -> StageRecord:
     last = stage.attempts[-1]
     return replace(stage, attempts=(*stage.attempts[:-1], replace(last, **fields)))  # type: ignore[arg-type]  # fields of Attempt - named by the callers
+
+
+def _noted(stage: StageRecord, note: Note) -> StageRecord:
+    """What is said again is told once, as the newest."""
+    others = (other for other in stage.notes if other != note)
+    return replace(stage, notes=(*others, note)[-NOTES_MAX:])
 
 
 def _superseded(stage: StageRecord) -> StageRecord:

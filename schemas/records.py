@@ -281,7 +281,10 @@ class Dispute:
 
 @dataclass(frozen=True, slots=True)
 class Escalation:
-    """Why the stage waits for people, and the question as it was put; of a dispute also what is disputed."""
+    """Why the stage waits for people, and the question as it was put; of a dispute also what is disputed.
+
+    `paths` are the files that it is about, where those are known.
+    """
 
     cause: Cause
     question: str
@@ -314,6 +317,7 @@ class StageRecord:
     state: StageState
     fence: int = 0
     lease: Lease | None = None
+    paths: tuple[str, ...] = ()
     attempts: tuple[Attempt, ...] = ()
     accepted: int | None = None
     failed: int = 0

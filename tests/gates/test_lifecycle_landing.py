@@ -67,6 +67,22 @@ def test_a_conflict_that_no_single_stage_may_write_goes_to_a_person() -> None:
     assert story.state("code") is StageState.ESCALATED
 
 
+def test_who_goes_on_after_a_person_has_answered_is_told_what_the_person_was_asked() -> None:
+    """Also where the landing asked because the stage had been reopened as often as it may."""
+    story = Story().passed("plan", "code")
+    while story.state("code") is not StageState.ESCALATED:
+        story.do(judged(story, conflicts=("code/a.py",)))
+        if story.state("code") is StageState.OPEN:
+            story.passed("code")
+
+    story.do(c.Answer("code", None, True, "person:eve", "Go on."))
+
+    asked, answered = story.stage("code").notes[-2:]
+    assert "conflicts" in asked.text
+    assert asked.paths == ("code/a.py",)
+    assert answered.text == "Go on."
+
+
 def test_a_failed_land_gate_never_lands() -> None:
     story = Story().passed("plan", "code")
 
