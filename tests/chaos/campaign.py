@@ -68,7 +68,10 @@ def run(world: World, seed: str, minutes: float) -> Report:
     for somebody in (helper, calm):
         somebody.stop()
     report.problems += [*chaotic.problems, *calm.problems]
-    report.problems += [f"{change} is still {state} after {settled_s:.0f} s of calm" for change, state in unfinished]
+    report.problems += [
+        f"{change} is still {state} after {settled_s:.0f} s of calm: {_why(world, change)}"
+        for change, state in unfinished
+    ]
     _end(world, report)
     calls = list(read_journals(world.journals))
     truth = read_truth(world)
@@ -97,6 +100,13 @@ def _until_over(world: World) -> list[tuple[str, str]]:
             return []
         time.sleep(LOOK_EVERY_S)
     return [(change, state) for change, state in world.states().items() if state not in OVER]
+
+
+def _why(world: World, change: str) -> str:
+    """What the product says about a change that does not end, and the last of what happened to it."""
+    said = world.run(*GATEWRIGHT, "why", change, expected=range(256))
+    history = world.run(*GATEWRIGHT, "log", change, expected=range(256))
+    return f"{said}\n{history[-SAID_CHARS_MAX:]}"
 
 
 def _end(world: World, report: Report) -> None:

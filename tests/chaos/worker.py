@@ -17,7 +17,7 @@ from pathlib import Path
 from gatewright.server.cli.demo_agent import Agent, Data, DemoFailed, Refusal
 
 from .journal import Journal
-from .world import LEASE_S, SUBTLE, WRONG, World
+from .world import LEASE_S, SHARED, SUBTLE, WRONG, World
 
 WRONG_OF_ALL = 0.2
 SUBMISSIONS_A_CLAIM_MAX = 6
@@ -114,7 +114,8 @@ class Worker:
         verdict: Data = {}
         for _ in range(SUBMISSIONS_A_CLAIM_MAX):
             is_wrong = not self._is_calm and self._chance(WRONG_OF_ALL)
-            files = {**self._without_strays(brief, verdict), **self._content(brief, is_wrong=is_wrong)}
+            mended = {**self._without_strays(brief, verdict), **self._as_in_the_target(brief)}
+            files = {**mended, **self._content(brief, is_wrong=is_wrong)}
             if habit == "check":
                 self._write(brief, files)
                 self._call("check_gates", lease=brief["lease"], wait_s=2)
@@ -173,6 +174,12 @@ class Worker:
         found = [str(finding["where"]) for items in lists if isinstance(items, list) for finding in items]
         return {where.partition(":")[0]: None for where in found if f"/{WRONG}-" in where}
 
+    def _as_in_the_target(self, brief: Data) -> dict[str, str | None]:
+        """What could not be merged with the target is taken from there."""
+        notes = brief.get("notes")
+        conflicts = isinstance(notes, list) and any("conflicts" in str(note) for note in notes)
+        return {SHARED: self._world.git("show", f"main:{SHARED}") + "\n"} if conflicts else {}
+
     def _content(self, brief: Data, *, is_wrong: bool) -> dict[str, str | None]:
         """What is handed in. The wrong has a word in it that the gate or a reviewer knows, or lies in another place."""
         change, stage = brief["change"], brief["stage"]
@@ -183,7 +190,7 @@ class Worker:
         elif is_wrong and self._chance(0.3):
             files = {f"work/{change}/{stage}.txt": text, f"work/{change}/{WRONG}-{stage}.txt": f"{WRONG} {text}"}
         elif stage == "join" and not self._is_calm and self._chance(0.1):
-            files["shared.txt"] = f"Everybody writes here, and {text}"
+            files[SHARED] = f"Everybody writes here, and {text}"
         return files
 
     def _write(self, brief: Data, files: Mapping[str, str | None]) -> bool:

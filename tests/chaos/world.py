@@ -28,6 +28,8 @@ MARK = "GATEWRIGHT_TEST_RUN"
 # What a gate sees, and what only a reviewer does.
 WRONG = "WRONG"
 SUBTLE = "SUBTLY"
+# What the last stage of every change may write, so that changes come into conflict.
+SHARED = "shared.txt"
 GATE = f'command: {{name: right, run: "! grep -rqs {WRONG} work"}}'
 
 PIPELINE = f"""\
@@ -51,7 +53,7 @@ stages:
     gates: [{GATE}]
   join:
     needs: [left, right]
-    writes: ["work/{{change}}/join.txt", "shared.txt"]
+    writes: ["work/{{change}}/join.txt", "{SHARED}"]
     gates: [{GATE}]
 land:
   needs: [join]
@@ -230,7 +232,7 @@ def _mount(disk: Path) -> bool:
 def _make_project(world: World) -> None:
     world.project.mkdir()
     (world.project / "gatewright.yaml").write_text(PIPELINE)
-    (world.project / "shared.txt").write_text("Everybody writes here.\n")
+    (world.project / SHARED).write_text("Everybody writes here.\n")
     world.git("init", "--quiet", "--initial-branch", "main")
     world.git("add", "--all")
     world.git("commit", "--quiet", "-m", "Begin")
