@@ -35,17 +35,17 @@ class Obstacle:
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
+class Entry:
     mode: str
     oid: str
 
 
 @dataclass(frozen=True, slots=True)
-class _Step:
+class Step:
     """The way from one commit to another: what each touched path was and will be (absent: it does not exist there)."""
 
-    old: Mapping[str, _Entry]
-    new: Mapping[str, _Entry]
+    old: Mapping[str, Entry]
+    new: Mapping[str, Entry]
 
     @property
     def paths(self) -> set[str]:
@@ -60,7 +60,7 @@ def find_obstacle(worktree: WorktreeInfo, old: str, new: str) -> Obstacle | None
     if (worktree.git_dir / "index.lock").exists():
         return Obstacle(worktree.path, (), f"a git command is running there, or one left {worktree.git_dir}/index.lock")
     git = user_git(worktree.git_dir, worktree.path)
-    step = _step(git, old, new)
+    step = step_between(git, old, new)
     try:
         with index_copy(git) as copy:
             _accept_what_is_there(copy, step)
@@ -79,28 +79,29 @@ def bring_along(worktree: WorktreeInfo, old: str, new: str) -> Obstacle | None:
         return obstacle
     git = user_git(worktree.git_dir, worktree.path)
     try:
-        _accept_what_is_there(git, _step(git, old, new))
+        _accept_what_is_there(git, step_between(git, old, new))
         git.run("read-tree", "-m", "-u", old, new)
     except GitFailed as exc:
         return Obstacle(worktree.path, (), _last_line(exc))
     return None
 
 
-def _step(git: Git, old: str, new: str) -> _Step:
+def step_between(git: Git, old: str, new: str) -> Step:
+    """What differs between two commits or trees, by path; a rename is a path that goes and one that comes."""
     raw = git.run("diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-ext-diff", "--no-textconv", old, new)
     fields = raw.decode("utf-8", "surrogateescape").split("\0")
-    before: dict[str, _Entry] = {}
-    after: dict[str, _Entry] = {}
+    before: dict[str, Entry] = {}
+    after: dict[str, Entry] = {}
     for header, path in zip(fields[0:-1:2], fields[1::2], strict=True):
         old_mode, new_mode, old_oid, new_oid, _ = header.removeprefix(":").split(" ")
         if old_mode.strip("0"):
-            before[path] = _Entry(old_mode, old_oid)
+            before[path] = Entry(old_mode, old_oid)
         if new_mode.strip("0"):
-            after[path] = _Entry(new_mode, new_oid)
-    return _Step(before, after)
+            after[path] = Entry(new_mode, new_oid)
+    return Step(before, after)
 
 
-def _accept_what_is_there(git: Git, step: _Step) -> None:
+def _accept_what_is_there(git: Git, step: Step) -> None:
     """Refresh the index, and record the new state of every path whose file already has it.
 
     That is how a second call gets over what a first one, killed half-way, left behind; a path whose index entry is
@@ -111,20 +112,20 @@ def _accept_what_is_there(git: Git, step: _Step) -> None:
     there = {path: entry for path, entry in waiting.items() if os.path.lexists(_work_tree(git) / path)}
     same = there.keys() - _differing(git, there) if there else set()
     if same:
-        git.run("update-index", "-z", "--add", "--replace", "--index-info", stdin=_index_info(there, same))
+        git.run("update-index", "-z", "--add", "--replace", "--index-info", stdin=index_info(there, same))
     git.run("update-index", "-q", "--unmerged", "--refresh", expected=(0, 1))
 
 
-def _differing(git: Git, entries: Mapping[str, _Entry]) -> set[str]:
+def _differing(git: Git, entries: Mapping[str, Entry]) -> set[str]:
     """The paths whose files are not what `entries` say, compared as git would after the person's filters."""
     with tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX, dir=git.git_dir) as folder:
         only_these = replace(git, index_file=Path(folder) / "index")
-        only_these.run("update-index", "-z", "--add", "--index-info", stdin=_index_info(entries, entries))
+        only_these.run("update-index", "-z", "--add", "--index-info", stdin=index_info(entries, entries))
         only_these.run("update-index", "-q", "--refresh", expected=(0, 1))
         return _names(only_these.run("diff-files", "-z", "--name-only"))
 
 
-def _overlap(copy: Git, path: Path, step: _Step, old: str, new: str) -> Obstacle | None:
+def _overlap(copy: Git, path: Path, step: Step, old: str, new: str) -> Obstacle | None:
     try:
         copy.run("read-tree", "-n", "-m", "-u", old, new)
     except GitFailed as exc:
@@ -142,7 +143,7 @@ def _overlap(copy: Git, path: Path, step: _Step, old: str, new: str) -> Obstacle
     return None
 
 
-def _untracked_in_the_way(git: Git, step: _Step) -> list[str]:
+def _untracked_in_the_way(git: Git, step: Step) -> list[str]:
     """Every file without an index entry that lies where a new file, or a folder of it, would be written."""
     tracked = set(_index_entries(git))
     found: set[str] = set()
@@ -169,17 +170,17 @@ def _untracked_files(root: Path, folder: str, tracked: set[str]) -> Iterator[str
                 yield relative
 
 
-def _index_entries(git: Git) -> dict[str, _Entry]:
+def _index_entries(git: Git) -> dict[str, Entry]:
     """The index by path; of a path in conflict the last stage, which equals neither side and so counts as changed."""
     entries = {}
     for line in git.run("ls-files", "-s", "-z").decode("utf-8", "surrogateescape").split("\0")[:-1]:
         header, path = line.split("\t", 1)
         mode, oid, stage = header.split(" ")
-        entries[path] = _Entry(mode, oid if stage == "0" else f"conflict {oid}")
+        entries[path] = Entry(mode, oid if stage == "0" else f"conflict {oid}")
     return entries
 
 
-def _index_info(entries: Mapping[str, _Entry], paths: Iterable[str]) -> bytes:
+def index_info(entries: Mapping[str, Entry], paths: Iterable[str]) -> bytes:
     lines = (f"{entries[path].mode} {entries[path].oid}\t{path}\0" for path in paths)
     return "".join(lines).encode("utf-8", "surrogateescape")
 
