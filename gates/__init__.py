@@ -22,7 +22,7 @@ The policy: `gatewright.yaml` of a trusted commit
                  links, shadows)
 
 The user's repository
-    repository   open, resolve, move the target (bring_along, worktree, problems)
+    repository   open, resolve, move the target (bring_along, worktree, problems; tips: where branches stand)
     workspaces   one worktree per lease (snapshot, included, populating, files)
 
 Artifacts: commits in a store of our own

@@ -6,6 +6,7 @@ from ..gates.artifacts import ArtifactStore
 from ..gates.policy import Policy, PolicyInvalid, PolicyMissing, load_policy
 from ..gates.policy_source import StoredCommit
 from ..gates.repository import SharedRepository
+from ..gates.tips import Tips
 from ..schemas import refusals
 from ..schemas.pipeline import PIPELINE_FILE
 from ..schemas.refusals import Refused
@@ -20,11 +21,12 @@ class Policies:
         self._repository = repository
         self._artifacts = artifacts
         self.target = target
+        self._tips = Tips(repository.common_dir, repository.resolve)
         self._load = lru_cache(maxsize=POLICIES_KEPT)(self._load_uncached)
 
     def tip(self) -> str:
         """The commit that the trusted branch stands at; raises `Refused` (policy_missing) when there is none."""
-        tip = self._repository.branch_tip(self.target)
+        tip = self._tips.find(self.target)
         if tip is None:
             raise Refused(refusals.policy_missing(self.target, uncommitted=False))
         self._artifacts.fetch_base(tip)
