@@ -8,13 +8,16 @@ How a client reaches the server (standard library only: every start of every age
 The server process, one a repository
     process       become one (in_process: serve inside the client's process instead)
     liveness      whether a process still runs
+    build         which code is installed now
     daemon        connections, idleness, draining (transport: MCP over a socket)
     app           what it serves: tools and engine
     composition   put one repository's services together, with the real clock
     services      what the operations work with (store/, signal, leases, policies)
 
 What it does
+    surface       the protocol around it, in both generations (notices: telling clients what changed)
     tools         the eleven tools: parse, call, answer (tool_list: how they are described)
+    resources     the same truth under addresses; prompts; completions of both
     pointing      show a person, by a client that can, which command approves
     operations/   one function per domain verb
     engine/       run evaluations, land

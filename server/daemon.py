@@ -19,7 +19,7 @@ from mcp.server.lowlevel import Server
 
 from .lines import LineSplitter, Oversized, message_line, parse_message
 from .reach import GREETING_VERSION, older
-from .rendezvous import SOCKET_LINK, peer_uid, state_folder
+from .rendezvous import SOCKET_LINK, peer_uid, socket_paths, state_folder
 from .transport import READ_BYTES, serve_connection
 
 GREETING_TIMEOUT_S = 5.0
@@ -55,14 +55,19 @@ class Application(Protocol):
 class Daemon:
     """One server's connections and its end. `serve` is its whole life."""
 
-    def __init__(self, application: Application, *, common_dir: Path, socket_path: Path, version: str) -> None:
+    def __init__(
+        self, application: Application, *, common_dir: Path, version: str, is_current: Callable[[], bool]
+    ) -> None:
+        """`is_current` tells whether the code on the disk is still what runs here."""
         self._application = application
         self._common_dir = common_dir
-        self._socket_path = socket_path
+        self._is_current = is_current
         self._link = Path(state_folder(str(common_dir))) / SOCKET_LINK
         self._version = version
         self._connections = 0
+        self._conversations: set[anyio.CancelScope] = set()
         self._is_draining = False
+        self._socket_path = Path()
         self._inode: int | None = None
         self._left = anyio.Event()
 
@@ -70,8 +75,9 @@ class Daemon:
         """Listen until SIGTERM or SIGINT, or until there was neither a connection nor work for `idle_s` seconds.
 
         `on_ready` is called once connections are accepted. The socket and the link to it are gone when this returns.
+        Raises `NoServer` or `OSError` when there is no place for a socket.
         """
-        listener = await anyio.create_unix_listener(self._socket_path, mode=0o600)
+        listener = await self._listen()
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._application.run)
@@ -86,6 +92,19 @@ class Daemon:
             self._withdraw()
             with anyio.CancelScope(shield=True):
                 await listener.aclose()
+
+    async def _listen(self) -> SocketListener:
+        """At the first place that takes a socket: a runtime folder may be full, read-only or closed to us."""
+        problem: OSError | None = None
+        for path in socket_paths(str(self._common_dir)):
+            self._socket_path = Path(path)
+            try:
+                return await anyio.create_unix_listener(path, mode=0o600)
+            except OSError as exc:
+                logger.warning("no socket at %s: %s", path, exc.strerror)
+                problem = problem or exc
+        assert problem is not None
+        raise problem
 
     async def _accept(self, listener: SocketListener, tasks: TaskGroup) -> None:
         while True:
@@ -115,7 +134,12 @@ class Daemon:
                 if not is_accepted:
                     return
                 principal = _principal(greeting, uid)
-                await serve_connection(self._application.mcp_server(principal), stream, splitter, early)
+                with anyio.CancelScope() as conversation:
+                    self._conversations.add(conversation)
+                    try:
+                        await serve_connection(self._application.mcp_server(principal), stream, splitter, early)
+                    finally:
+                        self._conversations.discard(conversation)
         except (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream, TimeoutError):
             logger.debug("a connection ended before it was greeted or in the middle of a message")
         except Exception:
@@ -135,27 +159,34 @@ class Daemon:
         if greeting.get("common_dir") != str(self._common_dir):
             return False, {**mine, "ok": False, "elsewhere": True}
         if greeting.get("drain") is True and older(self._version, str(greeting.get("version"))):
-            await self._drain()
+            await self._drain("a newer version takes over")
             return False, {**mine, "ok": True}
+        if not self._is_current():
+            await self._drain("its code was replaced")
         if self._is_draining:
             return False, {**mine, "ok": False, "leaving": True}
         if self._connections > CONNECTIONS_MAX:
             return False, {**mine, "ok": False, "problem": f"{CONNECTIONS_MAX} clients are connected already."}
         return True, {**mine, "ok": True}
 
-    async def _drain(self) -> None:
-        """Make room for a newer server: unreachable for newcomers, open for those who are here, no new work."""
+    async def _drain(self, reason: str) -> None:
+        """Make room: unreachable for newcomers, no new work, and whoever is here is sent on to the next server."""
         if self._is_draining:
             return
         self._is_draining = True
-        logger.info("a newer version takes over; serving the remaining connections")
+        logger.info("making room, because %s", reason)
         self._withdraw()
         await self._application.drain()
+        # What a call has begun to write it still writes: its repetition finds that, by its stamp.
+        for conversation in self._conversations:
+            conversation.cancel()
 
     async def _leave_when_idle(self, idle_s: float) -> None:
         idle_since = anyio.current_time()
         while True:
             await anyio.sleep(min(1 / IDLE_CHECKS_PER_S, idle_s))
+            if not self._is_draining and not self._is_published():
+                await self._drain("nobody can find it any more")
             if self._connections or self._application.is_busy():
                 idle_since = anyio.current_time()
             elif self._is_draining or anyio.current_time() - idle_since >= idle_s:
@@ -165,9 +196,8 @@ class Daemon:
     async def _leave_on_signal(self) -> None:
         with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
             async for _ in signals:
-                self._withdraw()
                 with anyio.move_on_after(DRAIN_TIMEOUT_S):
-                    await self._application.drain()
+                    await self._drain("it was told to end")
                 self._left.set()
 
     def _publish(self) -> None:
@@ -178,13 +208,20 @@ class Daemon:
         fresh.replace(self._link)
         self._inode = self._socket_path.stat().st_ino
 
+    def _is_published(self) -> bool:
+        """Whether the repository's link leads here."""
+        try:
+            return self._link.readlink() == self._socket_path and self._socket_path.stat().st_ino == self._inode
+        except OSError:
+            return False
+
     def _withdraw(self) -> None:
         """Take link and socket away, once and only ours: both names may belong to a newer server by now.
 
         Before the listener is closed, never after: as long as it listens nobody else starts and takes the names.
         """
         inode, self._inode = self._inode, None
-        with suppress(FileNotFoundError):
+        with suppress(OSError):
             if inode is not None and self._socket_path.stat().st_ino == inode:
                 self._link.unlink(missing_ok=True)
                 self._socket_path.unlink()

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import __version__
+from .build import code_stamp
 from .lines import message_line
 from .reach import LOG_BYTES_MAX, START_TIMEOUT_S
-from .rendezvous import LOG_FILE, PID_FILE, new_socket_path, state_folder
+from .rendezvous import LOG_FILE, PID_FILE, state_folder
 
 if TYPE_CHECKING:
     from .daemon import Application
@@ -40,8 +41,12 @@ def main(
     *,
     open_application: Callable[[Path], "Application"] = open_real_application,
     version: str = __version__,
+    code: Callable[[], int] = code_stamp,
 ) -> int:
-    """Serve the repository named by `--common-dir PATH` until idle or told to end; return the exit status."""
+    """Serve the repository named by `--common-dir PATH` until idle or told to end; return the exit status.
+
+    `code` tells which code lies on the disk; when that changes, this server makes room for one that runs it.
+    """
     if len(arguments) != 2 or arguments[0] != "--common-dir":
         sys.stderr.write("server-process is started by gatewright itself, with --common-dir PATH.\n")
         return 2
@@ -49,7 +54,7 @@ def main(
     starter = _detach()
     _log_to(Path(state_folder(str(common_dir))) / LOG_FILE)
     try:
-        _serve(common_dir, open_application, version, lambda: starter.tell({"ok": True}))
+        _serve(common_dir, open_application, version, code, lambda: starter.tell({"ok": True}))
     except Exception as exc:  # the starter is told in one sentence, the log keeps the rest
         logger.exception("the server ended")
         starter.tell({"ok": False, "problem": f"The server of this repository cannot start: {_sentence(exc)}"})
@@ -58,8 +63,14 @@ def main(
 
 
 def _serve(
-    common_dir: Path, open_application: Callable[[Path], "Application"], version: str, on_ready: Callable[[], None]
+    common_dir: Path,
+    open_application: Callable[[Path], "Application"],
+    version: str,
+    code: Callable[[], int],
+    on_ready: Callable[[], None],
 ) -> None:
+    # Before anything of it is imported.
+    started_with = code()
     # Half of a start is imports, which make hundreds of thousands of objects and no garbage.
     gc.disable()
     os.environ["PYDANTIC_DISABLE_PLUGINS"] = "1"
@@ -68,12 +79,11 @@ def _serve(
     from .daemon import Daemon
 
     application = open_application(common_dir)
-    socket_path = Path(new_socket_path(str(common_dir)))
     gc.freeze()
     gc.enable()
 
     pid_file = common_dir / "gatewright" / PID_FILE
-    daemon = Daemon(application, common_dir=common_dir, socket_path=socket_path, version=version)
+    daemon = Daemon(application, common_dir=common_dir, version=version, is_current=lambda: code() == started_with)
 
     def announce() -> None:
         pid_file.write_text(f"{os.getpid()}\n")

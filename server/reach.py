@@ -92,8 +92,12 @@ def older(version: str, than: str) -> bool:
     return _numbers(version) < _numbers(than)
 
 
-def _greet(greeting: Greeting) -> Socket | None:
-    """A greeted connection; `None` when there is no server, or none that serves this repository and this version."""
+def _greet(greeting: Greeting, *, replaces_older: bool = False) -> Socket | None:
+    """A greeted connection; `None` when there is no server, or none that serves this repository and this version.
+
+    `replaces_older`: an older server is asked to make room. Only whoever holds the start lock asks: that server's
+    clients look for another at once, and one of them could start the older release again.
+    """
     connection = open_socket(greeting.common_dir)
     if connection is None:
         return None
@@ -107,7 +111,8 @@ def _greet(greeting: Greeting) -> Socket | None:
         return connection
     connection.close()
     if answer.get("ok") is True:
-        _ask_to_drain(greeting)
+        if replaces_older:
+            _ask_to_drain(greeting)
         return None
     if answer.get("elsewhere") is True or answer.get("leaving") is True:
         return None
@@ -144,10 +149,10 @@ def _ask_to_drain(greeting: Greeting) -> None:
 
 def _start_and_greet(greeting: Greeting, command: Sequence[str]) -> Socket | None:
     folder = state_folder(greeting.common_dir)
-    lock = _lock(os.path.join(folder, LOCK_FILE))
+    lock = _above_standard(_open_lock(os.path.join(folder, LOCK_FILE)))
     try:
-        # Somebody else may have started one while this process waited for the lock.
-        if (connection := _greet(greeting)) is not None:
+        # Somebody else may start one while this process waits for the lock.
+        if (connection := _await_lock(lock, greeting) or _greet(greeting, replaces_older=True)) is not None:
             return connection
         ready = _spawn([*command, "--common-dir", greeting.common_dir], folder, lock)
     finally:
@@ -159,23 +164,28 @@ def _start_and_greet(greeting: Greeting, command: Sequence[str]) -> Socket | Non
     return _greet(greeting)
 
 
-def _lock(path: str) -> int:
-    import fcntl
-
+def _open_lock(path: str) -> int:
     try:
-        lock = _above_standard(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as exc:
         raise NoServer(f"{path} cannot be opened: {exc.strerror}.", is_final=True) from exc
+
+
+def _await_lock(lock: int, greeting: Greeting) -> Socket | None:
+    """Take the lock and return `None`, or a connection as soon as whoever has the lock has brought a server up."""
+    import fcntl
+
     deadline = time.monotonic() + START_TIMEOUT_S
     while True:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return lock
+            return None
         except OSError:
             if time.monotonic() > deadline:
-                os.close(lock)
                 raise NoServer(f"Another start of the server has taken more than {START_TIMEOUT_S:.0f} s.") from None
-            time.sleep(LOCK_POLL_S)
+        time.sleep(LOCK_POLL_S)
+        if (connection := _greet(greeting)) is not None:
+            return connection
 
 
 def _spawn(command: Sequence[str], folder: str, lock: int) -> int:

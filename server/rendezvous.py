@@ -9,6 +9,7 @@ and must meet all the same.
 import _socket
 import os
 import stat
+from collections.abc import Iterator
 
 Socket = _socket.socket
 
@@ -96,20 +97,35 @@ def open_socket(common_dir: str) -> Socket | None:
 
 
 def new_socket_path(common_dir: str) -> str:
-    """A path for the server's socket, short enough to bind, in a folder that only this user can enter.
+    """The best path for the server's socket, in a folder that only this user can enter; `NoServer` if there is none."""
+    return next(socket_paths(common_dir))
 
-    Raises `NoServer` when no such folder can be had.
+
+def socket_paths(common_dir: str) -> Iterator[str]:
+    """Paths for the server's socket, best first, each short enough to bind, in a folder that only this user can enter.
+
+    A place that cannot be had (full, read-only, somebody else's) is passed over. Raises `NoServer` when none can.
     """
     import hashlib  # only a server that starts needs it
 
     name = hashlib.sha256(os.fsencode(common_dir)).hexdigest()[:_SOCKET_NAME_BYTES]
-    folders = _runtime_folders()
+    folders = [*_runtime_folders(), os.path.join(common_dir, STATE_FOLDER)]
+    problem = None
+    found = False
     for folder in folders:
         path = os.path.join(folder, name)
-        if len(os.fsencode(path)) <= SOCKET_PATH_BYTES_MAX:
+        if len(os.fsencode(path)) > SOCKET_PATH_BYTES_MAX:
+            continue
+        try:
             make_private_folder(folder)
-            return path
-    raise NoServer(f"None of {', '.join(folders)} is short enough for a socket: set XDG_RUNTIME_DIR to a short folder.")
+        except NoServer as exc:
+            problem = problem or exc
+            continue
+        found = True
+        yield path
+    if not found:
+        too_long = f"None of {', '.join(folders)} is short enough for a socket: set XDG_RUNTIME_DIR to a short folder."
+        raise problem or NoServer(too_long)
 
 
 def make_private_folder(folder: str) -> None:

@@ -30,7 +30,7 @@ class CountingApplication:
 
     The application writes `servers` (a process id per start), `begun` and `effects` (a stamp per line), `subscribed`
     and `drained`; the test makes `hold` (no start ends), `release` (slow calls end), `busy` (answered by a line in
-    `asked`) and `problem`.
+    `asked`), `problem`, and `code`, which stands for the installed code: writing it replaces that.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -124,7 +124,11 @@ def main(arguments: Sequence[str]) -> int:
     if role == "server-process":
         from gatewright.server import process
 
-        return process.main(rest, open_application=open_application, version=version)
+        def code() -> int:
+            replaced = Path(folder) / "code"
+            return replaced.stat().st_mtime_ns if replaced.exists() else 0
+
+        return process.main(rest, open_application=open_application, version=version, code=code)
     if role == "in-process":
         from gatewright.server import in_process
 

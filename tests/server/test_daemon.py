@@ -67,26 +67,63 @@ def test_a_server_that_is_told_to_end_drains_and_the_next_request_finds_a_new_on
 
 
 @pytest.mark.slow
-def test_a_newer_client_makes_an_older_server_drain_while_its_clients_stay(machine: "Machine") -> None:
-    staying = machine.start(version="1.9.0")
-    staying.initialize()
+def test_a_newer_client_replaces_an_older_server_and_its_clients_are_sent_on(machine: "Machine") -> None:
+    """Were they kept, their submissions would wait for a server that judges nothing any more."""
+    running = machine.start(version="1.9.0")
+    running.initialize()
+    running.call(0, "slow", text="under way")
+    machine.until(lambda: machine.lines("begun"))
     newer = machine.start(version="1.10.0")
     newer.initialize()
     older_one = machine.start(version="1.9.0")
     older_one.initialize()
+    machine.make("release")
 
-    for client in (staying, newer, older_one):
+    under_way = running.result_of(0)
+    for client in (running, newer, older_one):
         client.call(1, "echo")
-    first, second, third = (client.result_of(1)["server"] for client in (staying, newer, older_one))
+    answered_by = {client.result_of(1)["server"] for client in (running, newer, older_one)}
 
-    assert [first, second] == machine.servers()
-    assert third == second, "an older client must not replace a newer server in turn"
+    first, second = machine.servers()
+    assert answered_by == {second}, "an older client must not replace a newer server in turn"
+    assert (under_way["server"], under_way["text"]) == (second, "under way")
+    assert len(machine.lines("effects")) == 4
     assert machine.lines("drained") == [str(first)]
-    staying.close_and_wait()
     machine.until(lambda: not machine.is_alive(first))
-    newer.call(2, "echo")
-    assert newer.result_of(2)["server"] == second
     assert _link(machine).readlink().is_socket(), "the older server took the newer one's socket away"
+
+
+@pytest.mark.slow
+def test_a_server_judges_to_the_end_before_a_newer_one_replaces_it(machine: "Machine") -> None:
+    machine.make("busy")
+    machine.start(version="1.0.0").initialize()
+    machine.start(version="1.1.0").initialize()
+    first = machine.servers()[0]
+    asked = len(machine.lines("asked"))
+    machine.until(lambda: len(machine.lines("asked")) > asked + 3)
+    assert machine.is_alive(first)
+
+    (machine.meeting / "busy").unlink()
+
+    machine.until(lambda: not machine.is_alive(first))
+    assert len(machine.servers()) == 2
+
+
+@pytest.mark.slow
+def test_other_code_under_the_same_version_replaces_a_server_at_the_next_newcomer(machine: "Machine") -> None:
+    """A server imports on demand, and would mix the code that it has with the code that lies there now."""
+    running = machine.start()
+    running.initialize()
+    machine.make("code", "reinstalled")
+
+    newcomer = machine.start()
+    newcomer.initialize()
+    for client in (running, newcomer):
+        client.call(1, "echo")
+    answered_by = [client.result_of(1)["server"] for client in (running, newcomer)]
+
+    assert answered_by == [machine.servers()[1]] * 2
+    machine.until(lambda: not machine.is_alive(machine.servers()[0]))
 
 
 # --- meeting
@@ -295,18 +332,20 @@ def test_a_drain_that_an_older_client_asks_for_is_not_granted(machine: "Machine"
 
 @pytest.mark.slow
 def test_a_server_whose_socket_was_cleaned_away_leaves_its_successor_alone(machine: "Machine") -> None:
-    """Cleaners of temporary folders remove sockets after some days."""
+    """Cleaners of temporary folders remove sockets after some days. Its clients follow to the successor."""
     first = machine.start()
     first.initialize()
     _link(machine).readlink().unlink()
     second = machine.start()
     second.initialize()
 
-    os.kill(machine.servers()[0], signal.SIGTERM)
     machine.until(lambda: not machine.is_alive(machine.servers()[0]))
 
     third = machine.start()
     third.initialize()
+    for client in (first, second, third):
+        client.call(1, "echo")
+    assert {client.result_of(1)["server"] for client in (first, second, third)} == {machine.servers()[1]}
     assert len(machine.servers()) == 2
 
 
