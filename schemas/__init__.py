@@ -7,4 +7,5 @@ events     each single thing that can happen to a change (change_events: as a wh
 refusals   every refusal code with all of its wording
 arguments  what the eleven tools take
 replies    what they answer (fitting: within what clients show; prose: as text)
+views      what resources tell besides
 """

@@ -1,24 +1,26 @@
-"""What a server process serves: one repository's tools over MCP, and its engine."""
+"""What a server process serves: one repository's tools, resources and prompts over MCP, and its engine."""
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
 import mcp_types as types
-from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 
-from .. import __version__
 from ..schemas import refusals
+from ..schemas.records import ChangeRecord
 from ..schemas.refusals import Refused
-from . import tools
+from . import completions, prompts, resources, tools
 from .composition import open_services
+from .notices import Notices
 from .pointing import Pointing
 from .services import Services
 from .store import StoreMissing, StoreUnavailable, StoreUnusable
+from .surface import Context, Surface, SurfaceServer
 from .tool_list import tool_list
 
 if TYPE_CHECKING:
@@ -54,31 +56,11 @@ class GatewrightApplication:
         self._engine: Engine | None = None
         self._is_draining = False
         self._pointing = Pointing()
+        self.notices = Notices()
 
     def mcp_server(self, principal: str) -> Server[Any]:
         """A server for one connection, whose calls are made by `principal`."""
-
-        async def list_tools(
-            _: ServerRequestContext[Any], __: types.PaginatedRequestParams | None
-        ) -> types.ListToolsResult:
-            return types.ListToolsResult(tools=list(tool_list()))
-
-        async def call_tool(
-            context: ServerRequestContext[Any], params: types.CallToolRequestParams
-        ) -> types.CallToolResult:
-            result = await self._call(principal, context, params)
-            self._pointing.point(context, result)
-            return result
-
-        return Server(
-            "gatewright",
-            version=__version__,
-            title="gatewright",
-            description="Staged handoffs between coding agents, with gates that the server runs.",
-            instructions=INSTRUCTIONS,
-            on_list_tools=list_tools,
-            on_call_tool=call_tool,
-        )
+        return SurfaceServer(_Connection(self, principal), self.notices, instructions=INSTRUCTIONS)
 
     async def run(self) -> None:
         """Adopt what a killed server left, and run evaluations until cancelled."""
@@ -96,6 +78,7 @@ class GatewrightApplication:
             tasks.start_soon(_follow_feed, services)
             tasks.start_soon(preparation.work)
             tasks.start_soon(self._pointing.work)
+            tasks.start_soon(self.notices.work, services)
             tasks.start_soon(self._engine.work)
 
     def is_busy(self) -> bool:
@@ -133,9 +116,16 @@ class GatewrightApplication:
                 log.info("not ready: %s", exc)
                 await anyio.sleep(PREPARED_CHECK_EVERY_S)
 
-    async def _call(
-        self, principal: str, context: ServerRequestContext[Any], params: types.CallToolRequestParams
-    ) -> types.CallToolResult:
+    async def live_changes(self) -> tuple[ChangeRecord, ...]:
+        """What the list of resources names; none while nothing has opened the store yet, or it cannot be read."""
+        if self._services is None:
+            return ()
+        with suppress(Refused):
+            return await resources.live_changes(self._services)
+        return ()
+
+    async def call(self, principal: str, context: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
+        """One call of a tool, with progress told to whoever asked for it."""
         told = 0
 
         async def report(text: str) -> None:
@@ -143,10 +133,9 @@ class GatewrightApplication:
             told += 1
             await context.session.report_progress(told, message=text)
 
-        meta = params.meta or {}
-        stamp, waited_s = meta.get(tools.CALL_STAMP), meta.get(tools.WAITED)
+        stamp = (params.meta or {}).get(tools.CALL_STAMP)
         client = context.session.client_params
-        return await tools.call_tool(
+        result = await tools.call_tool(
             self.services,
             principal,
             params.name,
@@ -154,8 +143,46 @@ class GatewrightApplication:
             client=client.client_info.name if client is not None else "",
             stamp=stamp if isinstance(stamp, str) else None,
             report=report,
-            waited_s=waited_s if isinstance(waited_s, int) and waited_s > 0 else 0,
         )
+        self._pointing.point(context, result)
+        return result
+
+
+class _Connection(Surface):
+    """What one connection is served: the application, and who calls."""
+
+    def __init__(self, application: GatewrightApplication, principal: str) -> None:
+        self._application = application
+        self._principal = principal
+
+    async def list_tools(self) -> types.ListToolsResult:
+        return types.ListToolsResult(tools=list(tool_list()))
+
+    async def call_tool(self, context: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
+        return await self._application.call(self._principal, context, params)
+
+    async def list_resources(self) -> types.ListResourcesResult:
+        return resources.listed(await self._application.live_changes())
+
+    async def list_resource_templates(self) -> types.ListResourceTemplatesResult:
+        return resources.templates()
+
+    async def read_resource(self, uri: str) -> types.ReadResourceResult:
+        return await resources.read(self._application.services, uri)
+
+    def is_resource(self, uri: str) -> bool:
+        return resources.is_resource(uri)
+
+    async def list_prompts(self) -> types.ListPromptsResult:
+        return prompts.listed()
+
+    async def get_prompt(self, context: Context, params: types.GetPromptRequestParams) -> types.GetPromptResult:
+        return prompts.get(params.name, params.arguments or {})
+
+    async def complete(self, params: types.CompleteRequestParams) -> types.CompleteResult:
+        given = (params.context.arguments if params.context is not None else None) or {}
+        asked = params.argument
+        return await completions.complete(self._application.services, asked.name, asked.value, given)
 
 
 async def _adopt_lost(services: Services) -> None:

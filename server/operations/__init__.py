@@ -3,7 +3,7 @@
 deciding     the step that they share: decide, evolve, save, enqueue and cancel evaluations
 repeating    the same request again has one effect
 changes      start, cancel, repin
-stages       claim, renew, release, and what a takeover keeps
+stages       claim, renew, release, and what a takeover keeps (makers: whose it stays)
 claimable    what can be claimed, best first, and by whom
 reviews      claim, give, renew and let go of a review
 submissions  hand in an artifact, check a snapshot
@@ -18,5 +18,7 @@ verdicts     what a submitter is told (evidence: as replies tell it; runs: befor
 looking      status, why, evidence, artifacts (explaining: one stage in full; awaiting: what waits for people)
 waiting      long polls
 telling      an event as a sentence
+ledger       what the gates were worth so far
+inforce      the policy at the tip of the trusted branch
 fsck         examine everything (fsck_problem: what may be found; fsck_history: a change in the store; fsck_git: in git)
 """

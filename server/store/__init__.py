@@ -10,7 +10,7 @@ rows         what rows mean: openings, evaluations, replies
 schema       the tables
 forms        how values stand in columns
 tx           one transaction in words of the domain, put together from its parts, one subject each:
-             changes, openings, evaluations, evidence, replies, cache, settings, examination
+             changes, openings, evaluations, evidence, replies, cache, settings, examination, judgements
              (part: what they stand on)
 
 Importing the store imports no database library; opening one does.
@@ -22,11 +22,13 @@ from .rows import (
     REVIEWER,
     EvaluationRow,
     EvaluationState,
+    Judgement,
     Opening,
     PassedTree,
     Purpose,
     StoredEvidence,
     StoredReply,
+    Upheld,
     openings_of,
 )
 from .store import Store
@@ -35,6 +37,7 @@ __all__ = [
     "REVIEWER",
     "EvaluationRow",
     "EvaluationState",
+    "Judgement",
     "Opening",
     "PassedTree",
     "Purpose",
@@ -44,6 +47,7 @@ __all__ = [
     "StoreUnusable",
     "StoredEvidence",
     "StoredReply",
+    "Upheld",
     "open_store",
     "openings_of",
 ]

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from ...gates.reviewing import open_reviews
 from ...schemas.plan import ReviewRule
-from ...schemas.records import Attempt, ChangeRecord, ChangeState, Evidence, StageState
+from ...schemas.records import Attempt, ChangeRecord, ChangeState, Evidence, Outcome, StageState
 
 # The role of whoever reviews.
 REVIEWER = "reviewer"
@@ -86,6 +86,34 @@ class StoredEvidence:
     policy_digest: str
     gate_digest: str
     evidence: Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """One line about one piece of evidence of an attempt; `subject` is equal where a gate judged the same again.
+
+    That is: the tree, the policy, and the gate as it was written. `fingerprints` are those of all its findings.
+    """
+
+    number: int
+    change: str
+    stage: str
+    attempt: int
+    subject: tuple[str, str, str]
+    gate: str
+    kind: str
+    outcome: Outcome
+    fingerprints: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Upheld:
+    """A dispute of an attempt's findings that a person decided for its holder."""
+
+    change: str
+    stage: str
+    attempt: int
+    fingerprints: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)

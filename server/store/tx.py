@@ -6,11 +6,12 @@ from .evaluations import Evaluations
 from .evidence import EvidenceKept
 from .examination import Examination
 from .forms import evidence_adapter
+from .judgements import Judgements
 from .replies import Replies
 from .settings import Settings
 
 __all__ = ["Tx", "evidence_adapter"]
 
 
-class Tx(Changes, Evaluations, EvidenceKept, Replies, Cache, Settings, Examination):
+class Tx(Changes, Evaluations, EvidenceKept, Replies, Cache, Settings, Examination, Judgements):
     """Alive only inside `Store.run` or `Store.read`."""
