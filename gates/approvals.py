@@ -4,11 +4,12 @@ One place for it, so that the status, the brief of a waiting agent and the comma
 differently. Source: docs/protocol.md, rule 10.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..schemas.ids import LAND, short
 from ..schemas.plan import ApprovalRule
-from ..schemas.records import Approval, ChangeRecord, LandingStep
+from ..schemas.records import Approval, ChangeRecord, LandingStep, Maker
 from . import reviewing
 
 
@@ -85,7 +86,7 @@ def _of_stage(record: ChangeRecord, stage: str, rule: ApprovalRule) -> OpenAppro
         evaluation=attempt.evaluation,
         given=_given(attempt.approvals, rule.gate),
         minimum=rule.minimum,
-        holders=(attempt.holder,),
+        holders=_names(record.stage(stage).makers(attempt)),
     )
 
 
@@ -94,7 +95,7 @@ def _of_landing(record: ChangeRecord, rule: ApprovalRule) -> OpenApproval:
     assert landing is not None, "a landing asks"
     assert landing.old is not None, "what asks was merged"
     assert landing.new is not None, "what asks was merged"
-    artifacts = [artifact for stage in record.stages if (artifact := stage.artifact) is not None]
+    landed = [(stage, artifact) for stage in record.stages if (artifact := stage.artifact) is not None]
     return OpenApproval(
         change=record.id,
         stage=LAND,
@@ -106,8 +107,12 @@ def _of_landing(record: ChangeRecord, rule: ApprovalRule) -> OpenApproval:
         evaluation=landing.evaluation,
         given=_given(landing.approvals, rule.gate),
         minimum=rule.minimum,
-        holders=tuple(dict.fromkeys(artifact.holder for artifact in artifacts)),
+        holders=_names(maker for stage, artifact in landed for maker in stage.makers(artifact)),
     )
+
+
+def _names(makers: Iterable[Maker]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(maker.holder for maker in makers))
 
 
 def _given(approvals: tuple[Approval, ...], gate: str) -> tuple[Approval, ...]:

@@ -82,13 +82,16 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class KeepOrphan:
-    """Keep a late commit of a former holder for the next one."""
+    """Keep a late commit of a former holder for the next one; `principal` and `model` are the holder's."""
 
     stage: str
     fence: int
     commit: str
     holder: str
     note: str
+    principal: str | None = None
+    model: str | None = None
+    tree: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

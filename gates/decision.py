@@ -171,5 +171,6 @@ class Decision:
                 is_free=True,
                 answers=former.answers,
                 model=former.model,
+                adopted=former.adopted,
             )
         )

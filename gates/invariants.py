@@ -6,7 +6,7 @@ decide nothing and call none of the functions that decide: a defect there must n
 Source: docs/protocol.md, Invariants
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 from ..schemas.plan import ReviewRule, StageRule
 from ..schemas.records import (
@@ -16,6 +16,7 @@ from ..schemas.records import (
     ChangeState,
     Landing,
     LandingStep,
+    Maker,
     Outcome,
     Review,
     StageRecord,
@@ -171,6 +172,8 @@ def _passed(stage: StageRecord, rule: StageRule) -> Iterator[Broken]:
 def _opinions(record: ChangeRecord, stage: StageRecord, rule: StageRule) -> Iterator[Broken]:
     """Nobody's own word, nobody's twice, and none about another commit (I5)."""
     for attempt in stage.attempts:
+        if not attempt.reviews and not attempt.approvals:
+            continue
         where = f"attempt {attempt.number} of '{stage.name}'"
         principals = [review.principal for review in attempt.reviews]
         makers = {maker.principal for maker in stage.makers(attempt)}
@@ -183,16 +186,19 @@ def _opinions(record: ChangeRecord, stage: StageRecord, rule: StageRule) -> Iter
             yield Broken("I5", f"a review of another commit counts for {where}")
         if any((a.commit, a.target) != (attempt.commit, record.target) for a in attempt.approvals):
             yield Broken("I5", f"an approval of another commit or target counts for {where}")
-        if attempt.state is AttemptState.JUDGING and not _are_independent(attempt, rule):
+        if attempt.state is AttemptState.JUDGING and not _are_independent(attempt, stage.makers(attempt), rule):
             yield Broken("I5", f"{where} was reviewed by some that do not count as others")
 
 
-def _are_independent(attempt: Attempt, rule: StageRule) -> bool:
-    """Whether reviewers are as different as the policy of now asks, by what they declare."""
+def _are_independent(attempt: Attempt, makers: Sequence[Maker], rule: StageRule) -> bool:
+    """Whether reviewers are as different from makers, and each other, as the policy of now asks, by what they declare.
+
+    Makers may be alike.
+    """
     for wanted in rule.reviews:
         given = [review for review in attempt.reviews if review.gate == wanted.gate]
-        labels = [attempt.holder, *(review.reviewer for review in given)]
-        models = [family(attempt.model), *(family(review.model) for review in given)]
+        labels = [*{maker.holder for maker in makers}, *(review.reviewer for review in given)]
+        models = [*{family(maker.model) for maker in makers}, *(family(review.model) for review in given)]
         if wanted.independence in {"agent", "family"} and len(labels) != len(set(labels)):
             return False
         if wanted.independence == "family" and len(models) != len(set(models)):
@@ -220,7 +226,8 @@ def _landing(record: ChangeRecord, landing: Landing) -> Iterator[Broken]:
     for need in record.plan.land_needs:
         if record.stage(need).state is not _S.PASSED:
             yield Broken("I11", f"it is {landing.step}, and '{need}' is {record.stage(need).state}")
-    makers = {stage.artifact.principal for stage in record.stages if stage.artifact is not None}
+    landed = [(stage, artifact) for stage in record.stages if (artifact := stage.artifact) is not None]
+    makers = {maker.principal for stage, artifact in landed for maker in stage.makers(artifact)}
     given = [(a.gate, a.person) for a in landing.approvals if a.is_given]
     if len(given) != len(set(given)) or any(person in makers for _, person in given):
         yield Broken("I5", f"the landing of what {', '.join(sorted(makers))} made was approved by {given}")

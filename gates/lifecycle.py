@@ -18,6 +18,7 @@ from ..schemas.records import (
     ChangeState,
     LandingStep,
     Lease,
+    Maker,
     Note,
     Orphan,
     StageRecord,
@@ -194,9 +195,18 @@ def _submit(decision: Decision, stage: StageRecord, command: c.Submit) -> Decide
             evaluation=decision.next_evaluation(),
             answers=command.answers,
             model=stage.lease.model,
+            adopted=_adopted(stage, stage.lease, command),
         )
     )
     return decision.events
+
+
+def _adopted(stage: StageRecord, lease: Lease, command: c.Submit) -> tuple[Maker, ...]:
+    """Who made the kept work that is handed in now, as it is; its holder left out."""
+    holder = Maker(lease.principal, lease.holder, lease.model)
+    same = (orphan for orphan in stage.orphans if command.commit == orphan.commit or command.tree == orphan.tree)
+    found = dict.fromkeys(orphan.maker for orphan in same)
+    return tuple(maker for maker in found if maker is not None and maker != holder)
 
 
 def _release(decision: Decision, stage: StageRecord, command: c.Release) -> Decided:
@@ -245,7 +255,16 @@ def _spec_conflict(decision: Decision, stage: StageRecord, command: c.Release) -
 def _keep_orphan(decision: Decision, stage: StageRecord, command: c.KeepOrphan) -> Decided:
     if any(orphan.commit == command.commit for orphan in stage.orphans):
         return ()
-    orphan = Orphan(command.commit, command.holder, command.fence, decision.now, command.note)
+    orphan = Orphan(
+        commit=command.commit,
+        holder=command.holder,
+        fence=command.fence,
+        kept_at=decision.now,
+        note=command.note,
+        principal=command.principal,
+        model=command.model,
+        tree=command.tree,
+    )
     decision.add(e.OrphanKept(decision.now, stage.name, orphan))
     return decision.events
 

@@ -4,7 +4,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from .records import Answered, Approval, Dispute, Escalation, GateOutcome, Lease, Note, Orphan, Review, ReviewLease
+from .records import (
+    Answered,
+    Approval,
+    Dispute,
+    Escalation,
+    GateOutcome,
+    Lease,
+    Maker,
+    Note,
+    Orphan,
+    Review,
+    ReviewLease,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +81,7 @@ class TransformStarted:
 class ArtifactSubmitted:
     """An attempt begins. A free one costs no budget (a person's retry, a carried artifact).
 
+    `adopted` are the makers of kept work that is handed in with it.
     The server's own, for a `run:` stage, has the evaluation that made it.
     """
 
@@ -85,6 +98,7 @@ class ArtifactSubmitted:
     is_free: bool = False
     answers: tuple[Answered, ...] = ()
     model: str | None = None
+    adopted: tuple[Maker, ...] = ()
     kind: Literal["artifact_submitted"] = "artifact_submitted"
 
 

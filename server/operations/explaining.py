@@ -85,7 +85,8 @@ def _reviews(stage: StageRecord, wanted: Wanted) -> ReviewsReply:
     attempt = stage.current
     assert attempt is not None, "what is reviewed is an attempt"
     judged = [f"'{review.reviewer}'" for review in attempt.reviews]
-    others = ", ".join(dict.fromkeys([f"'{attempt.holder}'", *judged]))
+    made = [f"'{maker.holder}'" for maker in stage.makers(attempt)]
+    others = ", ".join(dict.fromkeys([*made, *judged]))
     counted = {"principal": "principal", "agent": "agent", "family": "family of models"}[wanted.rule.independence]
     return ReviewsReply(
         gate=wanted.rule.gate,

@@ -24,6 +24,7 @@ from . import bases, briefs, reviews
 from .claimable import openings
 from .conflicts import with_evidence
 from .deciding import apply, get_change
+from .makers import keep_orphan
 from .repeating import Reference, Request, once
 
 if TYPE_CHECKING:
@@ -217,12 +218,12 @@ async def _keep_leftovers(services: Services, record: ChangeRecord, stage: str, 
     except (WorkspaceProblem, OSError):
         return
     known = {attempt.tree for attempt in record.stage(stage).attempts}
-    if saved is None or await services.act(lambda: services.repository.tree_of(saved)) in known:
+    if saved is None:
         return
-    holder = next((a.holder for a in reversed(record.stage(stage).attempts) if a.fence == former), "the former holder")
-    note = f"unsaved work of lease {former}, kept as {ref}"
-    command = c.KeepOrphan(stage, former, saved, holder, note)
-    await services.run(lambda tx: apply(tx, get_change(tx, record.id), command, services.clock()))
+    tree = await services.act(lambda: services.repository.tree_of(saved))
+    if tree not in known:
+        note = f"unsaved work of lease {former}, kept as {ref}"
+        await keep_orphan(services, record.id, stage, former, commit=saved, tree=tree, note=note)
 
 
 def _make_workspace(services: Services, record: ChangeRecord, stage: str, fence: int) -> str | None:

@@ -23,6 +23,7 @@ from ..services import Services
 from ..store import EvaluationRow, EvaluationState, Purpose
 from . import bases
 from .deciding import apply, get_change
+from .makers import keep_orphan
 from .repeating import Reference, Request, find_effect, once
 from .stages import renew
 
@@ -147,9 +148,8 @@ async def _keep_late_work(
     try:
         if artifact is None:
             artifact = await services.act(lambda: _make_artifact(services, record, lease, arguments))
-        commit = artifact.commit
-        command = c.KeepOrphan(stage.name, lease.fence, commit, f"lease {lease.fence}", arguments.summary)
-        await services.run(lambda tx: apply(tx, get_change(tx, record.id), command, services.clock()))
+        commit, tree, note = artifact.commit, artifact.tree, arguments.summary
+        await keep_orphan(services, record.id, stage.name, lease.fence, commit=commit, tree=tree, note=note)
     except Refused:
         return refusal
     return refusals.with_kept(refusal, commit)

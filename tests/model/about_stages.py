@@ -13,6 +13,7 @@ from gatewright.schemas.records import (
     AttemptState,
     Finding,
     GateOutcome,
+    Maker,
     Outcome,
     ReviewLease,
     StageRecord,
@@ -24,6 +25,7 @@ from .world import World
 
 LATE_S = LEASE_S * 2
 BASE = "b"
+LATE = "late"
 FINGERPRINTS = ("x",)
 BLOCKING = Finding("r1", "peer", "blocking", "review", "wrong", "fp-r1", "a", 1)
 JUDGED = {StageState.EVALUATING, StageState.IN_REVIEW}
@@ -106,6 +108,16 @@ def _adopt(_: World, stage: StageRecord) -> c.Command | None:
     if last is None or last.state is AttemptState.FAILED:
         return None
     return c.Submit(stage.name, stage.fence, last.commit, last.tree, BASE, "s")
+
+
+def _keep_late(_: World, stage: StageRecord) -> c.Command:
+    """What somebody made who held the stage before, known by its tree."""
+    return c.KeepOrphan(stage.name, stage.fence - 1, LATE, "cleo", "n", "stdio:cleo", None, LATE)
+
+
+def _adopt_late(_: World, stage: StageRecord) -> c.Command | None:
+    """Hand that in as it is, by another commit."""
+    return c.Submit(stage.name, stage.fence, f"{stage.name}{len(stage.attempts) + 1}", LATE, BASE, "s")
 
 
 def _release(because: c.Because, behind: int = 0) -> OfStage:
@@ -194,7 +206,8 @@ def _by_reviewer(who: str) -> tuple[OfStage, ...]:
     def claim_own(world: World, stage: StageRecord) -> c.Command | None:
         if stage.current is None or not world.record.rule(stage.name).reviews:
             return None
-        return c.ClaimReview(stage.name, stage.current.holder, stage.current.principal)
+        maker = makers_of(stage)[-1]
+        return c.ClaimReview(stage.name, maker.holder, maker.principal)
 
     def renew(_: World, stage: StageRecord) -> c.Command | None:
         lease = held(stage)
@@ -253,7 +266,7 @@ def _approve(person: str, *, commit: str | None = None, target: str | None = Non
 
 
 def _approve_own(world: World, stage: StageRecord) -> c.Command | None:
-    return _approve(stage.current.principal)(world, stage) if stage.current is not None else None
+    return _approve(makers_of(stage)[-1].principal)(world, stage) if stage.current is not None else None
 
 
 PEOPLE = (
@@ -262,8 +275,18 @@ PEOPLE = (
     OfStage("reopen", lambda _, stage: c.Reopen(stage.name, "person:eve", "again")),
 )
 
+
+def makers_of(stage: StageRecord) -> list[Maker]:
+    """Who made the newest attempt: its holder, and then whoever made what was kept of the same tree."""
+    attempt = stage.current
+    assert attempt is not None, "there is an artifact that somebody made"
+    kept = (orphan.maker for orphan in stage.orphans if orphan.tree == attempt.tree)
+    return [attempt.maker, *(maker for maker in kept if maker is not None)]
+
+
 # What happens only where a scenario says so: each multiplies the states.
 EXTRAS = {
+    "adoption": (OfStage("keep late work", _keep_late), OfStage("adopt late work", _adopt_late)),
     "answers": (_submit("submit with answers", answer=True),),
     "asks": (_settle(Outcome.PENDING),),
     "disputes": (_submit("submit the same, everything disputed", same=True, dispute=True),),

@@ -5,7 +5,8 @@ What is left out is what nothing decides on:
   Which of the two agents holds a stage matters to nobody but to reviewers and people, who are others; their own work is
   tried by its author, whoever that is. Two policies that say the same are each other's mirror.
 - the past: notes, orphans and attempts before the newest, but for what is asked of them since the stage was opened
-  afresh: whether a tree failed already, with which findings, and whether those are disputed.
+  afresh: whether a tree failed already, with which findings, and whether those are disputed; and for who made what is
+  kept, which is asked when it is adopted.
 - the hour: a lease has run out or has not, and only where that is asked. While gates judge it is parked.
 - numbers beyond their bound, and the cause of an escalation but for a question, which comes back.
 
@@ -71,6 +72,7 @@ def stage_part(stage: StageRecord, now: datetime, *, is_run: bool) -> Part:
         stage.transform is not None,
         min(_errors(stage), ERRORS_TOLD_MAX) if is_run else 0,
         _since(stage),
+        _kept(stage),
         current is not None and _attempt(current, now),
     )
 
@@ -91,6 +93,12 @@ def relation(record: ChangeRecord, stage: StageRecord, needs: tuple[str, ...]) -
 
 def _newest(need: StageRecord) -> str:
     return need.attempts[-1].commit if need.attempts else ""
+
+
+def _kept(stage: StageRecord) -> Part:
+    """Of the work of others that is kept with its maker: whether there is any, and whether that was handed in."""
+    trees = {orphan.tree for orphan in stage.orphans if orphan.maker is not None}
+    return (bool(trees), stage.current is not None and stage.current.tree in trees)
 
 
 def _lease(stage: StageRecord, now: datetime) -> int:
@@ -136,6 +144,7 @@ def _attempt(attempt: Attempt, now: datetime) -> Part:
         attempt.allowed,
         attempt.error_retries,
         attempt.is_free,
+        attempt.adopted,
         tuple((x.gate, x.principal, x.expires_at <= now) for x in attempt.review_leases),
         tuple((review.gate, review.principal, review.is_rejecting) for review in attempt.reviews),
         tuple((approval.gate, approval.person, approval.is_given) for approval in attempt.approvals),

@@ -131,6 +131,12 @@ MUTANTS = (
         ),
     ),
     Mutant(
+        "whose work was adopted reviews it",
+        "adopted",
+        ("I5",),
+        (_edit(lifecycle._submit, "adopted=_adopted(stage, stage.lease, command)", "adopted=()"),),
+    ),
+    Mutant(
         "a review lease outlives its attempt",
         "reviewed by two",
         ("I5",),

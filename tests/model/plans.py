@@ -96,6 +96,12 @@ SCENARIOS = {
             extras=frozenset({"answers", "grants", "repin"}),
         ),
         Scenario(
+            "adopted",
+            plan([stage("code", reviews=(PEER,), approvals=(OWNER,))]),
+            reviewers=("rex",),
+            extras=frozenset({"adoption"}),
+        ),
+        Scenario(
             "approved by two",
             plan([stage("code", approvals=(ApprovalRule("owner", 2),))], land_approvals=(ApprovalRule("board", 2),)),
             people=("eve", "pat"),

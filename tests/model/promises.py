@@ -6,6 +6,7 @@ from gatewright.gates import commands as c
 from gatewright.gates.invariants import Broken
 from gatewright.schemas.records import ChangeRecord, ChangeState, StageRecord, StageState
 
+from .about_stages import makers_of
 from .world import World
 
 
@@ -21,7 +22,7 @@ def broken_answer(record: ChangeRecord, stage: StageRecord, command: c.Command) 
             if stage.state is not StageState.EVALUATING or awaited != evaluation:
                 yield Broken("I3", f"the result of {evaluation} counted for '{stage.name}', which waits for {awaited}")
         case c.ClaimReview(principal=principal):
-            if current is None or current.principal == principal:
+            if current is None or principal in {maker.principal for maker in makers_of(stage)}:
                 yield Broken("I5", f"{principal} was let review its own work")
         case c.GiveReview(number=number):
             if current is None or number not in {lease.number for lease in current.review_leases}:
@@ -29,7 +30,7 @@ def broken_answer(record: ChangeRecord, stage: StageRecord, command: c.Command) 
         case c.Approve(commit=commit, target=target, person=person):
             if current is None or (current.commit, record.target) != (commit, target):
                 yield Broken("I5", f"an approval of {commit} for {target} counted for {current and current.commit}")
-            elif current.principal == person:
+            elif person in {maker.principal for maker in makers_of(stage)}:
                 yield Broken("I5", f"{person} was let approve its own work")
         case _:
             pass

@@ -13,7 +13,7 @@ from .plans import SCENARIOS
 from .search import Search
 from .ways import Ways
 
-SMALL = ("approved by two", "made by the server alone", "made first")
+SMALL = ("adopted", "approved by two", "made by the server alone", "made first")
 SLICE_STATES_MAX = 500
 STATES_MIN = 200_000
 # How many states each comes to at least, rounded down: about half a minute each, the largest a whole.
