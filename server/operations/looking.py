@@ -36,15 +36,19 @@ LIVE = (ChangeState.ACTIVE, ChangeState.LANDING)
 
 async def get_status(services: Services, arguments: GetStatus) -> Status:
     """What waits for people in all changes, then those under way, newest first, or the named one."""
-    found = await services.read(lambda tx: status(tx, arguments, services.clock()))
     if arguments.change is not None:
-        return found
+        return await services.read(lambda tx: status(tx, arguments, services.clock()))
     try:
         policy = await services.act(lambda: services.policies.at(services.policies.tip()))
     except Refused as exc:
         # Without a policy nothing can begin, whatever is open.
+        found = await services.read(lambda tx: status(tx, arguments, services.clock()))
         return found if found.changes else found.model_copy(update={"next": exc.refusal.next})
-    return found.model_copy(update={"warning": await services.read(lambda tx: _warning(tx, policy))})
+
+    def with_warning(tx: "Tx") -> Status:
+        return status(tx, arguments, services.clock()).model_copy(update={"warning": _warning(tx, policy)})
+
+    return await services.read(with_warning)
 
 
 def status(tx: "Tx", arguments: GetStatus, now: datetime) -> Status:
@@ -81,19 +85,24 @@ def stage_status(record: ChangeRecord, stage: StageRecord, now: datetime) -> Sta
     """Where a stage stands, because of what, and what would unlock it: the words of the refusal a claimer would get."""
     parked = stage.state is not StageState.CLAIMED
     left = None if stage.lease is None or parked else max(0, round((stage.lease.expires_at - now).total_seconds()))
-    reason = reason_of(record, stage, now)
     refusal = refuse_change(record) or refuse_claim(record, stage, now)
-    # Where somebody has to do something it is named; where nobody has, the refusal says what else there is to do.
-    is_awaited = stage.state in {StageState.ESCALATED, StageState.IN_REVIEW} and bool(reason.unlocks)
-    unlock = f"{reason.unlocks[0].how}." if refusal is None else refusal.next
+    if refusal is not None and stage.state not in {StageState.ESCALATED, StageState.IN_REVIEW}:
+        because, unlock = refusal.message, refusal.next
+    else:
+        reason = reason_of(record, stage, now)
+        # Where somebody has to do something it is named; where nobody has, the refusal says what else there is to do.
+        because = reason.because
+        unlock = f"{reason.unlocks[0].how}." if refusal is None else refusal.next
+        if refusal is not None and reason.unlocks:
+            unlock = how_to_unlock(reason.unlocks, now)
     return StageStatus(
         stage=stage.name,
         state=stage.state,
         holder=SERVER if stage.transform is not None else stage.lease.holder if stage.lease is not None else None,
         expires_in_s=left,
         attempt=len(stage.attempts) or None,
-        because=shorten(reason.because, BECAUSE_CHARS_MAX),
-        unlock=how_to_unlock(reason.unlocks, now) if is_awaited else unlock,
+        because=shorten(because, BECAUSE_CHARS_MAX),
+        unlock=unlock,
     )
 
 
