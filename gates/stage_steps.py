@@ -87,6 +87,7 @@ def submitted(stage: StageRecord, event: e.ArtifactSubmitted, inputs: tuple[str,
         model=event.model,
         answers=event.answers,
         inputs=inputs,
+        adopted=event.adopted,
     )
     return replace(
         moved(stage, step), attempts=(*stage.attempts, attempt), carried=None, transform=None, escalation=None

@@ -211,12 +211,22 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
+class Maker:
+    """Who made something: `principal` is authenticated, `holder` and `model` are declared."""
+
+    principal: str
+    holder: str
+    model: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """One artifact handed in to one stage; `number` is never reused within the stage.
 
     `allowed` are the gates that asked and whose question people have answered with yes, approvals among them. `inputs`
     are the commits of what the needs had handed over then, in the order of the needs. `upheld` are the fingerprints of
-    findings that its holder disputed and a person said to be no fault.
+    findings that its holder disputed and a person said to be no fault. `adopted` are those whose kept work it is,
+    beside its holder.
     """
 
     number: int
@@ -244,6 +254,12 @@ class Attempt:
     reviews: tuple[Review, ...] = ()
     approvals: tuple[Approval, ...] = ()
     upheld: tuple[str, ...] = ()
+    adopted: tuple[Maker, ...] = ()
+
+    @property
+    def maker(self) -> Maker:
+        """Who handed it in."""
+        return Maker(self.principal, self.holder, self.model)
 
     @property
     def review_findings(self) -> tuple[Finding, ...]:
@@ -253,13 +269,24 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Orphan:
-    """Work of a holder who was taken over: a commit that the new holder may adopt."""
+    """Work of a holder who was taken over: a commit that the new holder may adopt.
+
+    `principal` is that of its maker, `tree` the commit's: both None where they are not known.
+    """
 
     commit: str
     holder: str
     fence: int
     kept_at: datetime
     note: str
+    principal: str | None = None
+    model: str | None = None
+    tree: str | None = None
+
+    @property
+    def maker(self) -> Maker | None:
+        """Who made it."""
+        return None if self.principal is None else Maker(self.principal, self.holder, self.model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,9 +366,10 @@ class StageRecord:
         """The newest attempt, whatever became of it."""
         return self.attempts[-1] if self.attempts else None
 
-    def makers(self, attempt: Attempt) -> tuple[Attempt, ...]:
-        """The attempts with the same tree: handed in once more by somebody else, it is still their own work."""
-        return tuple(other for other in self.attempts if other.tree == attempt.tree)
+    def makers(self, attempt: Attempt) -> tuple[Maker, ...]:
+        """Whose own work an attempt is: of all who handed the same tree in, and of those whose work they adopted."""
+        same = (other for other in self.attempts if other.tree == attempt.tree)
+        return tuple(dict.fromkeys(maker for other in same for maker in (other.maker, *other.adopted)))
 
     @property
     def artifact(self) -> Attempt | None:
