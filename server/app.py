@@ -133,7 +133,8 @@ class GatewrightApplication:
             told += 1
             await context.session.report_progress(told, message=text)
 
-        stamp = (params.meta or {}).get(tools.CALL_STAMP)
+        meta = params.meta or {}
+        stamp, waited_s = meta.get(tools.CALL_STAMP), meta.get(tools.WAITED)
         client = context.session.client_params
         result = await tools.call_tool(
             self.services,
@@ -143,6 +144,7 @@ class GatewrightApplication:
             client=client.client_info.name if client is not None else "",
             stamp=stamp if isinstance(stamp, str) else None,
             report=report,
+            waited_s=waited_s if isinstance(waited_s, int) and waited_s > 0 else 0,
         )
         self._pointing.point(context, result)
         return result
