@@ -67,7 +67,7 @@ async def test_a_field_that_was_left_empty_is_not_given(desk: Server, generation
         assert await text_of(ada, "work_stage", change="", stage=" ") == await text_of(ada, "work_stage")
 
 
-BAD = (
+BAD: tuple[tuple[str, dict[str, str]], ...] = (
     ("no_such_prompt", {}),
     ("work_stage", {"chnage": "c1"}),
     ("work_stage", {"change": "12"}),

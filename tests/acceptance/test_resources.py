@@ -40,10 +40,9 @@ async def test_three_resources_and_three_templates_are_listed(desk: Server, gene
 
     assert [str(found.uri) for found in resources] == [CHANGES, PIPELINE, LEDGER]
     assert [found.uri_template for found in templates] == [CHANGE, STAGE, EVIDENCE]
-    for found in (*resources, *templates):
-        assert found.title
-        assert found.description
-        assert found.mime_type == "application/json"
+    assert all(found.title and found.description for found in resources)
+    assert all(found.title and found.description for found in templates)
+    assert {found.mime_type for found in resources} | {found.mime_type for found in templates} == {"application/json"}
 
 
 async def test_listing_opens_no_store(make: Repositories, generation: Generation) -> None:
