@@ -43,12 +43,12 @@ def _steps(reach: Reach) -> Iterator[tuple[str, ...]]:
     for folder in (temporary, shared_memory, nothing):
         folder.mkdir(mode=0o700, exist_ok=True)
     yield "--bind", str(temporary), "/tmp"  # noqa: S108 - the program's own
-    if any(is_inside(path, (Path("/var/tmp"),)) for path, _ in reach.layers):  # noqa: S108
+    if any(is_inside(path, (Path("/var/tmp"),)) for path, _ in reach.layers):  # noqa: S108 - inside
         # What lies there could not be mounted behind a link.
-        yield "--bind", str(temporary), "/var/tmp"  # noqa: S108
+        yield "--bind", str(temporary), "/var/tmp"  # noqa: S108 - the program's own
     else:
-        yield "--symlink", "/tmp", "/var/tmp"  # noqa: S108
-    yield "--bind", str(shared_memory), "/dev/shm"  # noqa: S108
+        yield "--symlink", "/tmp", "/var/tmp"  # noqa: S108 - the program's own
+    yield "--bind", str(shared_memory), "/dev/shm"  # noqa: S108 - the program's own
     closed = ["/dev", "/"]
     for path, access in reach.layers:
         if access is Access.WRITE:

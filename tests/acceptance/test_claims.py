@@ -26,8 +26,7 @@ async def test_of_twenty_agents_at_once_one_gets_the_stage(desk: Server, monkeyp
     everybody = anyio.Event()
     run = desk.services.run
 
-    # Any: it stands in for a generic method.
-    async def run_together(work: Any, **given: Any) -> Any:  # noqa: ANN401
+    async def run_together(work: Any, **given: Any) -> Any:  # noqa: ANN401 - in the place of a generic method
         nonlocal arrived
         arrived += 1
         if arrived == AGENTS:

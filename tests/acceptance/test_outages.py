@@ -40,7 +40,7 @@ async def test_a_commit_that_a_full_disk_cannot_take_over_is_not_called_bad(
     def fail(git: Git, *arguments: str, **given: object) -> tuple[int, bytes]:
         if "fetch" in arguments:
             raise GitFailed(arguments, 128, "fatal: write error: No space left on device")
-        return run(git, *arguments, **given)  # type: ignore[arg-type]
+        return run(git, *arguments, **given)  # type: ignore[arg-type]  # passed on as it came
 
     async with desk.agent() as ada:
         lease = await _lease(ada)

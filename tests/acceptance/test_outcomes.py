@@ -190,8 +190,7 @@ async def test_a_defect_of_ours_in_an_evaluation_ends_with_a_person_and_not_in_a
 
 async def until_lines(path: str, count: int) -> None:
     with anyio.fail_after(20):
-        # What another process writes wakes nobody here.
-        while len(lines(path)) < count:  # noqa: ASYNC110
+        while len(lines(path)) < count:  # noqa: ASYNC110 - another process wakes nobody here
             await anyio.sleep(0.02)
 
 

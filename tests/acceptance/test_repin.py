@@ -61,45 +61,39 @@ async def test_verdicts_that_the_new_policy_leaves_as_they_were_are_served_from_
     assert after.stage("plan").failed == 0
 
 
-async def test_unchanged_verdicts_are_cached_and_a_new_gate_is_run(make: Repositories) -> None:
+@pytest.mark.parametrize(
+    ("change_text", "expected"),
+    [
+        pytest.param(
+            lambda text: text.replace("      - document", f"      - {HELD[1:-1]}\n      - document"),
+            {"scope": True, "document": True, "held": False},
+            id="of a gate that was added, only that one",
+        ),
+        pytest.param(
+            lambda text: text.replace("[Goal, Requirements]", "[Goal]"),
+            {"scope": True, "document": False},
+            id="of a rule that was altered, that one",
+        ),
+        pytest.param(
+            lambda text: f'{text}protect: ["secrets/**"]\n',
+            {"scope": False, "document": False},
+            id="of more that is protected, all",
+        ),
+    ],
+)
+async def test_a_new_policy_has_judged_again_what_it_changes_and_takes_the_rest_from_the_cache(
+    make: Repositories, change_text: Callable[[str], str], expected: dict[str, bool]
+) -> None:
     repository = make(staged())
     async with serving(repository) as server, server.agent() as ada:
         change = await ada.start()
         await ada.pass_stage({f"docs/changes/{change}.md": PLAN}, change, "plan")
-        change_policy(
-            repository, lambda text: text.replace("      - document", f"      - {HELD[1:-1]}\n      - document")
-        )
-        await repin(server.services, change, because="person:eve: one more")
+        change_policy(repository, change_text)
+        await repin(server.services, change, because="person:eve: other rules")
         await server.until(change, is_judged_again)
         known = await cached(server, change, "plan")
 
-    assert known == {"scope": True, "document": True, "held": False}
-
-
-async def test_a_gate_whose_rule_was_altered_is_run_again(make: Repositories) -> None:
-    repository = make(staged())
-    async with serving(repository) as server, server.agent() as ada:
-        change = await ada.start()
-        await ada.pass_stage({f"docs/changes/{change}.md": PLAN}, change, "plan")
-        change_policy(repository, lambda text: text.replace("[Goal, Requirements]", "[Goal]"))
-        await repin(server.services, change, because="person:eve: less")
-        await server.until(change, is_judged_again)
-        known = await cached(server, change, "plan")
-
-    assert known == {"scope": True, "document": False}
-
-
-async def test_more_that_is_protected_leaves_nothing_known(make: Repositories) -> None:
-    repository = make(staged())
-    async with serving(repository) as server, server.agent() as ada:
-        change = await ada.start()
-        await ada.pass_stage({f"docs/changes/{change}.md": PLAN}, change, "plan")
-        change_policy(repository, lambda text: f'{text}protect: ["secrets/**"]\n')
-        await repin(server.services, change, because="person:eve: more")
-        await server.until(change, is_judged_again)
-        known = await cached(server, change, "plan")
-
-    assert known == {"scope": False, "document": False}
+    assert known == expected
 
 
 async def test_stages_are_judged_again_in_order_and_the_claim_waits(make: Repositories) -> None:

@@ -55,8 +55,7 @@ class Machine:
 
     async def until_started(self, count: int) -> None:
         with anyio.fail_after(WITHIN_S):
-            # What another process writes wakes nobody here.
-            while len(self.gates()) < count:  # noqa: ASYNC110
+            while len(self.gates()) < count:  # noqa: ASYNC110 - another process wakes nobody here
                 await anyio.sleep(0.02)
 
     def end(self) -> None:

@@ -64,8 +64,7 @@ async def test_a_waiter_wakes_within_a_moment_of_what_another_agent_does(desk: S
 async def in_flight(server: Server) -> None:
     """Until everybody who was started has come to wait on the server's signal."""
     with anyio.fail_after(10):
-        # The signal tells nobody that somebody waits for it.
-        while not server.services.changed.ticket().statistics().tasks_waiting:  # noqa: ASYNC110
+        while not server.services.changed.ticket().statistics().tasks_waiting:  # noqa: ASYNC110 - nobody tells of it
             await anyio.sleep(0.005)
 
 
