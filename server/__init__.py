@@ -2,6 +2,7 @@
 
 How a client reaches the server (standard library only: every start of every agent pays for these)
     bridge        a client's stdio to the repository's server (exchange, lines, unserved)
+    seats         who goes on as the caller when a bridge was killed
     client        one tool call, for the command line
     reach         find the server, start one when there is none (rendezvous: sockets and folders)
 

@@ -16,6 +16,7 @@ from .exchange import Exchange
 from .lines import LINE_BYTES_MAX, LineSplitter
 from .reach import SERVER_COMMAND, Greeting, reach_server
 from .rendezvous import NoServer, Socket, find_common_dir
+from .seats import Seat, take_seat
 
 CLOSING_GRACE_S = 0.8
 ENDING_GRACE_S = 0.3
@@ -33,16 +34,22 @@ def main(repository: str | None = None, *, command: Sequence[str] = SERVER_COMMA
     """
     if not (_is_open(0) and _is_open(1)):
         return 0
-    connection = os.urandom(12).hex()
+    fresh = os.urandom(12).hex()
+    seat: Seat | None = None
 
     def reach() -> Socket:
+        nonlocal seat
         common_dir = find_common_dir(repository or _working_folder())
-        return reach_server(Greeting(common_dir, connection=connection, version=version), command)
+        seat = seat or take_seat(common_dir, fresh)
+        return reach_server(Greeting(common_dir, connection=seat.name, version=version), command)
 
-    bridge = Bridge(reach, Exchange(connection))
+    # Calls are counted anew in each bridge, so their stamps are never a predecessor's.
+    bridge = Bridge(reach, Exchange(fresh))
     for number in (_signal.SIGTERM, _signal.SIGINT, _signal.SIGHUP):
         _signal.signal(number, lambda *_: bridge.end())
     bridge.run()
+    if seat is not None:
+        seat.leave()
     return 0
 
 
