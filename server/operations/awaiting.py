@@ -8,7 +8,7 @@ from ...gates.approvals import open_approvals_of
 from ...gates.questions import open_questions
 from ...gates.reasons import Who, reason_of
 from ...gates.text import shorten
-from ...schemas.records import ChangeRecord, ChangeState, LandingStep, StageRecord, StageState
+from ...schemas.records import ChangeRecord, LandingStep, StageRecord, StageState
 
 if TYPE_CHECKING:
     from ..store.tx import Tx
@@ -18,13 +18,6 @@ TEXT_CHARS_MAX = 280
 # Changes are looked through one page after the other: a busy repository has thousands.
 PAGE = 50
 CHANGES_SCANNED_MAX = 1_000
-# Without these in its text nothing of a change waits for people: records are kept as JSON without blanks.
-MARKS = (
-    f'"state":"{StageState.ESCALATED}"',
-    f'"state":"{StageState.IN_REVIEW}"',
-    f'"step":"{LandingStep.ASKING}"',
-    f'"step":"{LandingStep.BLOCKED}"',
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +42,7 @@ def everything_awaited(tx: "Tx") -> Awaited:
     texts: list[str] = []
     after = 0
     for _ in range(CHANGES_SCANNED_MAX // PAGE):
-        page = tx.changes_marked([ChangeState.ACTIVE], MARKS, after=after, limit=PAGE)
+        page = tx.changes_maybe_awaited(after=after, limit=PAGE)
         texts += [text for record in page for text in awaited_of(record)]
         if len(page) < PAGE:
             break

@@ -37,18 +37,12 @@ class Changes(Openings):
         rows = self._rows(_changes_in(wanted, newest_first=newest_first), most=limit)
         return tuple(read_record(row[0]) for row in rows)
 
-    def changes_marked(
-        self, states: Iterable[ChangeState], marks: Sequence[str], *, after: int, limit: int
-    ) -> tuple[ChangeRecord, ...]:
-        """Up to `limit` records in the given states, oldest first, whose stored text has any of `marks`.
+    def changes_maybe_awaited(self, *, after: int, limit: int) -> tuple[ChangeRecord, ...]:
+        """Up to `limit` active changes, oldest first, without those of which nothing can wait for a person.
 
-        `after` is the number of the last change of the page before. What a text lacks its record cannot say, so the
-        others need not be read; that a text has a mark does not say where.
+        `after` is the number of the last change of the page before.
         """
-        assert marks, "nothing is marked by nothing"
-        named = {f"mark{place}": mark for place, mark in enumerate(marks)}
-        rows = self._rows(_changes_marked(frozenset(states), len(marks)), after=after, most=limit, **named)
-        return tuple(read_record(row[0]) for row in rows)
+        return tuple(read_record(row[0]) for row in self._rows(_MAYBE_AWAITED, after=after, most=limit))
 
     def count_changes(self, states: Iterable[ChangeState]) -> int:
         """How many changes are in one of the states."""
@@ -114,13 +108,6 @@ def _changes_in(states: frozenset[ChangeState], *, newest_first: bool) -> Prepar
 
 
 @cache
-def _changes_marked(states: frozenset[ChangeState], count: int) -> Prepared:
-    marked = (func.instr(_change.c.record, bindparam(f"mark{place}")) > 0 for place in range(count))
-    query = select(_change.c.record).where(_is_in(states), _change.c.number > bindparam("after"), or_(*marked))
-    return Prepared(query.order_by(_change.c.number).limit(bindparam("most")))
-
-
-@cache
 def _count_in(states: frozenset[ChangeState]) -> Prepared:
     return Prepared(select(func.count()).select_from(_change).where(_is_in(states)))
 
@@ -131,6 +118,12 @@ def _is_in(states: frozenset[ChangeState]) -> ColumnElement[bool]:
 
 _HIGHEST_CHANGE = Prepared(select(func.max(_change.c.number)))
 _FIND_CHANGE = Prepared(select(_change.c.record).where(_change.c.id == bindparam("this")))
+_MAYBE_AWAITED = Prepared(
+    select(_change.c.record)
+    .where(schema.MAY_BE_AWAITED, _change.c.number > bindparam("after"))
+    .order_by(_change.c.number)
+    .limit(bindparam("most"))
+)
 _ADD_CHANGE = adding(_change)
 _SAVE_CHANGE = Prepared(
     update(_change)

@@ -3,6 +3,7 @@
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnElement,
     ForeignKey,
     Index,
     Integer,
@@ -11,8 +12,13 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    case,
     desc,
+    func,
+    literal_column,
 )
+
+from ...schemas.records import ChangeState, LandingStep, StageState
 
 VERSION = 1
 
@@ -32,6 +38,23 @@ change = Table(
     Column("record", Text, nullable=False),
     Index("change_by_state", "state", "number"),
 )
+
+# Without one of these in its text nothing of a change waits for people: records are kept as JSON without blanks. That a
+# text has one does not say where. Written out, because a database uses an index of some rows for no other condition.
+_AWAITED_MARKS = (
+    f'"state":"{StageState.ESCALATED}"',
+    f'"state":"{StageState.IN_REVIEW}"',
+    f'"step":"{LandingStep.ASKING}"',
+    f'"step":"{LandingStep.BLOCKED}"',
+)
+# One expression, so that of all indexes only the one of these rows is of use.
+_FOUND_MARKS: ColumnElement[int] = sum(
+    (func.instr(change.c.record, literal_column(f"'{mark}'")) for mark in _AWAITED_MARKS), start=literal_column("0")
+)
+MAY_BE_AWAITED = case(
+    (change.c.state == literal_column(f"'{ChangeState.ACTIVE}'"), _FOUND_MARKS), else_=literal_column("0")
+) > literal_column("0")
+Index("change_awaited", change.c.number, sqlite_where=MAY_BE_AWAITED)
 
 event = Table(
     "event",
