@@ -72,10 +72,11 @@ class Job:
     `store` is our bare store, `shared` the user's common git directory, `cache` the folder for checkouts, environments
     and scratch. `baselines` are base results already known, by key; new ones come back as `BaseResult`. `allowed` are
     the fingerprints of findings that people have allowed in this change, each as often as it was allowed: a gate that
-    asks nothing else passes. `upheld` are those that a gate failed by and a person said to be no fault, counted alike:
-    a gate that finds nothing else passes. `merged` is the newest commit of the target that the artifact has taken in
-    since its change began: what comes from there is not the artifact's. With `run`, `commit` is the stage's base; what
-    its command makes of it is judged, and told by `Made`. `spec` is set where a program reviews.
+    asks nothing else passes. `upheld` are those that a gate failed by and a person said to be no fault, counted alike,
+    in another tree than theirs by what they say (`as_said`): a gate that finds nothing else passes. `merged` is the
+    newest commit of the target that the artifact has taken in since its change began: what comes from there is not the
+    artifact's. With `run`, `commit` is the stage's base; what its command makes of it is judged, and told by `Made`.
+    `spec` is set where a program reviews.
     """
 
     evaluation: str

@@ -24,6 +24,7 @@ PLACE_CHARS_MAX = 1_000
 ID_DIGITS = 7
 
 _NUMBER_OF_LINE = re.compile(r"\b(line|lines|column|col)\s+\d+", re.IGNORECASE)
+_ADDRESS = re.compile(r"\b0x[0-9a-f]+", re.IGNORECASE)
 _SPACE = re.compile(r"\s+")
 
 
@@ -104,6 +105,16 @@ def fingerprint(problem: Problem, moved: Mapping[str, str]) -> str:
     path = moved.get(problem.path, problem.path) if problem.path else ""
     message = _NUMBER_OF_LINE.sub(r"\1 #", problem.message)
     parts = (problem.rule, path or "", _SPACE.sub(" ", problem.text).strip(), _SPACE.sub(" ", message).strip())
+    return sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def as_said(finding: Finding) -> str:
+    """The fingerprint and what was said: a test's alone is its name, and would stand for every failure it may have.
+
+    Without numbers of lines and addresses, which differ though nothing else does.
+    """
+    words = _ADDRESS.sub("0x#", _NUMBER_OF_LINE.sub(r"\1 #", finding.message))
+    parts = (finding.fingerprint, finding.rule, _SPACE.sub(" ", words).strip())
     return sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 

@@ -21,7 +21,7 @@ from ..schemas.records import Evidence, Finding, Outcome
 from . import making
 from .checkout import CheckoutFailed
 from .contract import NOBODYS_FAULT, AnyGateKind, CannotJudge, Done, Found, Job, Made, Message, Started
-from .findings import FINDINGS_MAX, Blamed, Judged, Problem, conclude, errored
+from .findings import FINDINGS_MAX, Blamed, Judged, Problem, as_said, conclude, errored
 from .git import GitFailed
 from .kinds import KINDS
 from .kinds.scope import default_gate
@@ -170,7 +170,7 @@ def without_upheld(evidence: Evidence, upheld: tuple[str, ...]) -> Evidence:
         return evidence
     asked = tuple(finding for finding in evidence.findings if finding.severity == QUESTION)
     found = tuple(finding for finding in evidence.findings if finding.severity != QUESTION)
-    if not _is_whole(evidence) or not _covers(upheld, found):
+    if not _is_whole(evidence) or not _is_upheld(upheld, found):
         return evidence
     because = "A person has said that what it found is no fault."
     if not asked:
@@ -202,6 +202,17 @@ def _is_whole(evidence: Evidence) -> bool:
 def _covers(known: tuple[str, ...], findings: tuple[Finding, ...]) -> bool:
     """Whether all findings are known, each as often; of none there is nothing to know."""
     return bool(findings) and Counter(finding.fingerprint for finding in findings) <= Counter(known)
+
+
+def _is_upheld(known: tuple[str, ...], findings: tuple[Finding, ...]) -> bool:
+    """Whether all findings are known, each as often, by their fingerprint or by what they say."""
+    left = Counter(known)
+    for finding in findings:
+        mark = next((mark for mark in (as_said(finding), finding.fingerprint) if left[mark]), None)
+        if mark is None:
+            return False
+        left[mark] -= 1
+    return bool(findings)
 
 
 def _passed_by_people(evidence: Evidence, because: str) -> Evidence:

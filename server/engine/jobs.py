@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from ... import __version__
 from ...gates.contract import Handed, Job, Run, Spec
-from ...gates.findings import on_one_line
+from ...gates.findings import as_said, on_one_line
 from ...gates.installations import surroundings
 from ...gates.paths import fill
 from ...gates.policy import (
@@ -288,22 +288,22 @@ def _allowed(tx: "Tx", record: ChangeRecord) -> Iterable[str]:
 
 
 def _upheld(tx: "Tx", record: ChangeRecord, subject: Subject, altered: Altered) -> Iterable[str]:
-    """The fingerprints of what gates failed by and a person said to be no fault, each as often as it was found at once.
+    """What gates failed by and a person said to be no fault, each as often as it was found at once.
 
-    A fingerprint holds the line that was found fault with. What names a file and no line is about the file's bytes, so
-    it is upheld as long as they are the same; what names no place stands for all that a program said, so it is upheld
-    for the tree alone of which it was said.
+    In the tree of which it was said by its fingerprint, in any other by what it says too: a test has many failures, and
+    the person was shown one. What names a file and no line is about the file's bytes, so it is upheld as long as they
+    are the same; what names no place stands for all that a program said, so it is upheld for that tree alone.
     """
     upheld: Counter[str] = Counter()
     for attempt in (attempt for stage in record.stages for attempt in stage.attempts if attempt.upheld):
         for stored in tx.evidence_of(attempt.evaluation):
             if stored.evidence.outcome is Outcome.FAILED:
-                upheld |= Counter(
-                    finding.fingerprint
-                    for finding in stored.evidence.findings
-                    if finding.fingerprint in attempt.upheld
-                    and (attempt.tree == subject.tree or _is_unaltered(finding, altered.get(attempt.commit)))
-                )
+                found = [f for f in stored.evidence.findings if f.fingerprint in attempt.upheld]
+                if attempt.tree == subject.tree:
+                    upheld |= Counter(finding.fingerprint for finding in found)
+                else:
+                    others = altered.get(attempt.commit)
+                    upheld |= Counter(as_said(finding) for finding in found if _is_unaltered(finding, others))
     return upheld.elements()
 
 

@@ -5,14 +5,14 @@ from dataclasses import replace
 
 import pytest
 
-from gatewright.gates.commands import Answer
+from gatewright.gates.commands import Answer, Reopen
 from gatewright.gates.findings import Judged, Problem, conclude
 from gatewright.gates.kinds.scope import default_gate
 from gatewright.gates.runner import without_upheld
 from gatewright.schemas.records import Outcome, StageState
 
 from .conftest import Repositories
-from .house import PLAN, Agent, Repository, Server, Told, staged
+from .house import OK_GATE, PLAN, Agent, Repository, Server, Told, serving, staged
 
 pytestmark = pytest.mark.anyio
 
@@ -114,3 +114,50 @@ def test_a_gate_that_finds_anything_beside_what_was_upheld_fails() -> None:
     judged = [without_upheld(evidence, found(known)).outcome for evidence in (once, both, twice, nothing)]
 
     assert judged == [Outcome.PASSED, Outcome.FAILED, Outcome.FAILED, Outcome.FAILED]
+
+
+REPORTED = '{command: {name: check, run: "sh check.sh", report: junit, path: out.xml}}'
+# What a test says lies in the tree, in a file that the script does not name: what it names is protected.
+CHECK = 'cat repor? > out.xml; ! grep -q "<failure" out.xml\n'
+SUMS = f"""\
+version: 1
+target: main
+stages:
+  code: {{goal: Make the change., gates: [{REPORTED}]}}
+  docs: {{needs: [code], goal: Tell of it., gates: [{OK_GATE}]}}
+land: {{needs: [docs], strategy: merge}}
+"""
+
+
+def report(message: str | None) -> str:
+    failure = "" if message is None else f'<failure message="{message}"/>'
+    return f'<testsuite><testcase classname="t" name="sums" file="t.py">{failure}</testcase></testsuite>'
+
+
+@pytest.mark.parametrize(
+    ("later", "outcome"),
+    [
+        pytest.param("7 is not 8, at 0x7f2f", "passed", id="the same", marks=pytest.mark.slow),
+        pytest.param("KeyError", "failed", id="another"),
+    ],
+)
+async def test_an_upheld_dispute_covers_no_other_failure_of_the_same_test(
+    make: Repositories, later: str, outcome: str
+) -> None:
+    """Regression: a test's finding is known again by the test's name, and so whatever came later was covered."""
+    repository = make(SUMS)
+    repository.commit("Check", check__sh=CHECK, report=report(None), t__py="")
+    async with serving(repository) as server, server.agent() as ada:
+        change = await ada.start()
+        brief = await ada.claim(change, "code")
+        verdict = await ada.submit(brief, {"report": report("7 is not 8, at 0x7f01")})
+        answers = disputes(verdict, "It is 8 here.")
+        await ada.get("submit_artifact", lease=brief["lease"], summary="It is right.", answers=answers)
+        await server.decide(change, Answer("code", None, True, "person:eve", "So it is."))
+        await server.until(change, lambda r: r.stage("code").state is StageState.PASSED)
+        await server.decide(change, Reopen("code", "person:eve", "More of it."))
+        again = await ada.claim(change, "code")
+        told = await ada.submit(again, {"report": report(later), "more.py": "x = 1\n"})
+
+    assert [(f["gate"], f["where"]) for f in verdict["findings"]] == [("check", "t.py")]
+    assert told["outcome"] == outcome, told.text
