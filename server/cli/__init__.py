@@ -8,7 +8,9 @@ opening   the repository, the store and the services that a command works on
 asking    put a question to a person, and to nobody else, and know who it is (secret_prompt)
 
 init      what it writes (template), the project that it looks at (project: declared, poetry, pytest_settings,
-          node_project, node_scripts), whom it tells (clients, agents_file)
+          node_project, node_scripts), whom it tells (agents_file)
+install   a client's own configuration (clients/, hooks), remembered for uninstall (installations)
+stop_hook what Claude Code asks before its agent's turn ends
 doctor    what gatewright stands on (surroundings), every gate both ways (examination, proving), who can answer those of
           people (answerers), and what would mend them (mends, pipeline_edit)
 approve   a person's word about a commit; registering: who is registered

@@ -19,6 +19,7 @@ COMMANDS: Mapping[str, Command] = {
     "install": Command("install", Group.SETUP, "plug gatewright into a client: claude-code, codex, ..."),
     "doctor": Command("doctor", Group.SETUP, "look at the surroundings, and prove that every gate can pass and fail"),
     "check-pipeline": Command("check_pipeline", Group.SETUP, "every problem of a gatewright.yaml, with its line"),
+    "stop-hook": Command("stop_hook", Group.SETUP, "for Claude Code: let no turn end with work that was not handed in"),
     "guard": Command("guard", Group.SETUP, "let the trusted branch move by landings only (a git hook)"),
     "requirements": Command("requirements", Group.SETUP, "what pip has to install for a pyproject.toml; used by setup"),
     "completion": Command("completion", Group.SETUP, "print a completion script for bash, zsh or fish"),

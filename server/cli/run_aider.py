@@ -71,8 +71,10 @@ def run(_command: str, options: Namespace, terminal: Terminal) -> int:
         raise CannotGoOn(f"There is no program {options.aider} here.", "Install aider, or name it with --aider.")
     wanted = {"change": options.change, "stage": options.stage, "agent": options.agent}
     brief = call_and_wait(common_dir, "claim_stage", wanted, wait_s=0.0, on_progress=terminal.progress)
+    content = brief.get("structuredContent")
     match brief:
-        case {"structuredContent": {"kind": "work", "lease": str(lease), "workspace": str(workspace)} as content}:
+        case {"structuredContent": {"kind": "work", "lease": str(lease), "workspace": str(workspace)}}:
+            assert isinstance(content, dict)
             held = Held(common_dir, lease, Path(workspace), content)
         case {"structuredContent": {"kind": "review", "lease": str(lease)}}:
             _release(common_dir, lease, "aider does the work of stages and reviews nothing")

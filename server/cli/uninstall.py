@@ -19,7 +19,8 @@ from .agents_file import remove_lines
 from .asking import confirm_by_typing, require_person
 from .clients import CLIENTS
 from .command import CannotGoOn, Exit
-from .install import installed_clients
+from .hooks import HOOK, uninstall_hook
+from .installations import Installation, installations
 from .opening import open_git, recorded_target, set_up_common_dir, store_of
 from .terminal import Terminal
 
@@ -44,14 +45,14 @@ def run(_command: str, options: Namespace, terminal: Terminal) -> int:
     repository = open_git(options)
     with store_of(repository) as store:
         target = recorded_target(store)
-        clients = installed_clients(store)
+        installed = installations(store)
         live = store.read(lambda tx: tx.count_changes((ChangeState.ACTIVE, ChangeState.LANDING)))
     workspaces = Workspaces(repository)
     if not options.keep_store:
         lost = f"{number_of(live, 'changes')} under way and {number_of(len(workspaces.list()), 'workspaces')}"
         terminal.say(f"With it go {lost}.", "yellow")
     confirm_by_typing(terminal, "uninstall", "take gatewright away from this repository")
-    _remove_registrations(repository, clients, terminal)
+    _remove_registrations(installed, terminal)
     if remove_guard(repository, target).kind is not GuardKind.ACTIVE:
         terminal.say(f"Guard: {guard_state(repository, target).sentence}")
     if not repository.is_bare:
@@ -65,16 +66,16 @@ def run(_command: str, options: Namespace, terminal: Terminal) -> int:
     return Exit.OK
 
 
-def _remove_registrations(repository: "SharedRepository", clients: list[str], terminal: Terminal) -> None:
-    for name in clients:
-        client = CLIENTS[name]
+def _remove_registrations(installed: list[Installation], terminal: Terminal) -> None:
+    for one in installed:
+        uninstall = uninstall_hook if one.client == HOOK else CLIENTS[one.client].uninstall
         try:
-            removed = client.uninstall is not None and client.uninstall(repository.top)
+            removed = uninstall(one.top, one.traces)
         except CannotGoOn as exc:
-            terminal.say(f"{name}: {exc.message} {exc.next}", "yellow")
+            terminal.say(f"{one.client}: {exc.message} {exc.next}", "yellow")
             continue
         if removed:
-            terminal.say(f"{name} knows nothing of gatewright any more; restart it.")
+            terminal.say(f"{one.client} knows nothing of gatewright any more; restart it.")
 
 
 def _stop_server(repository: "SharedRepository") -> None:
