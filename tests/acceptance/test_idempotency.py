@@ -132,6 +132,20 @@ async def test_the_bridges_stamp_makes_a_call_that_it_sends_again_one_effect(des
     assert other == "c2"
 
 
+async def test_a_check_asked_for_again_while_it_runs_is_the_same_one(desk: Server) -> None:
+    """It has no key, and what a bridge sent again to the next server was refused as a second check."""
+    async with desk.agent() as ada:
+        brief = await ada.claim(await ada.start())
+        write_all(Path(brief["workspace"]), {"a.txt": "a"})
+        one = await ada.get("check_gates", lease=brief["lease"], wait_s=0)
+        two = await ada.get("check_gates", lease=brief["lease"], wait_s=0)
+        write_all(Path(brief["workspace"]), {"a.txt": "b"})
+        other = await ada.call("check_gates", lease=brief["lease"], wait_s=0)
+
+    assert one["evaluation"] == two["evaluation"]
+    assert other.is_refused
+
+
 async def test_a_call_that_waited_at_an_earlier_server_waits_only_for_the_rest(desk: Server) -> None:
     """No client gives a call more time because a server was killed under it."""
     async with desk.agent() as ada:
