@@ -187,6 +187,7 @@ async def test_dry_runs_are_one_at_a_time_and_end_with_their_lease(make: Reposit
         brief = await claimed(ada)
         write_all(Path(brief["workspace"]), {"a.txt": "a"})
         running = await ada.get("check_gates", lease=brief["lease"], wait_s=0)
+        write_all(Path(brief["workspace"]), {"a.txt": "other"})
         second = await ada.call("check_gates", lease=brief["lease"], wait_s=0)
         await ada.get("release_stage", lease=brief["lease"], because="done_for_now", reason="x")
         with anyio.fail_after(10):
