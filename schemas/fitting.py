@@ -6,11 +6,12 @@ everything else is shortened as far as it must be.
 
 import json
 from collections.abc import Sequence
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
-from .prose import text_of
+from .prose import text_of_fields
 from .replies import Reply
 
 R = TypeVar("R", bound=Reply)
@@ -26,14 +27,27 @@ NEVER_SHORTENED = frozenset(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Fitted(Generic[R]):
+    """A reply that fits, and its two forms: JSON values and text."""
+
+    reply: R
+    content: dict[str, Any]  # JSON
+    text: str
+
+
 def fit(reply: R) -> R:
     """The reply, its longest texts and lists shortened until both of its forms fit. Ids and `next` stay whole."""
-    fitted = reply
+    return fit_forms(reply).reply
+
+
+def fit_forms(reply: R) -> Fitted[R]:
+    """`fit`, with both forms: each is made once, because that takes longer than most questions to the store."""
+    whole = fitted = _forms(reply)
     for chars_max, items_max in SHORTENINGS:
-        if max(size_of(fitted.model_dump(mode="json")), len(text_of(fitted).encode())) <= REPLY_BYTES_MAX:
+        if max(size_of(fitted.content), len(fitted.text.encode())) <= REPLY_BYTES_MAX:
             break
-        shortened = _shortened(reply.model_dump(mode="json"), chars_max, items_max)
-        fitted = type(reply).model_validate(shortened)
+        fitted = _forms(type(reply).model_validate(_shortened(whole.content, chars_max, items_max)))
     return fitted
 
 
@@ -63,6 +77,11 @@ def page_of(text: str, offset: int, bytes_max: int) -> str:
 def size_of(value: object) -> int:
     """Bytes of a JSON value as it travels."""
     return len(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
+
+
+def _forms(reply: R) -> Fitted[R]:
+    content = reply.model_dump(mode="json")
+    return Fitted(reply, content, text_of_fields(reply.headline(), content))
 
 
 def _shortened(value: object, chars_max: int, items_max: int) -> object:

@@ -13,10 +13,13 @@ INDENT = "  "
 
 def text_of(reply: Reply) -> str:
     """The whole reply as plain text; empty fields are left out."""
-    fields = reply.model_dump(mode="json")
-    following = fields.pop("next")
-    headline = reply.headline()
-    lines = [headline.replace("\n", f"\n{INDENT}"), *_lines(fields, headline=headline), f"next: {following}"]
+    return text_of_fields(reply.headline(), reply.model_dump(mode="json"))
+
+
+def text_of_fields(headline: str, fields: Mapping[str, object]) -> str:
+    """`text_of` a reply whose fields are there already as JSON values."""
+    others = {name: value for name, value in fields.items() if name != "next"}
+    lines = [headline.replace("\n", f"\n{INDENT}"), *_lines(others, headline=headline), f"next: {fields['next']}"]
     return "\n".join(lines)
 
 

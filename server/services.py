@@ -81,12 +81,15 @@ class Services:
             raise Refused(refusals.store_unavailable(str(exc))) from exc
 
     async def act(self, work: Callable[[], T]) -> T:
-        """Slow, blocking work on git or files, off the event loop and outside any transaction.
+        """Slow, blocking work on git or files, off the event loop and outside any transaction; may look at the store.
 
-        Raises `Refused` when git itself cannot work, or the disk cannot; what git says of a commit is raised as it is.
+        Raises `Refused` when git itself cannot work, or the disk or the store cannot; what git says of a commit is
+        raised as it is.
         """
         try:
             return await anyio.to_thread.run_sync(work, limiter=self._git_threads)
+        except StoreUnavailable as exc:
+            raise Refused(refusals.store_unavailable(str(exc))) from exc
         except GitFailed as exc:
             raise Refused(refusals.store_unavailable(f"git could not do its work: {exc}.")) from exc
         except OSError as exc:

@@ -17,9 +17,9 @@ from pydantic import ValidationError
 from ..schemas import arguments as a
 from ..schemas import refusals
 from ..schemas import replies as r
-from ..schemas.fitting import fit
+from ..schemas.fitting import fit_forms
 from ..schemas.ids import ReviewLeaseName
-from ..schemas.prose import text_of, text_of_refusal
+from ..schemas.prose import text_of_refusal
 from ..schemas.refusals import Refusal, Refused
 from .operations import artifacts, changes, looking, reviews, stages, submissions, waiting
 from .operations.repeating import Request, find_effect
@@ -302,9 +302,9 @@ def refused(refusal: Refusal) -> types.CallToolResult:
 
 
 def _answered(whole: r.Reply) -> types.CallToolResult:
-    reply = fit(whole)
+    fitted = fit_forms(whole)
     return types.CallToolResult(
-        content=[types.TextContent(type="text", text=text_of(reply))], structured_content=reply.model_dump(mode="json")
+        content=[types.TextContent(type="text", text=fitted.text)], structured_content=fitted.content
     )
 
 

@@ -38,17 +38,8 @@ async def get_status(services: Services, arguments: GetStatus) -> Status:
     """What waits for people in all changes, then those under way, newest first, or the named one."""
     if arguments.change is not None:
         return await services.read(lambda tx: status(tx, arguments, services.clock()))
-    try:
-        policy = await services.act(lambda: services.policies.at(services.policies.tip()))
-    except Refused as exc:
-        # Without a policy nothing can begin, whatever is open.
-        found = await services.read(lambda tx: status(tx, arguments, services.clock()))
-        return found if found.changes else found.model_copy(update={"next": exc.refusal.next})
-
-    def with_warning(tx: "Tx") -> Status:
-        return status(tx, arguments, services.clock()).model_copy(update={"warning": _warning(tx, policy)})
-
-    return await services.read(with_warning)
+    # git and the store are asked in one thread: to go from one to the next takes as long as to ask either.
+    return await services.act(lambda: _status_of_all(services, arguments))
 
 
 def status(tx: "Tx", arguments: GetStatus, now: datetime) -> Status:
@@ -67,6 +58,21 @@ def status(tx: "Tx", arguments: GetStatus, now: datetime) -> Status:
         more=more or None,
         next=_next(records, openings[0].change if openings else None),
     )
+
+
+def _status_of_all(services: Services, arguments: GetStatus) -> Status:
+    """Blocking."""
+    try:
+        policy = services.policies.at(services.policies.tip())
+    except Refused as exc:
+        # Without a policy nothing can begin, whatever is open.
+        found = services.store.read(lambda tx: status(tx, arguments, services.clock()))
+        return found if found.changes else found.model_copy(update={"next": exc.refusal.next})
+
+    def with_warning(tx: "Tx") -> Status:
+        return status(tx, arguments, services.clock()).model_copy(update={"warning": _warning(tx, policy)})
+
+    return services.store.read(with_warning)
 
 
 def change_status(record: ChangeRecord, now: datetime, only: str | None = None) -> ChangeStatus:
