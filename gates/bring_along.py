@@ -14,6 +14,8 @@ from .git import Git, GitFailed
 from .worktree import TEMPORARY_PREFIX, WorktreeInfo, index_copy, user_git
 
 PATHS_TOLD_MAX = 50
+# In a checkout's private git folder, as long as its files are being written: from which commit to which.
+BEGUN = "gatewright-bringing-along"
 
 UNFINISHED: Mapping[str, str] = {
     "MERGE_HEAD": "a merge",
@@ -27,11 +29,15 @@ UNFINISHED: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
-    """Why a checkout cannot be brought along; `paths` are relative to it and empty when no file is the reason."""
+    """Why a checkout cannot be brought along; `paths` are relative to it and empty when no file is the reason.
+
+    `may_pass` without anybody's doing: git runs there now, or could not write.
+    """
 
     worktree: Path
     paths: tuple[str, ...]
     reason: str
+    may_pass: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +64,8 @@ def find_obstacle(worktree: WorktreeInfo, old: str, new: str) -> Obstacle | None
         if (worktree.git_dir / name).exists():
             return Obstacle(worktree.path, (), f"{what} is unfinished there")
     if (worktree.git_dir / "index.lock").exists():
-        return Obstacle(worktree.path, (), f"a git command is running there, or one left {worktree.git_dir}/index.lock")
+        reason = f"a git command is running there, or one left {worktree.git_dir}/index.lock"
+        return Obstacle(worktree.path, (), reason, may_pass=True)
     git = user_git(worktree.git_dir, worktree.path)
     step = step_between(git, old, new)
     try:
@@ -66,23 +73,31 @@ def find_obstacle(worktree: WorktreeInfo, old: str, new: str) -> Obstacle | None
             _accept_what_is_there(copy, step)
             return _overlap(copy, worktree.path, step, old, new)
     except GitFailed as exc:
-        return Obstacle(worktree.path, (), _last_line(exc))
+        return Obstacle(worktree.path, (), _last_line(exc), may_pass=True)
 
 
 def bring_along(worktree: WorktreeInfo, old: str, new: str) -> Obstacle | None:
     """Take the checkout's files and index from `old` to `new`; other local changes, staged ones too, stay as they are.
 
-    Returns what is in the way, and then has changed nothing. Doing it again, also after a crash half-way, does no harm.
+    Returns what is in the way. Then nothing has changed, unless that may pass: git failed half-way, on a full disk for
+    one. Doing it again finishes the work, also after a crash half-way.
     """
-    obstacle = find_obstacle(worktree, old, new)
-    if obstacle is not None:
-        return obstacle
     git = user_git(worktree.git_dir, worktree.path)
+    begun = worktree.git_dir / BEGUN
     try:
+        if _is_begun(begun, old, new):
+            _remove_what_was_cut_short(git, step_between(git, old, new))
+        obstacle = find_obstacle(worktree, old, new)
+        if obstacle is not None:
+            return obstacle
+        begun.write_text(f"{old} {new}\n")
         _accept_what_is_there(git, step_between(git, old, new))
         git.run("read-tree", "-m", "-u", old, new)
+        begun.unlink(missing_ok=True)
     except GitFailed as exc:
-        return Obstacle(worktree.path, (), _last_line(exc))
+        return Obstacle(worktree.path, (), _last_line(exc), may_pass=True)
+    except OSError as exc:
+        return Obstacle(worktree.path, (), str(exc), may_pass=True)
     return None
 
 
@@ -114,6 +129,24 @@ def _accept_what_is_there(git: Git, step: Step) -> None:
     if same:
         git.run("update-index", "-z", "--add", "--replace", "--index-info", stdin=index_info(there, same))
     git.run("update-index", "-q", "--unmerged", "--refresh", expected=(0, 1))
+
+
+def _is_begun(begun: Path, old: str, new: str) -> bool:
+    try:
+        return begun.read_text() == f"{old} {new}\n"
+    except FileNotFoundError:
+        return False
+
+
+def _remove_what_was_cut_short(git: Git, step: Step) -> None:
+    """Remove each new file that holds only the beginning of what it will hold: a former try was ended in it."""
+    for path, entry in step.new.items():
+        place = _work_tree(git) / path
+        if not entry.mode.startswith("100") or place.is_symlink() or not place.is_file():
+            continue
+        beginning, whole = place.read_bytes(), git.run("cat-file", "--filters", f"--path={path}", entry.oid)
+        if len(beginning) < len(whole) and whole.startswith(beginning):
+            place.unlink()
 
 
 def _differing(git: Git, entries: Mapping[str, Entry]) -> set[str]:

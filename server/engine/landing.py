@@ -6,7 +6,7 @@ commit (or beyond it), and the landing is confirmed; or it stands elsewhere, and
 
 import logging
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from ...gates import commands as c
@@ -16,6 +16,7 @@ from ...gates.policy import plan_of
 from ...gates.problems import RepositoryProblem
 from ...gates.text import shorten
 from ...gates.writing import Merge
+from ...schemas import refusals
 from ...schemas.plan import PolicyPin
 from ...schemas.records import ChangeRecord, ChangeState, Evidence, LandingStep, Outcome
 from ...schemas.refusals import Refused
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 LANDINGS_AT_ONCE_MAX = 50
 FINDINGS_TOLD_MAX = 3
 SAID_CHARS_MAX = 800
+# How long a checkout of the target may keep a landing waiting whose target has moved: a git command ends, a disk is
+# emptied. What a person has to clear away keeps nothing waiting.
+BRING_ALONG_WITHIN = timedelta(minutes=2)
 
 log = logging.getLogger(__name__)
 
@@ -232,7 +236,10 @@ def _move(services: Services, record: ChangeRecord) -> c.ConfirmLanding | c.Lose
     tip = services.repository.branch_tip(record.target)
     if not moved and (tip is None or not _contains(services, tip, found.new)):
         return c.LoseLanding(found.number, f"'{record.target}' had moved to {tip}")
+    waited = services.clock() - (found.since or record.touched_at)
     for obstacle in services.repository.bring_along(record.target, found.old, found.new):
+        if obstacle.may_pass and waited < BRING_ALONG_WITHIN:
+            raise Refused(refusals.store_unavailable(f"{obstacle.worktree}: {obstacle.reason}."))
         # The landing stands; a person brings this checkout along by hand.
         log.warning("%s stays behind: %s", obstacle.worktree, obstacle.reason)
     return c.ConfirmLanding(found.number)

@@ -202,6 +202,35 @@ async def test_a_target_that_moves_between_the_intent_and_the_move_is_merged_aga
     assert repository.git("log", "--format=%s", "--grep=In between") == "In between"
 
 
+async def test_a_git_command_in_the_persons_checkout_is_waited_for_after_the_move(
+    make: Repositories, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Left behind, the checkout would seem to take back what has landed."""
+    repository = make()
+    lock = repository.common_dir / "index.lock"
+    tries = 0
+    async with serving(repository) as server, server.agent() as ada:
+        move = server.services.repository.move_target
+
+        def move_beside_a_command(*given: Any, **named: Any) -> bool:  # noqa: ANN401 - it stands in for a method
+            nonlocal tries
+            tries += 1
+            if tries == 1:
+                lock.touch()
+            else:
+                lock.unlink()
+            return move(*given, **named)
+
+        monkeypatch.setattr(server.services.repository, "move_target", move_beside_a_command)
+        change = await ada.start()
+        await ada.pass_stage({"a.txt": "a"})
+        await server.landed(change)
+
+    assert tries == 2
+    assert repository.read("a.txt") == "a"
+    assert repository.git("status", "--porcelain") == ""
+
+
 async def test_a_repository_that_cannot_be_written_keeps_the_landing_and_the_server_alive(make: Repositories) -> None:
     """Somebody's git holds the branch's lock: other changes go on, and the landing does when the lock is gone."""
     repository = make()

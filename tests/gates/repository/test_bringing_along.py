@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from gatewright.gates.git import Git, GitFailed
 from gatewright.gates.repository import SharedRepository, open_repository
 
 from .conftest import commit, git
@@ -149,6 +150,47 @@ def test_after_a_crash_half_way_bringing_along_again_finishes_the_work(
 
     assert git(project, "status", "--porcelain") == ""
     assert (project / "b.txt").read_text() == "new\n"
+
+
+def test_what_a_full_disk_cut_short_is_finished_when_there_is_room(
+    project: Path, landed: Callable[..., tuple[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = landed({"a.txt": "landed\n", "added.txt": "landed\n"})
+    repository = open_repository(project)
+    repository.move_target("main", old, new, message="x")
+    run = Git.run
+
+    def fill_the_disk(self: Git, *arguments: str, **given: object) -> bytes:
+        if arguments[:3] == ("read-tree", "-m", "-u"):
+            (project / "a.txt").write_text("lan")
+            (project / "added.txt").write_text("")
+            raise GitFailed(arguments, 128, "fatal: unable to write file a.txt: No space left on device")
+        return run(self, *arguments, **given)  # type: ignore[arg-type]  # passed on as it came
+
+    with monkeypatch.context() as full:
+        full.setattr(Git, "run", fill_the_disk)
+        [obstacle] = repository.bring_along("main", old, new)
+    assert obstacle.may_pass
+    assert "No space left" in obstacle.reason
+
+    assert repository.bring_along("main", old, new) == ()
+    assert git(project, "status", "--porcelain") == ""
+    assert (project / "added.txt").read_text() == "landed\n"
+
+
+def test_a_persons_own_beginning_of_a_file_is_not_taken_for_one_that_was_cut_short(
+    project: Path, landed: Callable[..., tuple[str, str]]
+) -> None:
+    old, new = landed({"added.txt": "landed\n"})
+    repository = open_repository(project)
+    (project / "added.txt").write_text("lan")
+    repository.move_target("main", old, new, message="x")
+
+    [obstacle] = repository.bring_along("main", old, new)
+
+    assert obstacle.paths == ("added.txt",)
+    assert not obstacle.may_pass
+    assert (project / "added.txt").read_text() == "lan"
 
 
 def test_a_second_call_keeps_what_was_changed_after_the_first(
