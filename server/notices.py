@@ -167,19 +167,24 @@ class Notices:
                 tasks.cancel_scope.cancel()
 
     async def work(self, services: Services) -> None:
-        """Publish what changes in the store from now on, whoever changes it, until cancelled."""
+        """Publish what changes in the store from now on, whoever changes it, until cancelled.
+
+        Whoever subscribed before is told of everything under way: it may have come from a server that was killed.
+        """
         position: int | None = None
         # The changes under way can be listed from now on.
         await self.bus.publish(ResourcesListChanged())
         while True:
             ticket = services.changed.ticket()
+            news: tuple[ServerEvent, ...] = ()
             try:
                 position, news = await services.read(partial(self._look, after=position))
             except Refused as exc:
                 log.info("nobody can be told of changes for now: %s", exc)
-            else:
-                for event in news:
-                    await self.bus.publish(event)
+            except Exception:  # a defect of ours must not end the server: nothing correct depends on a notice
+                log.exception("nobody was told of a change")
+            for event in news:
+                await self.bus.publish(event)
             await ticket.wait()
             await anyio.sleep(GATHER_S)
 
@@ -187,8 +192,10 @@ class Notices:
         """The newest position, and what became other since `after`; nothing while nobody would hear it."""
         # In this order: who subscribes after the question hears what comes after the position.
         newest = tx.position()
-        if after is None or not self.bus.is_heard():
+        if not self.bus.is_heard():
             return newest, ()
+        if after is None:
+            return newest, tuple(_everything(tx.changes(resources.LIVE, limit=resources.CHANGES_LISTED_MAX)))
         happened: list[tuple[str, e.Event]] = []
         is_more = True
         while is_more:
@@ -234,3 +241,14 @@ def _evidence_uris(record: ChangeRecord | None, name: str) -> Iterator[str]:
         return
     for gate in record.rule(name).every_gate:
         yield resources.evidence_uri(record.id, name, stage.current.number, gate)
+
+
+def _everything(records: Iterable[ChangeRecord]) -> Iterator[ServerEvent]:
+    for uri in (resources.CHANGES, resources.PIPELINE, resources.LEDGER):
+        yield ResourceUpdated(uri)
+    for record in records:
+        yield ResourceUpdated(resources.change_uri(record.id))
+        for stage in record.stages:
+            yield ResourceUpdated(resources.stage_uri(record.id, stage.name))
+            for uri in _evidence_uris(record, stage.name):
+                yield ResourceUpdated(uri)
