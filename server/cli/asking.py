@@ -93,7 +93,7 @@ def prove(services: "Services", name: str) -> Person:
         what = "That is not the secret. Nothing was decided."
         raise Refused(refusals.not_allowed(what, "Run the command again; each wrong guess makes the next one wait."))
     services.store.run(lambda tx: end_guess(tx, name, kept))
-    return Person(name, Proof.SECRET)
+    return Person(name, Proof.SECRET, secret=kept)
 
 
 def confirm_by_typing(terminal: Terminal, word: str, what: str) -> None:

@@ -122,40 +122,39 @@ async def _reopen(services: "Services", d: Decided) -> "ChangeRecord":
     from ..operations import people
 
     change, stage, reason = d.options.change, d.options.stage, d.options.reason
-    return await people.reopen(services, change, stage, by=d.person.by, reason=reason, request=d.request)
+    return await people.reopen(services, change, stage, by=d.person, reason=reason, request=d.request)
 
 
 async def _retry_gates(services: "Services", d: Decided) -> "ChangeRecord":
     from ..operations import people
 
-    return await people.retry_gates(services, d.options.change, d.options.stage, by=d.person.by, request=d.request)
+    return await people.retry_gates(services, d.options.change, d.options.stage, by=d.person, request=d.request)
 
 
 async def _grant_attempts(services: "Services", d: Decided) -> "ChangeRecord":
     from ..operations import people
 
     change, stage, count = d.options.change, d.options.stage, d.options.count
-    return await people.grant_attempts(services, change, stage, by=d.person.by, count=count, request=d.request)
+    return await people.grant_attempts(services, change, stage, by=d.person, count=count, request=d.request)
 
 
 async def _repin(services: "Services", d: Decided) -> "ChangeRecord":
     from ..operations import changes
 
-    because = f"{d.person.by}: {d.options.reason}"
-    return await changes.repin(services, d.options.change, because=because, request=d.request)
+    return await changes.repin(services, d.options.change, by=d.person, reason=d.options.reason, request=d.request)
 
 
 async def _cancel(services: "Services", d: Decided) -> "ChangeRecord":
     from ..operations import changes
 
     reason = d.options.reason
-    return await changes.cancel(services, d.options.change, by=d.person.by, reason=reason, request=d.request)
+    return await changes.cancel(services, d.options.change, by=d.person, reason=reason, request=d.request)
 
 
 async def _land(services: "Services", d: Decided) -> "ChangeRecord":
     from ..operations import people
 
-    return await people.land(services, d.options.change, by=d.person.by, request=d.request)
+    return await people.land(services, d.options.change, by=d.person, request=d.request)
 
 
 _DEEDS: Mapping[str, Deed] = {

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from ...gates.text import shorten
 from ...schemas.ids import LAND, short
+from ..operations.questions import find_question
 from .command import Exit
 from .opening import services_of
-from .questions import find_question
 from .terminal import Terminal
 
 if TYPE_CHECKING:

@@ -1,15 +1,19 @@
 """Plugging gatewright into clients: their own configuration, everything else in it untouched, and out again."""
 
+import base64
 import json
 import os
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
 from gatewright.server.cli.clients import CLIENTS, server_command
-from gatewright.server.cli.command import Exit
+from gatewright.server.cli.clients.json_client import JsonClient
+from gatewright.server.cli.clients.json_text import read
+from gatewright.server.cli.command import CannotGoOn, Exit
 
 from .conftest import Desk, Ran
 
@@ -36,7 +40,9 @@ def codex(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def without_claude(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A PATH without any client's program, but with git."""
+    """A PATH without any client's program, but with git; not the one with which our git is first imported, and kept."""
+    import gatewright.gates.git  # noqa: F401
+
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "git").symlink_to("/usr/bin/git")
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
@@ -137,6 +143,201 @@ def test_claude_code_is_told_by_its_own_program_where_there_is_one(
     *_, added = (tmp_path / "calls").read_text().splitlines()
     assert added == f"{ready.top}: mcp add --scope local gatewright -- {' '.join(server_command())}"
     assert not (ready.top / ".mcp.json").exists()
+
+
+# Clients that are told by a JSON file alone.
+BY_FILE = {name: client for name, client in CLIENTS.items() if isinstance(client, JsonClient)}
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A checkout, and a home of its own for what is not the project's."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    (tmp_path / "home").mkdir()
+    (tmp_path / "my projekt ü").mkdir()
+    return tmp_path / "my projekt ü"
+
+
+def everything(folder: Path) -> dict[str, bytes | None]:
+    """Every file's bytes and every folder below."""
+    return {str(path.relative_to(folder)): None if path.is_dir() else path.read_bytes() for path in folder.rglob("*")}
+
+
+@pytest.mark.parametrize("name", BY_FILE)
+def test_a_client_without_settings_gets_a_file_which_goes_again_with_its_folders(place: Path, name: str) -> None:
+    client = BY_FILE[name]
+    before = everything(place.parent)
+
+    done = client.install(place)
+    once = everything(place.parent)
+    again = client.install(place)
+
+    assert json.loads(client.place(place).read_text()) == json.loads(client.text(place))
+    assert done.settings, "each setting is said why"
+    assert everything(place.parent) == once
+    assert "already" in again.what
+    assert client.uninstall(place, done.traces.with_more(again.traces))
+    assert everything(place.parent) == before
+    assert not client.uninstall(place, done.traces)
+
+
+@pytest.mark.parametrize("name", [name for name, client in BY_FILE.items() if client.takes_comments])
+def test_settings_with_comments_keep_every_byte_and_have_them_back(place: Path, name: str) -> None:
+    client = BY_FILE[name]
+    text = f'{{\r\n\t// mine\r\n\t"{client.holder}": {{"o": {{}}, /* off */}},\r\n\t"more": "ü", // last\r\n}}\r\n'
+    file = client.place(place)
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(text.encode())
+    file.chmod(0o640)
+
+    done = client.install(place)
+
+    inside = file.read_bytes().decode()
+    settings = read(inside).data
+    assert isinstance(settings, dict)
+    assert settings["more"] == "ü"
+    assert set(settings[client.holder]) == {"o", "gatewright"}
+    assert all(comment in inside for comment in ("// mine", "/* off */", "// last"))
+    assert file.stat().st_mode & 0o777 == 0o640
+    client.uninstall(place, done.traces)
+    assert file.read_bytes().decode() == text
+
+
+@pytest.mark.parametrize("name", BY_FILE)
+@pytest.mark.parametrize(
+    ("broken", "sentence"),
+    [
+        (b'{\n  "a": 1\n  "b": 2\n}', ":3: `,` is missing"),
+        (b'{"HOLDER": []}', "is not an object"),
+        (b"[]", "is not an object"),
+        (b'{"a": "\xff"}', "is not UTF-8 text"),
+    ],
+    ids=["comma", "list of servers", "list", "bytes"],
+)
+def test_a_wrongly_formed_file_is_told_and_stays(place: Path, name: str, broken: bytes, sentence: str) -> None:
+    client = BY_FILE[name]
+    file = client.place(place)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(broken := broken.replace(b"HOLDER", client.holder.encode()))
+
+    with pytest.raises(CannotGoOn) as told:
+        client.install(place)
+
+    assert sentence in told.value.message
+    assert str(file) in told.value.message
+    assert "as it was" in told.value.message
+    assert file.read_bytes() == broken
+
+
+def test_a_client_that_cannot_read_comments_is_not_given_a_file_with_them(place: Path) -> None:
+    client = BY_FILE["claude-desktop"]
+    file = client.place(place)
+    file.parent.mkdir(parents=True)
+    file.write_text("{} // mine")
+
+    with pytest.raises(CannotGoOn, match="this client rejects"):
+        client.install(place)
+
+    assert file.read_text() == "{} // mine"
+
+
+def test_what_a_person_set_in_our_entry_stays_and_only_the_way_to_us_is_renewed(place: Path) -> None:
+    client = BY_FILE["gemini"]
+    file = client.place(place)
+    file.parent.mkdir()
+    own = {"command": "/old/gatewright", "args": ["x"], "trust": False, "env": {"A": "1"}}
+    file.write_text(json.dumps({"mcpServers": {"gatewright": own}}))
+
+    client.install(place)
+
+    entry = json.loads(file.read_text())["mcpServers"]["gatewright"]
+    assert entry == {**own, "command": server_command()[0], "args": server_command()[1:]}
+
+
+def test_settings_behind_a_link_are_changed_where_they_are(place: Path) -> None:
+    client = BY_FILE["cursor"]
+    dotfiles = place.parent / "dotfiles.json"
+    dotfiles.write_text("{}")
+    client.place(place).parent.mkdir()
+    client.place(place).symlink_to(dotfiles)
+
+    done = client.install(place)
+
+    assert client.place(place).is_symlink()
+    assert "gatewright" in dotfiles.read_text()
+    client.uninstall(place, done.traces)
+    assert dotfiles.read_text() == "{}"
+
+
+def test_repositories_share_claude_desktop_s_one_file_and_leave_it_one_by_one(place: Path) -> None:
+    client = BY_FILE["claude-desktop"]
+    others = [place.parent / "a" / "shop", place.parent / "b" / "shop", place.parent / "b" / "ü"]
+
+    done = [client.install(top) for top in (place, *others)]
+    client.install(others[1])
+
+    def servers() -> dict[str, str]:
+        entries = json.loads(client.place(place).read_text())["mcpServers"]
+        return {name: entry["args"][-1] for name, entry in entries.items()}
+
+    assert sorted(servers().values()) == sorted(map(str, (place, *others)))
+    assert {"gatewright", "gatewright-shop"} <= set(servers())
+    assert client.uninstall(others[0], done[1].traces)
+    assert sorted(servers().values()) == sorted(map(str, (place, *others[1:])))
+
+
+def test_links_carry_the_entry_that_the_file_has(place: Path) -> None:
+    [cursor] = BY_FILE["cursor"].install(place).links
+    [vscode] = BY_FILE["vscode"].install(place).links
+
+    asked = parse_qs(urlsplit(cursor).query)
+    assert cursor.startswith("cursor://anysphere.cursor-deeplink/mcp/install?")
+    entry = json.loads((place / ".cursor" / "mcp.json").read_text())["mcpServers"]["gatewright"]
+    assert (asked["name"], json.loads(base64.b64decode(asked["config"][0]))) == (["gatewright"], entry)
+    scheme, _, config = vscode.partition("?")
+    assert scheme == "vscode:mcp/install"
+    entry = json.loads((place / ".vscode" / "mcp.json").read_text())["servers"]["gatewright"]
+    assert json.loads(unquote(config)) == {"name": "gatewright", **entry}
+
+
+def test_opencode_is_told_in_the_file_that_the_project_has(place: Path) -> None:
+    (place / "opencode.jsonc").write_text("{\n  // ours\n}\n")
+
+    BY_FILE["opencode"].install(place)
+
+    assert not (place / "opencode.json").exists()
+    assert "gatewright" in (place / "opencode.jsonc").read_text()
+
+
+def test_what_a_person_set_in_codex_s_table_stays_and_so_do_line_ends(codex: Path, place: Path) -> None:
+    codex.parent.mkdir()
+    own = '[mcp_servers.gatewright]\ncommand = "/old"\nargs = []\ntool_timeout_sec = 60\nenabled = false\n'
+    env = '\n[mcp_servers.gatewright.env]\nA = "1"\n'
+    codex.write_bytes((own + env).replace("\n", "\r\n").encode())
+
+    CLIENTS["codex"].install(place)
+
+    data = codex.read_bytes()
+    table = tomllib.loads(data.decode())["mcp_servers"]["gatewright"]
+    assert (table["tool_timeout_sec"], table["enabled"], table["env"], table["required"]) == (
+        60,
+        False,
+        {"A": "1"},
+        True,
+    )
+    assert table["command"] == server_command()[0]
+    assert data.count(b"\r\n") == data.count(b"\n")
+
+
+def test_every_client_is_plugged_in_by_the_command_and_restarted(ready: Desk, call: Call) -> None:
+    told = call("install", "vscode")
+
+    assert told.status == 0, told.err
+    assert "--repo: VS Code does not say" in told.out
+    assert "vscode:mcp/install?" in told.out
+    assert "Restart your client" in told.out
+    assert json.loads((ready.top / ".vscode/mcp.json").read_text())["servers"]["gatewright"]["type"] == "stdio"
 
 
 @pytest.mark.parametrize("name", CLIENTS)
