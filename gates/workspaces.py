@@ -26,7 +26,7 @@ from .problems import WorkspaceProblem
 from .repository import SharedRepository
 from .snapshot import Snapshot, commit_tree, find_head, is_ancestor, take_snapshot
 from .submodules import places_of
-from .worktree import linked_git_dirs, user_git
+from .worktree import find_linked_place, linked_git_dirs, user_git
 
 EXCLUDED = "/.gatewright/"
 SAVED_REFS = "refs/gatewright/saved/"
@@ -79,7 +79,8 @@ class Workspaces:
             admin = self._admin_of(path)
             if admin is None or not path.is_dir() or not (admin / _READY_FILE).exists():
                 admin = self._make(path, admin, base, content or base, lock)
-            replace_text(admin / _LEASE_FILE, f"{lease}\n", mode=0o600)
+            if _read_lease(admin) != lease:
+                replace_text(admin / _LEASE_FILE, f"{lease}\n", mode=0o600)
             if not os.path.lexists(path / ".git"):
                 replace_text(path / ".git", f"gitdir: {admin}\n", mode=0o644)
         return path
@@ -88,10 +89,7 @@ class Workspaces:
         """The lease token of the workspace that `path` lies in, for an agent that lost its context."""
         workspace = self._workspace_around(path)
         admin = None if workspace is None else self._admin_of(workspace)
-        try:
-            return None if admin is None else (admin / _LEASE_FILE).read_text(encoding="utf-8").strip() or None
-        except OSError:
-            return None
+        return None if admin is None else _read_lease(admin)
 
     def empty_submodules(self, path: Path) -> tuple[str, ...]:
         """The submodules that the workspace was made without, because this machine has not got them."""
@@ -216,8 +214,15 @@ class Workspaces:
         return user_git(admin, path)
 
     def _admin_of(self, path: Path) -> Path | None:
-        """The worktree's private git folder; usually named like the workspace, but git numbers names that are taken."""
+        """The worktree's private git folder; usually named like the workspace, but git numbers names that are taken.
+
+        Where it usually is is looked first: with many workspaces to read what all others say takes longer than a claim.
+        """
         wanted = os.path.realpath(path)
+        usual = self._repository.common_dir / "worktrees" / path.name
+        place = find_linked_place(usual)
+        if place is not None and os.path.realpath(place) == wanted:
+            return usual
         linked = linked_git_dirs(self._repository.common_dir)
         return next((admin for admin, place in linked if os.path.realpath(place) == wanted), None)
 
@@ -257,6 +262,13 @@ class Workspaces:
             # A full disk, a read-only folder, or a lock that others hold for ever.
             message = f"The workspace {name} cannot be made or deleted: {exc}."
             raise WorkspaceProblem(message, "Mend that, then try again.") from exc
+
+
+def _read_lease(admin: Path) -> str | None:
+    try:
+        return (admin / _LEASE_FILE).read_text(encoding="utf-8").strip() or None
+    except OSError:
+        return None
 
 
 def _move_aside(path: Path) -> None:

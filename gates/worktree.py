@@ -79,12 +79,19 @@ def list_worktrees(common_dir: Path, main_worktree: Path | None) -> tuple[Worktr
 def linked_git_dirs(common_dir: Path) -> Iterator[tuple[Path, Path]]:
     """Every linked worktree's private git folder with the checkout that it says it belongs to."""
     for pointer in sorted((common_dir / "worktrees").glob("*/gitdir")):
-        try:
-            target = pointer.read_text(encoding="utf-8", errors="surrogateescape").rstrip("\n")
-        except OSError:
-            continue  # removed while we looked
-        # Relative since git 2.48 with `worktree.useRelativePaths`.
-        yield pointer.parent, Path(os.path.normpath(pointer.parent / target)).parent
+        place = find_linked_place(pointer.parent)
+        if place is not None:
+            yield pointer.parent, place
+
+
+def find_linked_place(admin: Path) -> Path | None:
+    """The checkout that a linked worktree's private git folder says it belongs to; None when there is none."""
+    try:
+        target = (admin / "gitdir").read_text(encoding="utf-8", errors="surrogateescape").rstrip("\n")
+    except OSError:
+        return None
+    # Relative since git 2.48 with `worktree.useRelativePaths`.
+    return Path(os.path.normpath(admin / target)).parent
 
 
 def holds_branch(worktree: WorktreeInfo, branch: str) -> bool:

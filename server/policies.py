@@ -32,6 +32,10 @@ class Policies:
         self._artifacts.fetch_base(tip)
         return tip
 
+    def is_tip(self, commit: str) -> bool:
+        """Whether the trusted branch stands at this commit."""
+        return self._tips.find(self.target) == commit
+
     def at(self, commit: str) -> Policy:
         """The policy of a commit; raises `Refused` (policy_missing, policy_invalid). Blocking: git is asked."""
         return self._load(commit)

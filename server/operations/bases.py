@@ -40,7 +40,8 @@ def stage_base(services: Services, record: ChangeRecord, stage: str) -> StageBas
 
 def make_reachable(services: Services, commit: str) -> None:
     """Put a commit of our own store where agents can see it: in the shared repository, under a ref of ours."""
-    if services.repository.resolve(commit) is None:
+    # Of where the target stands it is known without starting git.
+    if not services.policies.is_tip(commit) and services.repository.resolve(commit) is None:
         services.artifacts.publish(commit, f"refs/gatewright/bases/{commit}")
 
 
