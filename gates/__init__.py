@@ -24,6 +24,8 @@ The policy: `gatewright.yaml` of a trusted commit
 The user's repository
     repository   open, resolve, move the target (bring_along, worktree, problems; tips: where branches stand)
     workspaces   one worktree per lease (snapshot, included, populating, files)
+    here         the person's own checkout as a workspace (occupation: whose it is; laying: what a stage builds on;
+                 uncommitted, untouched: what the person had; changed_here: what was changed since)
 
 Artifacts: commits in a store of our own
     artifacts    fetch, read, compare, merge (objects, transfer, history, walk, trees, writing, git)

@@ -148,7 +148,8 @@ def load_policy(source: PolicySource, *, commit: str, target_recorded: str, kind
         shadows=dict(protection.shadows),
     )
     covered = _covered(undigested, source, blobs)
-    pipeline_too = {**covered, "pipeline": pipeline.model_dump(mode="json")}
+    # Where agents work is no matter of what must hold.
+    pipeline_too = {**covered, "pipeline": pipeline.model_dump(mode="json", exclude={"workspace"})}
     rules_too = {**covered, "rules": _rules_of(pipeline), "shadows": undigested.shadows}
     return undigested.model_copy(update={"digest": _digest(pipeline_too), "rules_digest": _digest(rules_too)})
 

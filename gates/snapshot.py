@@ -23,6 +23,9 @@ SNAPSHOT_TIMEOUT_S = 300.0
 UNCOMMITTED_FILES_MAX = 100_000
 UNCOMMITTED_BYTES_MAX = 2**30
 
+# What ended leases left unsaved.
+SAVED_REFS = "refs/gatewright/saved/"
+
 _FULL_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _NOT_IN_A_NAME = re.compile(r"[\x00-\x1f\x7f<>]")
 
@@ -76,6 +79,17 @@ def commit_tree(git: Git, tree: str, parents: Sequence[str], *, message: str, au
     return written.decode("ascii").strip()
 
 
+def drop_unreadable(copy: Git) -> bool:
+    """Whether there is an index that git can read; a killed git can leave none, or half of one, which is deleted."""
+    assert copy.index_file is not None, "a copy has a file of its own"
+    readable = (
+        copy.index_file.exists() and copy.run_status("ls-files", "--", ":(literal).git", expected=(0, 128))[0] == 0
+    )
+    if not readable:
+        copy.index_file.unlink(missing_ok=True)
+    return readable
+
+
 def find_head(git: Git) -> str | None:
     """HEAD's commit; None on a branch without a commit."""
     found = git.run("rev-parse", "--verify", "--quiet", "HEAD^{commit}", expected=(0, 1, 128))
@@ -105,27 +119,16 @@ def _write_tree(git: Git, parent: str, base_tree: str) -> str:
     for tries_left in reversed(range(SNAPSHOT_TRIES)):
         try:
             with index_copy(quiet) as copy:
-                _refuse_what_is_no_content(copy, _uncommitted(copy, parent))
+                refuse_what_is_no_content(copy, _uncommitted(copy, parent))
                 copy.run("add", "--all", "--sparse", timeout_s=SNAPSHOT_TIMEOUT_S)
                 tree = copy.text("write-tree")
-                _refuse_nested_in_tree(copy, base_tree, tree)
+                refuse_nested_in_tree(copy, base_tree, tree)
                 return tree
         except GitFailed:
             if not tries_left:
                 raise
             time.sleep(SNAPSHOT_PAUSE_S)
     raise AssertionError("the last try returns or raises")
-
-
-def _is_readable(copy: Git) -> bool:
-    """Whether there is an index that git can read; an agent's killed git can leave none, or half of one."""
-    assert copy.index_file is not None, "a copy has a file of its own"
-    readable = (
-        copy.index_file.exists() and copy.run_status("ls-files", "--", ":(literal).git", expected=(0, 128))[0] == 0
-    )
-    if not readable:
-        copy.index_file.unlink(missing_ok=True)
-    return readable
 
 
 def _uncommitted(copy: Git, parent: str) -> list[str]:
@@ -137,14 +140,14 @@ def _uncommitted(copy: Git, parent: str) -> list[str]:
             raise GitFailed(listed, 128, "there is no index")
         listing = copy.run(*listed, timeout_s=SNAPSHOT_TIMEOUT_S)
     except GitFailed:
-        if _is_readable(copy):
+        if drop_unreadable(copy):
             raise
         copy.run("read-tree", "--reset", parent)
         listing = copy.run(*listed, timeout_s=SNAPSHOT_TIMEOUT_S)
     return listing.decode("utf-8", "surrogateescape").split("\0")[:-1]
 
 
-def _refuse_what_is_no_content(copy: Git, names: Sequence[str]) -> None:
+def refuse_what_is_no_content(copy: Git, names: Sequence[str]) -> None:
     """Look at the names of everything uncommitted before a byte of it is stored."""
     nested = [name for name in names if name.endswith("/")]
     if nested:
@@ -162,7 +165,7 @@ def _refuse_what_is_no_content(copy: Git, names: Sequence[str]) -> None:
         raise WorkspaceProblem(message, "Delete what is no part of the work, or name it in .gitignore.")
 
 
-def _refuse_nested_in_tree(git: Git, base_tree: str, tree: str) -> None:
+def refuse_nested_in_tree(git: Git, base_tree: str, tree: str) -> None:
     """Find a nested repository that the agent added itself; `.gitmodules` names the submodules that are meant."""
     raw = git.run("diff-tree", "-r", "-z", "--raw", "--no-renames", base_tree, tree).decode("utf-8", "surrogateescape")
     fields = raw.split("\0")

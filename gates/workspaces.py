@@ -19,17 +19,19 @@ from pathlib import Path
 from ..schemas.ids import CHANGE_ID, STAGE_NAME
 from .files import locked, replace_text
 from .git import Git, GitFailed
+from .here import Here
 from .included import copy_included, included_paths
 from .placeholders import MODULES_FILE
 from .populating import left_empty, populate
 from .problems import WorkspaceProblem
 from .repository import SharedRepository
-from .snapshot import Snapshot, commit_tree, find_head, is_ancestor, take_snapshot
+from .snapshot import SAVED_REFS, Snapshot, commit_tree, find_head, is_ancestor, take_snapshot
 from .submodules import places_of
 from .worktree import find_linked_place, linked_git_dirs, user_git
 
+__all__ = ["EXCLUDED", "SAVED_REFS", "Workspace", "Workspaces"]
+
 EXCLUDED = "/.gatewright/"
-SAVED_REFS = "refs/gatewright/saved/"
 CHECKOUT_TIMEOUT_S = 300.0
 # Workspaces that share a lock wait for each other; more would only leave more empty files.
 LOCKS = 16
@@ -55,6 +57,7 @@ class Workspaces:
 
     def __init__(self, repository: SharedRepository) -> None:
         self._repository = repository
+        self.here = Here(repository)
         main = repository.main_worktree
         # A bare repository has no folder beside its files.
         self.root = repository.state_dir / "work" if main is None else main / ".gatewright" / "work"
@@ -88,8 +91,15 @@ class Workspaces:
     def find_lease(self, path: Path) -> str | None:
         """The lease token of the workspace that `path` lies in, for an agent that lost its context."""
         workspace = self._workspace_around(path)
-        admin = None if workspace is None else self._admin_of(workspace)
+        if workspace is None:
+            return self.here.find_lease(path)
+        admin = self._admin_of(workspace)
         return None if admin is None else _read_lease(admin)
+
+    def has_own(self, change: str, stage: str, fence: int) -> bool:
+        """Whether a worktree of its own was made for this lease and handed to it."""
+        admin = self._admin_of(self.path_of(change, stage, fence))
+        return admin is not None and (admin / _READY_FILE).exists()
 
     def empty_submodules(self, path: Path) -> tuple[str, ...]:
         """The submodules that the workspace was made without, because this machine has not got them."""

@@ -130,7 +130,10 @@ class Land(Model):
 
 
 class Pipeline(Model):
-    """The whole file."""
+    """The whole file.
+
+    `workspace` says where agents work: each in a worktree of its own, or the only one in the person's own checkout.
+    """
 
     version: Literal[1]
     target: Annotated[str, StringConstraints(min_length=1, max_length=200)]
@@ -139,5 +142,6 @@ class Pipeline(Model):
     install: Install | None = None
     limits: Limits = Limits()
     require_isolation: Literal["full", "files", "process"] | None = None
+    workspace: Literal["own", "here"] = "own"
     stages: dict[Name, Stage] = Field(min_length=1)
     land: Land

@@ -9,9 +9,11 @@ reviews      claim, give, renew and let go of a review
 submissions  hand in an artifact, check a snapshot
 people       reopen, retry, grant, land; decide_once, by which all that people do has one effect
 approving    approve, reject
+answering    answer what gates and escalations ask (questions: what waits for an answer)
 clearing     take away the workspaces of a change that is over
 answered     evidence of what people answered (reviewed: reviewers)
 bases        what a stage starts from
+workplaces   where a holder works: a worktree of its own, or the person's checkout
 briefs       what a claimer is told (review_briefs: a reviewer; packets: what a retry needs to know)
 former       what former attempts left for the next one (conflicts: what a stage found wrong with an earlier one)
 verdicts     what a submitter is told (evidence: as replies tell it; runs: before the server has made an attempt)

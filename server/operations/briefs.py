@@ -14,7 +14,7 @@ from ...schemas.pipeline import GateSpec
 from ...schemas.records import ChangeRecord, ChangeState, Note, StageRecord, StageState
 from ...schemas.replies import Brief, GateBrief, InputArtifact
 from ..services import Services
-from . import bases, former, packets, verdicts
+from . import bases, former, packets, verdicts, workplaces
 from .deciding import get_change
 from .evidence import told_findings
 
@@ -27,25 +27,27 @@ CHANGES_TOLD_MAX = 5
 NOTE_PATHS_MAX = 5
 
 
-def brief(tx: "Tx", services: Services, record: ChangeRecord, name: str, fence: int, *, problem: str | None) -> Brief:
+def brief(
+    tx: "Tx", services: Services, record: ChangeRecord, name: str, fence: int, *, place: workplaces.Workplace
+) -> Brief:
     """The brief of a lease. Blocking: git is asked for the paths of the inputs."""
     stage = record.find_stage(name)
     if stage is None or record.state is not ChangeState.ACTIVE or len(inputs_of(record, name)) < _needs(record, name):
         return _ended(record, name)
     policy = services.policies.at(record.policy.commit)
     declared = policy.pipeline.stages[name]
-    path = services.workspaces.path_of(record.id, name, fence)
     base = bases.stage_base(services, record, name)
     notes = [_note(note) for note in stage.notes if not packets.is_finding(note)]
     failed = former.last_failed(stage)
     if base.conflicts:
         notes.append(f"what this stage builds on conflicts in {', '.join(base.conflicts)}: resolve it there")
-    if empty := services.workspaces.empty_submodules(path)[:NOTE_PATHS_MAX]:
+    if empty := services.workspaces.empty_submodules(place.path)[:NOTE_PATHS_MAX]:
         names = ", ".join(map(clean_text, empty))
         notes.append(f"submodules that are not on this machine have empty folders: {names}; {SUBMODULES_MEND}")
-    if problem is not None:
-        notes.append(problem)
-    elif policy.pipeline.setup is not None and policy.pipeline.setup.keep:
+    notes += place.notes
+    if place.problem is not None:
+        notes.append(place.problem)
+    elif not place.is_here and policy.pipeline.setup is not None and policy.pipeline.setup.keep:
         notes.append(f"{', '.join(policy.pipeline.setup.keep)} in the workspace is made by `setup`, in the background")
     lost = stage.lease is None or stage.lease.fence != fence
     return Brief(
@@ -60,7 +62,7 @@ def brief(tx: "Tx", services: Services, record: ChangeRecord, name: str, fence: 
         attempt=len(stage.attempts) + 1,
         attempts_left=verdicts.attempts_left(record, stage),
         base_commit=base.commit,
-        workspace=str(path) if problem is None else None,
+        workspace=str(place.path) if place.problem is None else None,
         inputs=tuple(input_artifact(services, record, need) for need in declared.needs),
         writes=writes_of(record, policy, name),
         gates=tuple(gate_brief(gate, record, name) for gate in (SCOPE_GATE, *declared.gates)),

@@ -23,6 +23,8 @@ async def clear_leftovers(services: Services) -> None:
     """Take away what is left of changes that are over: who ended them may have died before it came to that."""
     try:
         left = {workspace.change for workspace in await services.act(services.workspaces.list)}
+        here = await services.act(services.workspaces.here.occupation)
+        left |= {here.change} if here is not None else set()
         records = await services.read(lambda tx: _over_of(tx, left))
         for record in records:
             await services.act(partial(remove_workspaces, services, record))
@@ -33,8 +35,9 @@ async def clear_leftovers(services: Services) -> None:
 def remove_workspaces(services: Services, record: ChangeRecord) -> None:
     """Remove every workspace of the change; what was not handed in is kept under refs first. Blocking.
 
-    A workspace that cannot be saved stays.
+    A workspace that cannot be saved stays, and so do the files of one that is the person's own checkout.
     """
+    services.workspaces.here.leave(record.id)
     for workspace in services.workspaces.list():
         if workspace.change != record.id:
             continue

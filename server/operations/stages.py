@@ -11,7 +11,6 @@ from ...gates import commands as c
 from ...gates.lifecycle import decide
 from ...gates.precedence import refuse_change, refuse_claim
 from ...gates.problems import WorkspaceProblem
-from ...gates.workspaces import SAVED_REFS
 from ...schemas import refusals
 from ...schemas.arguments import ClaimStage, ReleaseStage
 from ...schemas.ids import LeaseName
@@ -20,7 +19,7 @@ from ...schemas.refusals import Refusal, RefusalCode, Refused
 from ...schemas.replies import Brief, ReleasedReply, RenewedReply
 from ..services import Services
 from ..signal import Report, wait_for
-from . import bases, briefs, reviews
+from . import briefs, reviews, workplaces
 from .claimable import openings
 from .conflicts import with_evidence
 from .deciding import apply, get_change
@@ -78,15 +77,16 @@ async def _until_expiry_s(services: Services) -> float:
 async def brief_of_claim(services: Services, change: str, stage: str, fence: int) -> Brief:
     """Make the holder's workspace, offer what others left, and tell all that is needed. Repeatable."""
     record = await services.read(lambda tx: get_change(tx, change))
-    problem = None
     if _still_holds(record, stage, fence):
         await _keep_leftovers(services, record, stage, fence)
-        problem = await services.act(lambda: _make_workspace(services, record, stage, fence))
-        if problem is None:
-            services.on_workspace(change, stage, services.workspaces.path_of(change, stage, fence))
+        place = await services.act(lambda: workplaces.make(services, record, stage, fence))
+        if place.problem is None and not place.is_here:
+            services.on_workspace(change, stage, place.path)
+    else:
+        place = await services.act(lambda: workplaces.find(services, record, stage, fence))
     return await services.act(
         lambda: services.store.read(
-            lambda tx: briefs.brief(tx, services, get_change(tx, change), stage, fence, problem=problem)
+            lambda tx: briefs.brief(tx, services, get_change(tx, change), stage, fence, place=place)
         )
     )
 
@@ -184,7 +184,7 @@ def _claim_named(
     )
     if stage.state is StageState.CLAIMED and stage.lease is not None and own:
         left = (stage.lease.expires_at - now).total_seconds()
-        path = str(services.workspaces.path_of(record.id, stage.name, stage.fence))
+        path = str(workplaces.path_of(services, record.id, stage.name, stage.fence))
         raise _NothingOpen(refusals.lease_held(record.id, stage.name, stage.lease.holder, left, path))
     raise _NothingOpen(refuse_claim(record, stage, now))
 
@@ -211,29 +211,15 @@ async def _keep_leftovers(services: Services, record: ChangeRecord, stage: str, 
     former = fence - 1
     if former < 1:
         return
-    path = services.workspaces.path_of(record.id, stage, former)
-    ref = f"{SAVED_REFS}{record.id}-{stage}-{former}"
+    now = services.clock()
     try:
-        saved = await services.act(lambda: services.workspaces.save_unsaved(path, ref, when=services.clock()))
+        kept = await services.act(lambda: workplaces.save_unsaved(services, record.id, stage, former, when=now))
     except (WorkspaceProblem, OSError):
         return
     known = {attempt.tree for attempt in record.stage(stage).attempts}
-    if saved is None:
+    if kept is None:
         return
+    saved, note = kept
     tree = await services.act(lambda: services.repository.tree_of(saved))
     if tree not in known:
-        note = f"unsaved work of lease {former}, kept as {ref}"
         await keep_orphan(services, record.id, stage, former, commit=saved, tree=tree, note=note)
-
-
-def _make_workspace(services: Services, record: ChangeRecord, stage: str, fence: int) -> str | None:
-    """Blocking. Returns a sentence when there is no workspace; the claim stands all the same."""
-    start = bases.workspace_start(services, record, stage)
-    for commit in {start.base, start.content}:
-        bases.make_reachable(services, commit)
-    token = services.leases.token(record.id, stage, fence)
-    try:
-        services.workspaces.ensure(record.id, stage, fence, base=start.base, lease=token, content=start.content)
-    except WorkspaceProblem as exc:
-        return f"{exc} Use `files` in submit_artifact instead."
-    return None

@@ -21,7 +21,7 @@ from ...schemas.records import Answered, ChangeRecord, ChangeState, Outcome, Sta
 from ...schemas.refusals import Refusal, Refused
 from ..services import Services
 from ..store import EvaluationRow, EvaluationState, Purpose
-from . import bases
+from . import bases, workplaces
 from .deciding import apply, get_change
 from .makers import keep_orphan
 from .repeating import Reference, Request, find_effect, once
@@ -182,10 +182,8 @@ def _make_artifact(services: Services, record: ChangeRecord, lease: LeaseName, a
 
 def _snapshot(services: Services, record: ChangeRecord, lease: LeaseName, message: str) -> Artifact:
     def take(base: str) -> str:
-        path = services.workspaces.path_of(lease.change, lease.stage, lease.fence)
         author = _holder(record, lease)
-        taken = services.workspaces.snapshot(path, base=base, message=message, author=author, when=services.clock())
-        return taken.commit
+        return workplaces.snapshot(services, lease, base=base, message=message, author=author).commit
 
     return _taken(services, record, lease, take)
 
