@@ -3,7 +3,7 @@ PYTHON ?= python3
 PIP = .venv/bin/pip --disable-pip-version-check install --quiet
 BIN = .venv/bin
 
-.PHONY: help demo test test-all lint ruff mypy pyright format docs bench real honest bypass chaos clients effect wheel constraints clean
+.PHONY: help demo test test-all lint ruff mypy pyright format docs bench real honest bypass chaos clients conformance effect wheel constraints clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*  ## /  make \1\t/p' Makefile | expand -t 22
@@ -54,6 +54,9 @@ chaos: .venv/dev.stamp  ## Agents, kills and broken disks around one server (MIN
 
 clients: .venv/dev.stamp  ## Claude Code and Codex driven through their gates by a scripted model on loopback
 	$(BIN)/python examples/real_clients/run.py
+
+conformance: .venv/dev.stamp  ## The protocol's official suite and inspector, both generations; npm fetches them once
+	$(BIN)/python -m tests.conformance
 
 effect: .venv/dev.stamp  ## What gates, loops and reviews are worth, by simulated agents (CHANGES=300)
 	$(BIN)/python examples/effect/run.py --changes $(or $(CHANGES),300)

@@ -60,7 +60,15 @@ class GatewrightApplication:
 
     def mcp_server(self, principal: str) -> Server[Any]:
         """A server for one connection, whose calls are made by `principal`."""
-        return SurfaceServer(_Connection(self, principal), self.notices, instructions=INSTRUCTIONS)
+        return self.server_of(self.surface(principal))
+
+    def surface(self, principal: str) -> Surface:
+        """What `principal` can list, call and read."""
+        return _Connection(self, principal)
+
+    def server_of(self, surface: Surface) -> Server[Any]:
+        """A server for one connection that is served `surface`, and told of this repository's changes."""
+        return SurfaceServer(surface, self.notices, instructions=INSTRUCTIONS)
 
     async def run(self) -> None:
         """Adopt what a killed server left, and run evaluations until cancelled."""
