@@ -3,7 +3,7 @@ PYTHON ?= python3
 PIP = .venv/bin/pip --disable-pip-version-check install --quiet
 BIN = .venv/bin
 
-.PHONY: help demo test test-all lint ruff mypy pyright format docs bench real honest bypass chaos clients conformance effect wheel constraints clean
+.PHONY: help demo test test-all lint ruff mypy pyright format docs bench real honest bypass chaos clients conformance effect wheel bundle constraints clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*  ## /  make \1\t/p' Makefile | expand -t 22
@@ -25,7 +25,7 @@ ruff: .venv/dev.stamp
 
 mypy: .venv/dev.stamp
 	$(BIN)/mypy
-	@set -e; for scripts in $(wildcard examples/*/) benchmarks/; do echo "mypy $$scripts"; MYPYPATH=$$scripts $(BIN)/mypy $$scripts; done
+	@set -e; for scripts in $(wildcard examples/*/) benchmarks/ packaging/; do echo "mypy $$scripts"; MYPYPATH=$$scripts $(BIN)/mypy $$scripts; done
 
 pyright: .venv/dev.stamp
 	$(BIN)/pyright
@@ -64,6 +64,9 @@ effect: .venv/dev.stamp  ## What gates, loops and reviews are worth, by simulate
 wheel: .venv/dev.stamp  ## Build dist/*.whl
 	rm -rf build dist
 	$(BIN)/python -m build --no-isolation --wheel
+
+bundle: .venv/run.stamp  ## Build dist/gatewright.mcpb for Claude Desktop, validate it and start from it (npm once)
+	$(BIN)/python packaging/bundle.py
 
 constraints:  ## Resolve the newest versions that pyproject.toml allows into constraints.txt
 	rm -rf .venv/fresh
