@@ -23,6 +23,7 @@ from ..schemas.prose import text_of_refusal
 from ..schemas.refusals import Refusal, Refused
 from .operations import artifacts, changes, looking, reviews, stages, submissions, waiting
 from .operations.repeating import Request, find_effect
+from .progress import keep_told
 from .services import Services
 from .signal import Report
 
@@ -245,7 +246,14 @@ async def call_tool(
     """
     origin = Origin(principal, client, stamp, waited_s)
     try:
-        return _answered(await _run(open_services, origin, name, given, report=report))
+        tool, parsed = _parse(name, given)
+
+        async def work(report: Report) -> r.Reply:
+            return await _run(open_services, origin, name, tool, parsed, report=report)
+
+        # What is only looked up is answered before anybody would want to hear of it.
+        is_quick = tool.is_read_only and not hasattr(parsed, "wait_s")
+        return _answered(await (work(report) if is_quick else keep_told(work, report, f"{name} is being worked on")))
     except Refused as exc:
         return refused(exc.refusal)
     except Exception:
@@ -253,16 +261,20 @@ async def call_tool(
         raise
 
 
-async def _run(
-    open_services: OpenServices, origin: Origin, name: str, given: Mapping[str, object], *, report: Report
-) -> r.Reply:
+def _parse(name: str, given: Mapping[str, object]) -> tuple[Tool, a.Arguments]:
+    """The tool and its arguments; raises `Refused` (bad_argument)."""
     tool, model = TOOLS.get(name), a.TOOLS.get(name)
     if tool is None or model is None:
         raise Refused(refusals.bad_argument(f"there is no tool '{name[:60]}'; the tools are {', '.join(TOOLS)}"))
     try:
-        parsed = model.model_validate(dict(given))
+        return tool, model.model_validate(dict(given))
     except ValidationError as exc:
         raise Refused(refusals.bad_argument(_problem(exc), tool=name)) from None
+
+
+async def _run(
+    open_services: OpenServices, origin: Origin, name: str, tool: Tool, parsed: a.Arguments, *, report: Report
+) -> r.Reply:
     wanted = getattr(parsed, "wait_s", None)
     key = getattr(parsed, "key", None)
     # An agent's key outlives its connection's; the bridge's stamp only guards a call that the bridge sends again.
