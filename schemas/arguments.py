@@ -7,7 +7,7 @@ are read by agents. Source: docs/tools.md
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from .ids import CHANGE_ID, COMMIT_ID, EVALUATION_ID, STAGE_NAME
@@ -20,6 +20,8 @@ INTENT_CHARS_MAX = 4_000
 # What a reviewer says reaches the author whole.
 FINDING_CHARS_MAX = 600
 INSPECTED_CHARS_MAX = 300
+# Gemini CLI adds it to the schema of every tool, for its own scheduling, and passes on what its model gave.
+GEMINI_SCHEDULING = "wait_for_previous"
 
 
 def _says_something(text: str) -> str:
@@ -59,9 +61,18 @@ Intent = Annotated[str, StringConstraints(min_length=1, max_length=INTENT_CHARS_
 
 
 class Arguments(BaseModel):
-    """Strict: no coercion, no unknown names."""
+    """Strict: no coercion, no unknown names but the one that a client's model cannot know to be none of ours."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_scheduling(cls, given: object) -> object:
+        match given:
+            case {**arguments} if isinstance(arguments.get(GEMINI_SCHEDULING), bool):
+                return {name: value for name, value in arguments.items() if name != GEMINI_SCHEDULING}
+            case _:
+                return given
 
 
 class StartChange(Arguments):

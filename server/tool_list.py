@@ -1,5 +1,6 @@
 """The tools as `tools/list` answers: names, descriptions and the schemas of what they take and answer."""
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -34,21 +35,33 @@ def _described(name: str, tool: Tool) -> types.Tool:
 
 
 def _input_schema(name: str) -> dict[str, Any]:  # JSON
-    schema: dict[str, Any] = _compact(a.TOOLS[name].model_json_schema())
+    whole = a.TOOLS[name].model_json_schema()
+    schema: dict[str, Any] = _compact(_inlined(whole, whole.pop("$defs", {})))
     # The tool has a description of its own; each one here is paid for in tokens by every agent.
     del schema["description"]
     return schema
 
 
 def _output_schema(name: str, tool: Tool) -> dict[str, Any]:  # JSON
-    if name != "wait_for_update":
-        schema: dict[str, Any] = _untitled(tool.reply.model_json_schema())
-        return schema
+    """What structured content may be: a reply or a refusal. Gemini CLI and others hold errors against it as well."""
     # A verdict or an update, depending on what was waited for.
-    verdict: dict[str, Any] = _untitled(r.Verdict.model_json_schema())
-    update: dict[str, Any] = _untitled(r.Update.model_json_schema())
-    definitions = {**verdict.pop("$defs", {}), **update.pop("$defs", {})}
-    return {"type": "object", "anyOf": [verdict, update], "$defs": definitions}
+    replies = (r.Verdict, r.Update) if name == "wait_for_update" else (tool.reply,)
+    schemas: list[dict[str, Any]] = [_untitled(model.model_json_schema()) for model in (*replies, r.RefusalReply)]
+    definitions = {key: value for schema in schemas for key, value in schema.pop("$defs", {}).items()}
+    return {"type": "object", "anyOf": schemas, "$defs": definitions}
+
+
+def _inlined(schema: Any, definitions: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON in, JSON out
+    """With each shape written out where it is used: clients and providers that know no `$ref` lose the argument."""
+    match schema:
+        case {"$ref": str(reference), **rest}:
+            return {**_inlined(definitions[reference.removeprefix("#/$defs/")], definitions), **rest}
+        case dict():
+            return {key: _inlined(part, definitions) for key, part in schema.items()}
+        case list():
+            return [_inlined(part, definitions) for part in schema]
+        case _:
+            return schema
 
 
 def _compact(schema: Any) -> Any:  # noqa: ANN401 - JSON in, JSON out

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 from gatewright.schemas.arguments import TOOLS
@@ -144,6 +145,25 @@ async def test_arguments_are_strict_and_the_problem_is_named(desk: Server, gener
             assert told.code == "bad_argument", (tool, given, told.text)
             assert named in told["message"], (tool, given, told.text)
         assert (await ada.get("get_status"))["changes"] == []
+
+
+async def test_a_refusal_fits_the_output_schema(desk: Server) -> None:
+    """Gemini CLI and other clients show their model a schema error in place of one that does not."""
+    async with desk.agent() as ada:
+        listed = {tool.name: tool for tool in (await ada.client.list_tools()).tools}
+        for tool, given, _ in BAD_ARGUMENTS:
+            if tool in listed:
+                told = await ada.call(tool, **given)
+                assert told.code == "bad_argument"
+                jsonschema.validate(told.content, listed[tool].output_schema or {})
+        jsonschema.validate((await ada.call("get_status")).content, listed["get_status"].output_schema or {})
+
+
+async def test_what_gemini_adds_to_every_call_is_no_argument_of_ours(desk: Server) -> None:
+    """Its scheduler puts `wait_for_previous` into each tool's schema and sends what the model gave along."""
+    async with desk.agent() as ada:
+        assert (await ada.get("get_status", wait_for_previous=True))["changes"] == []
+        assert await ada.refused("get_status", wait_for_previous="yes") == "bad_argument"
 
 
 async def test_bad_arguments_are_told_before_anything_else(desk: Server) -> None:
