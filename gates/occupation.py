@@ -47,7 +47,7 @@ def read_occupation(state_dir: Path) -> Occupation | None:
         seen = {path: Seen(Kind(kind), *rest) for path, (kind, *rest) in told.pop("person").items()}
         ignored, laid = frozenset(told.pop("ignored")), frozenset(told.pop("laid"))
         return Occupation(**told, person=seen, ignored=ignored, laid=laid)
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
 
 
