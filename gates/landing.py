@@ -94,9 +94,9 @@ def approve(decision: Decision, command: Approve) -> Decided:
         return refusals.own_work(record.id, LAND, "approve")
     given = [a for a in landing.approvals if a.gate == rule.gate and a.is_given]
     if command.is_given and any(a.person == command.person for a in given):
-        return refusals.already_reviewed(record.id, LAND, command.person)
+        return refusals.already_approved(record.id, LAND, command.person)
     if (command.commit, command.target) != (landing.new, record.target):
-        return refusals.review_stale(record.id, LAND, landing.new)
+        return refusals.approval_stale(record.id, LAND, landing.new)
     is_enough = command.is_given and len(given) + 1 >= rule.minimum
     approval = reviewing.approval_of(command, rule.gate, decision.now)
     decision.add(e.LandingApproved(decision.now, landing.number, approval, is_enough))

@@ -138,9 +138,9 @@ def approve(decision: Decision, stage: StageRecord, command: Approve) -> Decided
     if command.person in {maker.principal for maker in stage.makers(attempt)}:
         return refusals.own_work(record.id, stage.name, "approve")
     if command.is_given and any(a.person == command.person for a in given):
-        return refusals.already_reviewed(record.id, stage.name, command.person)
+        return refusals.already_approved(record.id, stage.name, command.person)
     if (command.commit, command.target) != (attempt.commit, record.target):
-        return refusals.review_stale(record.id, stage.name, attempt.commit)
+        return refusals.approval_stale(record.id, stage.name, attempt.commit)
     approval = approval_of(command, rule.gate, decision.now)
     is_enough = command.is_given and len(given) + 1 >= rule.minimum
     decision.add(e.ApprovalGiven(decision.now, stage.name, attempt.number, approval, is_enough))

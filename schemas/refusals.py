@@ -30,6 +30,8 @@ class RefusalCode(StrEnum):
     OWN_WORK = "own_work"
     ALREADY_REVIEWED = "already_reviewed"
     REVIEW_STALE = "review_stale"
+    ALREADY_APPROVED = "already_approved"
+    QUESTION_STALE = "question_stale"
     BAD_ARTIFACT = "bad_artifact"
     UNCHANGED_ARTIFACT = "unchanged_artifact"
     FINDINGS_UNANSWERED = "findings_unanswered"
@@ -294,12 +296,31 @@ def not_of_reviews(because: str) -> Refusal:
 
 
 def review_stale(change: str, stage: str, commit: str | None) -> Refusal:
-    """What was to be judged is no longer what is judged."""
+    """What was to be reviewed is no longer what is judged."""
     now = f"commit {commit[:10]} is judged now" if commit else "nothing is to be judged there now"
     return Refusal(
         RefusalCode.REVIEW_STALE,
         f"This is about an artifact of '{stage}' of {change} that is void: {now}.",
         f'get_status(change="{change}", stage="{stage}") shows what is judged; claim it again to judge that.',
+    )
+
+
+def already_approved(change: str, stage: str, who: str) -> Refusal:
+    """Nobody's approval counts twice; `who` is the person, or how they are known."""
+    return Refusal(
+        RefusalCode.ALREADY_APPROVED,
+        f"{who} has approved this commit for '{stage}' of {change} already, and counts once.",
+        f"Somebody else approves it too; `gatewright why {change} {stage}` tells how many are still wanted.",
+    )
+
+
+def approval_stale(change: str, stage: str, commit: str | None) -> Refusal:
+    """What a person was shown to approve is not what waits for it now."""
+    now = f"commit {commit[:10]} waits for it now" if commit else "nothing waits for an approval there now"
+    return Refusal(
+        RefusalCode.QUESTION_STALE,
+        f"What you were shown for '{stage}' of {change} was replaced or answered: {now}. Nothing was decided.",
+        f"Run the command again to see how it stands; `gatewright why {change} {stage}` tells what happened.",
     )
 
 
@@ -371,6 +392,24 @@ def policy_invalid(ref: str, problems: str) -> Refusal:
 def not_allowed(what: str, channel: str) -> Refusal:
     """The caller may never do this; `channel` is where people do it."""
     return Refusal(RefusalCode.NOT_ALLOWED, what, channel)
+
+
+def person_replaced(name: str) -> Refusal:
+    """The name of a person was registered anew while they decided."""
+    return Refusal(
+        RefusalCode.NOT_ALLOWED,
+        f"'{name}' was registered with another secret since you said who you are; nothing was decided.",
+        "Run the command again, and say who you are by the secret of now.",
+    )
+
+
+def question_replaced(change: str, stage: str) -> Refusal:
+    """What a person answers is not asked any more."""
+    return Refusal(
+        RefusalCode.QUESTION_STALE,
+        f"While you were reading, what '{stage}' of {change} asked was replaced or answered; nothing was decided.",
+        "Run the command again to see how it stands.",
+    )
 
 
 def store_unavailable(problem: str) -> Refusal:

@@ -68,6 +68,9 @@ EXAMPLES: Mapping[str, Refusal] = {
     "lease_of_stage": refusals.lease_of_stage("c12", "code"),
     "not_of_reviews": refusals.not_of_reviews("spec_conflict"),
     "review_stale": refusals.review_stale("c12", "code", "9f2c" + "0" * 36),
+    "already_approved": refusals.already_approved("c12", "code", "person:ann"),
+    "approval_stale": refusals.approval_stale("c12", "code", "9f2c" + "0" * 36),
+    "question_replaced": refusals.question_replaced("c12", "code"),
     "review_inconsistent": refusals.review_inconsistent("src/export.py has 40 lines, and a finding is at line 48"),
     "findings_unanswered": refusals.findings_unanswered("c12", "code", ("f31", "f32")),
     "unchanged_artifact": refusals.unchanged_artifact("c12", "code", 1),
@@ -79,6 +82,7 @@ EXAMPLES: Mapping[str, Refusal] = {
         "People decide this, at a terminal: this command has none on its input and output.",
         "A person runs `gatewright answer c12 code` in a terminal of their own.",
     ),
+    "person_replaced": refusals.person_replaced("ann"),
     "store_unavailable": refusals.store_unavailable("Another process has held the store's lock for too long."),
 }
 BUILDER_CALL = re.compile(r"\brefusals\.(\w+)\(")
@@ -222,34 +226,31 @@ def _label(step: str) -> str:
 
 
 def _arguments(schema: JsonSchema) -> Iterator[str]:
-    definitions = _object(schema.get("$defs"))
     required = schema.get("required")
     names = required if isinstance(required, list) else []
     for name, described in _object(schema.get("properties")).items():
         argument = _object(described)
         about = str(argument.get("description", "")).replace("|", "\\|")
         wanted = "**required**; " if name in names else ""
-        yield f"| `{name}` | {wanted}{_takes(argument, definitions)} | {about} |"
+        yield f"| `{name}` | {wanted}{_takes(argument)} | {about} |"
 
 
-def _takes(schema: JsonSchema, definitions: JsonSchema) -> str:
+def _takes(schema: JsonSchema) -> str:
     """A type in words."""
     match schema:
-        case {"$ref": str(reference)}:
-            fields = _object(_object(definitions[reference.rpartition("/")[2]]).get("properties"))
-            inner = "; ".join(f"`{name}`: {_takes(_object(field), definitions)}" for name, field in fields.items())
-            return f"{{{inner}}}"
+        case {"type": "object", "properties": dict(fields)}:
+            return f"{{{'; '.join(f'`{name}`: {_takes(_object(field))}' for name, field in fields.items())}}}"
         case {"enum": list(values)}:
             return ", ".join(f"`{value}`" for value in values)
         case {"type": "array", "items": dict(items)}:
-            return f"list of {_takes(items, definitions)}{_at_most(schema, 'maxItems', 'items')}"
+            return f"list of {_takes(items)}{_at_most(schema, 'maxItems', 'items')}"
         case {"type": "object"}:
             return f"object{_at_most(schema, 'maxProperties', 'names')}"
         case {"type": "integer"}:
             low, high = schema.get("minimum", 0), schema.get("maximum")
             return f"number from {low}" if high is None else f"number from {low} to {high}"
         case {"anyOf": list(choices)}:
-            return " or ".join(_takes(_object(choice), definitions) for choice in choices)
+            return " or ".join(_takes(_object(choice)) for choice in choices)
         case _:
             return f"text{_at_most(schema, 'maxLength', 'characters')}"
 

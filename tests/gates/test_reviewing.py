@@ -432,7 +432,7 @@ def test_an_approval_gate_passes_with_as_many_people_as_it_wants() -> None:
 
     assert story.approve("code", "kim") is None
     assert open_approvals(story.record, story.stage("code")) == ("sign",)
-    assert story.approve("code", "kim") is Code.ALREADY_REVIEWED
+    assert story.approve("code", "kim") is Code.ALREADY_APPROVED
     assert story.approve("code", "lee") is None
 
     assert story.state("code") is StageState.PASSED
@@ -451,11 +451,11 @@ def test_a_person_may_approve_by_two_gates_each_of_which_wants_one() -> None:
 @pytest.mark.parametrize(
     ("change", "code"),
     [
-        ({"commit": "another"}, Code.REVIEW_STALE),
-        ({"target": "release"}, Code.REVIEW_STALE),
+        ({"commit": "another"}, Code.QUESTION_STALE),
+        ({"target": "release"}, Code.QUESTION_STALE),
         ({"person": "stdio:ada"}, Code.OWN_WORK),
         ({"person": "stdio:ada", "commit": "another"}, Code.OWN_WORK),
-        ({"person": "person:kim", "commit": "another"}, Code.ALREADY_REVIEWED),
+        ({"person": "person:kim", "commit": "another"}, Code.ALREADY_APPROVED),
         ({"gate": "test"}, Code.BAD_ARGUMENT),
         ({"stage": "nowhere"}, Code.UNKNOWN_STAGE),
     ],
