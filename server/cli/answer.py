@@ -47,7 +47,7 @@ def run(command: str, options: Namespace, terminal: Terminal) -> int:
         )
         given = Answer(options.stage, options.gate, allowed, person.by, note)
         asked = Namespace(**{**vars(options), "allow": allowed, "refuse": not allowed, "note": note})
-        record = answer(services, options.change, found, person, given, request_of(command, asked, person))
+        record = answer(services, options.change, found, person, given, request=request_of(command, asked, person))
     landing = f", landing {record.landing.step}" if record.landing is not None else ""
     stages = ", ".join(f"{stage.name} {stage.state.replace('_', ' ')}" for stage in record.stages)
     terminal.say(f"Answered. {record.id}: {stages}{landing}.", "green")

@@ -118,7 +118,7 @@ def _told_again(
         raise Refused(found)
 
     request = request_of(command, options, person)
-    return services.store.run(lambda tx: decide_once(tx, services, options.change, person, request, never_done))
+    return services.store.run(lambda tx: decide_once(tx, services, options.change, person, never_done, request=request))
 
 
 def _at_terminal(command: str, services: "Services", asked: OpenApproval, terminal: Terminal) -> Person:

@@ -16,7 +16,6 @@ from ...schemas.ids import LAND
 from ...schemas.records import ChangeRecord
 from ...schemas.refusals import Refusal, Refused
 from ..people.known import Person, Proof
-from ..people.register import require_still_known
 from ..people.signatures import SIGNERS_BYTES_MAX
 from ..services import Services
 from .answered import record_approval
@@ -86,7 +85,6 @@ def approve(
     """Record the word of a person who was authenticated. Raises `Refused`, and then nothing was decided. Blocking."""
 
     def effect(tx: "Tx") -> None:
-        require_still_known(tx, person)
         record = get_change(tx, asked.change)
         _require_another(_unchanged(record, asked, policy), person)
         command = Approve(
@@ -105,7 +103,7 @@ def approve(
         record_approval(tx, record, approval, asked.stage, policy)
 
     def work(tx: "Tx") -> ChangeRecord:
-        record = decide_once(tx, services, asked.change, request, lambda: effect(tx))
+        record = decide_once(tx, services, asked.change, person, lambda: effect(tx), request=request)
         if request is not None and _is_unheard(record, asked, person):
             # The key was used about another commit: nobody is to believe that this one was decided about.
             raise Refused(refusals.idempotency_conflict(request.key or ""))
@@ -131,7 +129,7 @@ def _unchanged(record: ChangeRecord, shown: OpenApproval, policy: Policy) -> Ope
         (open_now[0].number, open_now[0].commit, open_now[0].target) == (shown.number, shown.commit, shown.target)
     )
     if not is_same or record.policy.digest != policy.digest:
-        raise Refused(refusals.review_stale(shown.change, shown.stage, commit))
+        raise Refused(refusals.approval_stale(shown.change, shown.stage, commit))
     return open_now[0]
 
 
@@ -140,4 +138,4 @@ def _require_another(asked: OpenApproval, person: Person) -> None:
     if {name.casefold() for name in person.names} & {holder.casefold() for holder in asked.holders}:
         raise Refused(refusals.own_work(asked.change, asked.stage, "approve"))
     if person.proof is Proof.SIGNATURE and any(approval.how == person.how for approval in asked.given):
-        raise Refused(refusals.already_reviewed(asked.change, asked.stage, person.name))
+        raise Refused(refusals.already_approved(asked.change, asked.stage, f"Key {person.key}"))

@@ -8,6 +8,7 @@ from ...schemas.arguments import StartChange
 from ...schemas.plan import PolicyPin
 from ...schemas.records import ChangeRecord, StageState
 from ...schemas.replies import StartedReply
+from ..people.known import Person
 from ..services import Services
 from ..store import EvaluationRow, EvaluationState, Purpose
 from .clearing import remove_workspaces
@@ -45,19 +46,21 @@ async def start_change(services: Services, request: Request, arguments: StartCha
 
 
 async def cancel(
-    services: Services, change: str, *, by: str, reason: str, request: Request | None = None
+    services: Services, change: str, *, by: Person, reason: str, request: Request | None = None
 ) -> ChangeRecord:
     """A person ends a change; its workspaces go, and everything that was made stays in refs."""
-    record = await decide(services, change, c.Cancel(by, reason), request)
+    record = await decide(services, change, c.Cancel(by.by, reason), by, request)
     await services.act(lambda: remove_workspaces(services, record))
     return record
 
 
-async def repin(services: Services, change: str, *, because: str, request: Request | None = None) -> ChangeRecord:
+async def repin(
+    services: Services, change: str, *, by: Person, reason: str, request: Request | None = None
+) -> ChangeRecord:
     """Judge a change by the trusted branch's policy of now, in order, former artifacts carried."""
     policy = await services.act(lambda: _policy_of_tip(services))
-    command = c.Repin(PolicyPin(policy.commit, policy.digest), plan_of(policy.pipeline), because)
-    return await decide(services, change, command, request)
+    command = c.Repin(PolicyPin(policy.commit, policy.digest), plan_of(policy.pipeline), f"{by.by}: {reason}")
+    return await decide(services, change, command, by, request)
 
 
 def _policy_of_tip(services: Services) -> Policy:

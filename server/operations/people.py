@@ -1,7 +1,7 @@
-"""What only people do: reopen, retry, grant, land (approving: approve; changes: cancel, repin; cli: answer).
+"""What only people do: reopen, retry, grant, land (approving: approve; answering: answer; changes: cancel, repin).
 
-Reached from the command line, never from a worker's tool. `by` says who and how they are known; with a `request` the
-same one again has one effect, under the person's own key.
+Reached from the command line, never from a worker's tool. `by` is who decides, which is looked at once more in the
+transaction; with a `request` the same one again has one effect, under the person's own key.
 """
 
 from collections.abc import Callable
@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from ...gates import commands as c
 from ...schemas.records import ChangeRecord
+from ..people.known import Person
+from ..people.register import require_still_known
 from ..services import Services
 from .deciding import apply, get_change
 from .repeating import Reference, Request, once
@@ -18,52 +20,62 @@ if TYPE_CHECKING:
 
 
 async def reopen(
-    services: Services, change: str, stage: str, *, by: str, reason: str, request: Request | None = None
+    services: Services, change: str, stage: str, *, by: Person, reason: str, request: Request | None = None
 ) -> ChangeRecord:
     """Open a passed or escalated stage again; every consumer of its artifact goes back to waiting."""
-    return await decide(services, change, c.Reopen(stage, by, reason), request)
+    return await decide(services, change, c.Reopen(stage, by.by, reason), by, request)
 
 
 async def retry_gates(
-    services: Services, change: str, stage: str, *, by: str, request: Request | None = None
+    services: Services, change: str, stage: str, *, by: Person, request: Request | None = None
 ) -> ChangeRecord:
     """Judge an escalated stage's newest artifact again, free of charge."""
-    return await decide(services, change, c.RetryGates(stage, by), request)
+    return await decide(services, change, c.RetryGates(stage, by.by), by, request)
 
 
 async def grant_attempts(
-    services: Services, change: str, stage: str, *, by: str, count: int, request: Request | None = None
+    services: Services, change: str, stage: str, *, by: Person, count: int, request: Request | None = None
 ) -> ChangeRecord:
     """Add to the budget of an escalated stage."""
-    return await decide(services, change, c.GrantAttempts(stage, by, count), request)
+    return await decide(services, change, c.GrantAttempts(stage, by.by, count), by, request)
 
 
-async def land(services: Services, change: str, *, by: str, request: Request | None = None) -> ChangeRecord:
+async def land(services: Services, change: str, *, by: Person, request: Request | None = None) -> ChangeRecord:
     """Try landing again now instead of waiting for the server to notice that the way is free."""
-    return await decide(services, change, c.RetryLanding(by), request)
+    return await decide(services, change, c.RetryLanding(by.by), by, request)
 
 
-async def decide(services: Services, change: str, command: c.Command, request: Request | None) -> ChangeRecord:
+async def decide(
+    services: Services, change: str, command: c.Command, by: Person, request: Request | None
+) -> ChangeRecord:
     """One transaction with what a person decided; raises `Refused`, and nothing is changed."""
 
     def work(tx: "Tx") -> ChangeRecord:
         now = services.clock()
-        return decide_once(tx, services, change, request, lambda: apply(tx, get_change(tx, change), command, now))
+
+        def effect() -> None:
+            apply(tx, get_change(tx, change), command, now)
+
+        return decide_once(tx, services, change, by, effect, request=request)
 
     return await services.run(work)
 
 
 def decide_once(
-    tx: "Tx", services: Services, change: str, request: Request | None, effect: Callable[[], object]
+    tx: "Tx", services: Services, change: str, by: Person, effect: Callable[[], object], *, request: Request | None
 ) -> ChangeRecord:
-    """Have the effect on a change, once for each request with a key, and return the change as it is now."""
+    """Have the effect on a change, once for each request with a key, and return the change as it is now.
+
+    Whoever decides is still the one who said so: raises `Refused` otherwise, and nothing is changed.
+    """
 
     def referred() -> Reference:
+        require_still_known(tx, by)
         effect()
         return {"change": change}
 
     if request is None:
-        effect()
+        referred()
     else:
         once(tx, request, services.clock(), referred)
     return get_change(tx, change)

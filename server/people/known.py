@@ -1,7 +1,9 @@
 """How the server knows the person who acts, as it is recorded with what they did."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+
+from .hashing import Hashed
 
 BY_SECRET = "secret at the terminal"
 BY_WORD = "at the terminal, not authenticated"
@@ -20,13 +22,15 @@ class Proof(StrEnum):
 class Person:
     """A person who acts. `name` is the registered one, the identity of a key, or that of the operating system's user.
 
-    `key` is the fingerprint of the key that signed, `signature` what it made.
+    `key` is the fingerprint of the key that signed, `signature` what it made; `secret` is what was registered when the
+    secret was typed, so that somebody who takes the name later is somebody else.
     """
 
     name: str
     proof: Proof
     key: str | None = None
     signature: str = ""
+    secret: Hashed | None = field(default=None, repr=False)
 
     @property
     def principal(self) -> str:

@@ -88,20 +88,20 @@ def begin_guess(tx: "Tx", name: str, now: datetime) -> Hashed | Refusal:
 def end_guess(tx: "Tx", name: str, secret: Hashed) -> None:
     """The guess was right: forget the wrong ones. Raises `Refused` when the person was struck off meanwhile."""
     people = read_people(tx)
-    person = get_person(people, name)
-    if person.secret != secret:
-        raise Refused(_unknown(people, name))
+    person = _require_same(people, name, secret)
     _keep(tx, {**people, name: replace(person, wrong=0, not_before=None)})
 
 
 def require_still_known(tx: "Tx", person: Person) -> None:
-    """Raise `Refused` when a person who was known by a secret is registered no more, or somebody is by now.
+    """Raise `Refused` when who was known by a secret is not registered with it any more, or somebody is by now.
 
-    So a word that was typed while nobody was registered does not count when somebody is.
+    Asked in the transaction that does what the person decided: a prompt may have waited for days. So a word that was
+    typed while nobody was registered does not count when somebody is, nor does a secret under a name that somebody else
+    has taken.
     """
     people = read_people(tx)
     if person.proof is Proof.SECRET:
-        get_person(people, person.name)
+        _require_same(people, person.name, person.secret)
     if person.proof is Proof.WORD and people:
         raise Refused(_somebody_vouches())
 
@@ -118,6 +118,13 @@ def delay_s(wrong: int) -> float:
     """How long after the last of so many wrong guesses the next one is taken."""
     # Bounded before it is raised to a power: the count has no bound.
     return min(DELAY_FIRST_S * 2.0 ** min(wrong - 1, 32), DELAY_MAX_S)
+
+
+def _require_same(people: Mapping[str, Registered], name: str, secret: Hashed | None) -> Registered:
+    person = get_person(people, name)
+    if person.secret != secret:
+        raise Refused(refusals.person_replaced(name))
+    return person
 
 
 def _slowed(name: str, wait_s: float) -> Refusal:

@@ -20,7 +20,8 @@ from .test_fsck import found
 
 pytestmark = pytest.mark.anyio
 
-ANN, BOB = Person("ann", Proof.SECRET), Person("bob", Proof.SECRET)
+SECRET = Hashed("00", "11")
+ANN, BOB = Person("ann", Proof.SECRET, secret=SECRET), Person("bob", Proof.SECRET, secret=SECRET)
 
 
 @pytest.fixture
@@ -50,9 +51,8 @@ async def give(
 
 async def register(server: Server) -> None:
     now = server.services.clock()
-    secret = Hashed("00", "11")
-    await server.services.run(lambda tx: add_person(tx, "ann", secret, vouched=None, now=now))
-    await server.services.run(lambda tx: add_person(tx, "bob", secret, vouched=ANN, now=now))
+    await server.services.run(lambda tx: add_person(tx, "ann", SECRET, vouched=None, now=now))
+    await server.services.run(lambda tx: add_person(tx, "bob", SECRET, vouched=ANN, now=now))
 
 
 async def pending(ada: Agent) -> tuple[str, str]:
@@ -171,7 +171,7 @@ async def test_an_approval_counts_for_the_attempt_that_was_shown(server: Server,
     await ada.get("release_stage", lease=lease, because="withdraw", reason="x")
     again = await ada.get("submit_artifact", lease=lease, summary="x", commit=shown.commit)
     policy = await services.act(lambda: pinned_policy(services, change))
-    with pytest.raises(Refused, match="review_stale"):
+    with pytest.raises(Refused, match="question_stale"):
         await anyio.to_thread.run_sync(
             lambda: approve(services, shown, ANN, policy, is_given=True, note="", request=None)
         )

@@ -16,6 +16,7 @@ import pytest
 from gatewright.server.cli.command import Exit
 from gatewright.server.cli.main import main
 from gatewright.server.operations.changes import cancel
+from gatewright.server.people.known import Person, Proof
 
 from .house import PLAN, Repository, serving, staged
 
@@ -66,7 +67,7 @@ async def live_through(repository: Repository) -> None:
         await ada.submit(await ada.claim("c2", "code"), {"broken.txt": "1"})
         await ada.start("Ended")
         await ada.claim("c3", "plan")
-        await cancel(server.services, "c3", by="person:eve", reason="Not needed.")
+        await cancel(server.services, "c3", by=Person("eve", Proof.WORD), reason="Not needed.")
         await ada.start("Open")
 
 

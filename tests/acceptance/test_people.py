@@ -1,12 +1,20 @@
 """Where a machine must not decide alone a person is asked, and no agent's call can stand in for the answer."""
 
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from gatewright.gates.commands import Answer, Reopen
 from gatewright.schemas.records import StageState
-from gatewright.server.operations.changes import cancel
+from gatewright.schemas.refusals import RefusalCode, Refused
+from gatewright.server.operations import people
+from gatewright.server.operations.answering import answer, find_asked
+from gatewright.server.operations.changes import cancel, repin
+from gatewright.server.people.hashing import Hashed
+from gatewright.server.people.known import Person, Proof
+from gatewright.server.people.register import add_person, remove_person
 
 from .conftest import Repositories
 from .house import PLAN, Agent, Repository, Server, serving, solo, staged
@@ -165,7 +173,7 @@ async def test_cancelling_takes_the_workspaces_away_and_keeps_what_was_in_them(
     workspace = Path((await ada.claim())["workspace"])
     (workspace / "half.txt").write_text("done\n")
 
-    await cancel(server.services, change, by=EVE, reason="Not wanted.")
+    await cancel(server.services, change, by=Person("eve", Proof.WORD), reason="Not wanted.")
 
     assert repository.workspaces() == []
     assert repository.git("show", f"refs/gatewright/saved/{change}-code-1:half.txt") == "done"
@@ -187,3 +195,34 @@ async def test_reopening_takes_the_lease_of_every_consumer_and_judges_it_again(m
     assert late == "stage_waiting"
     assert any("R2 is missing." in note for note in plan["notes"])
     assert again["base_commit"] == verdict["commit"]
+
+
+async def test_nobody_decides_anything_who_is_not_known_any_more_when_it_is_done(server: Server, ada: Agent) -> None:
+    """Between the secret and the deed lie a prompt and other people; each deed looks again where it is done."""
+    change = await ada.start()
+    await asked(ada, {"secrets/key.txt": "1"})
+    services, now = server.services, server.services.clock()
+    ann, bob = (Person(name, Proof.SECRET, secret=Hashed(name, "11")) for name in ("ann", "bob"))
+    for person, vouched in ((ann, None), (bob, ann)):
+        kept = person.secret
+        assert kept is not None
+        await services.run(partial(add_person, name=person.name, secret=kept, vouched=vouched, now=now))
+    question = await services.read(lambda tx: find_asked(tx, change, "code", None))
+    before = await server.record(change)
+    await services.run(lambda tx: remove_person(tx, "ann", by=bob))
+    deeds: list[Callable[[], Awaitable[object]]] = [
+        lambda: people.reopen(services, change, "code", by=ann, reason="Why not."),
+        lambda: people.retry_gates(services, change, "code", by=ann),
+        lambda: people.grant_attempts(services, change, "code", by=ann, count=1),
+        lambda: people.land(services, change, by=ann),
+        lambda: cancel(services, change, by=ann, reason="No."),
+        lambda: repin(services, change, by=ann, reason="No."),
+        lambda: services.act(lambda: answer(services, change, question, ann, allow("scope"), request=None)),
+    ]
+
+    for deed in deeds:
+        with pytest.raises(Refused) as refused:
+            await deed()
+        assert refused.value.refusal.code is RefusalCode.NOT_ALLOWED, refused.value
+
+    assert await server.record(change) == before

@@ -7,11 +7,14 @@ import pytest
 from gatewright.schemas.events import LandingAbandoned, LandingStarted, PolicyRepinned, StagePassed
 from gatewright.schemas.records import ChangeRecord, LandingStep, StageState
 from gatewright.server.operations.changes import repin
+from gatewright.server.people.known import Person, Proof
 
 from .conftest import Repositories
 from .house import OK_GATE, PLAN, Repository, Server, Told, serving, staged
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+
+EVE = Person("eve", Proof.WORD)
 
 HELD = '{command: {name: held, run: "test ! -e held.txt"}}'
 
@@ -51,7 +54,7 @@ async def test_verdicts_that_the_new_policy_leaves_as_they_were_are_served_from_
         await ada.pass_stage({f"docs/changes/{change}.md": PLAN}, change, "plan")
         before = await server.record(change)
         change_policy(repository, alter)
-        repinned = await repin(server.services, change, because="person:eve: it was too strict")
+        repinned = await repin(server.services, change, by=EVE, reason="it was too strict")
         after = await server.until(change, is_judged_again)
         known = await cached(server, change, "plan")
 
@@ -89,7 +92,7 @@ async def test_a_new_policy_has_judged_again_what_it_changes_and_takes_the_rest_
         change = await ada.start()
         await ada.pass_stage({f"docs/changes/{change}.md": PLAN}, change, "plan")
         change_policy(repository, change_text)
-        await repin(server.services, change, because="person:eve: other rules")
+        await repin(server.services, change, by=EVE, reason="other rules")
         await server.until(change, is_judged_again)
         known = await cached(server, change, "plan")
 
@@ -103,7 +106,7 @@ async def test_stages_are_judged_again_in_order_and_the_claim_waits(make: Reposi
         await ada.pass_stage({f"docs/changes/{change}.md": PLAN}, change, "plan")
         brief = await ada.claim(change, "code")
         change_policy(repository, lambda text: text.replace("goal: Make the change.", "goal: Make it well."))
-        repinned = await repin(server.services, change, because="person:eve: better")
+        repinned = await repin(server.services, change, by=EVE, reason="better")
         late: Told = await ada.call("renew_lease", lease=brief["lease"])
         await server.until(change, is_judged_again)
 
@@ -124,7 +127,7 @@ async def test_a_landing_that_was_under_way_is_told_to_be_given_up(make: Reposit
         yaml = repository.read("gatewright.yaml").replace("goal: Make the change.", "goal: Make it well.")
         repository.write("gatewright.yaml", yaml)
         repository.git("commit", "-q", "-m", "Another policy", "gatewright.yaml")
-        await repin(server.services, change, because="person:eve: better")
+        await repin(server.services, change, by=EVE, reason="better")
         await server.until(change, lambda record: record.landing and record.landing.step is LandingStep.BLOCKED)
         events = [event for _, event in await server.services.read(lambda tx: tx.events(change, limit=99))]
 

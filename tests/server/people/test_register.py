@@ -27,7 +27,7 @@ from gatewright.server.store import Store, open_store
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SECRET = Hashed("00", "11")
-ANN = Person("ann", Proof.SECRET)
+ANN = Person("ann", Proof.SECRET, secret=SECRET)
 GUESSERS = 8
 
 
@@ -136,7 +136,7 @@ def test_only_the_first_person_needs_nobody_to_vouch(store: Store) -> None:
 
 def test_one_who_was_struck_off_vouches_and_decides_no_more(store: Store) -> None:
     store.run(lambda tx: add_person(tx, "bob", SECRET, vouched=ANN, now=NOW))
-    store.run(lambda tx: remove_person(tx, "ann", by=Person("bob", Proof.SECRET)))
+    store.run(lambda tx: remove_person(tx, "ann", by=Person("bob", Proof.SECRET, secret=SECRET)))
 
     for act in (
         lambda tx: add_person(tx, "eve", SECRET, vouched=ANN, now=NOW),
@@ -148,7 +148,7 @@ def test_one_who_was_struck_off_vouches_and_decides_no_more(store: Store) -> Non
 
 
 def test_a_secret_that_was_replaced_while_it_was_looked_at_is_no_more(store: Store) -> None:
-    bob = Person("bob", Proof.SECRET)
+    bob = Person("bob", Proof.SECRET, secret=SECRET)
     store.run(lambda tx: add_person(tx, "bob", SECRET, vouched=ANN, now=NOW))
     kept = guess(store, NOW)
     store.run(lambda tx: remove_person(tx, "ann", by=bob))
@@ -157,6 +157,22 @@ def test_a_secret_that_was_replaced_while_it_was_looked_at_is_no_more(store: Sto
     assert isinstance(kept, Hashed)
     with pytest.raises(Refused):
         store.run(lambda tx: end_guess(tx, "ann", kept))
+
+
+def test_whoever_takes_a_name_later_is_not_who_decided_under_it(store: Store) -> None:
+    """Regression: the name alone was compared, so that what one decided was recorded as the word of another."""
+    bob = Person("bob", Proof.SECRET, secret=SECRET)
+    store.run(lambda tx: add_person(tx, "bob", SECRET, vouched=ANN, now=NOW))
+    store.run(lambda tx: remove_person(tx, "ann", by=bob))
+    store.run(lambda tx: add_person(tx, "ann", Hashed("22", "33"), vouched=bob, now=NOW))
+
+    for act in (
+        lambda tx: require_still_known(tx, ANN),
+        lambda tx: add_person(tx, "eve", SECRET, vouched=ANN, now=NOW),
+        lambda tx: remove_person(tx, "bob", by=ANN),
+    ):
+        with pytest.raises(Refused, match="'ann' was registered with another secret"):
+            store.run(act)
 
 
 def test_a_word_that_was_typed_while_nobody_was_registered_counts_no_more(store: Store) -> None:
