@@ -165,7 +165,10 @@ def _overlap(copy: Git, path: Path, step: Step, old: str, new: str) -> Obstacle 
         differs = [_names(copy.run("diff-index", "-z", "--name-only", "--no-ext-diff", side)) for side in (old, new)]
         changed = sorted(step.paths & differs[0] & differs[1])
         if changed:
-            return Obstacle(path, tuple(changed[:PATHS_TOLD_MAX]), "local changes would be overwritten")
+            told = changed[:PATHS_TOLD_MAX]
+            if all(name in step.new for name in told) and not _differing(copy, {name: step.new[name] for name in told}):
+                return Obstacle(path, tuple(told), "another version than the file's own is staged (git add it again)")
+            return Obstacle(path, tuple(told), "local changes would be overwritten")
         untracked = _untracked_in_the_way(copy, step)
         if not untracked:
             return Obstacle(path, (), _last_line(exc))

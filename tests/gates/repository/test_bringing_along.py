@@ -87,6 +87,20 @@ def link_where_a_folder_comes(folder: Path) -> None:
     (folder / "docs").symlink_to(folder.parent / "outside")
 
 
+def test_who_staged_a_draft_of_what_landed_is_told_how_to_go_on(
+    project: Path, landed: Callable[..., tuple[str, str]]
+) -> None:
+    old, new = landed({"a.txt": "new\n"})
+    stage_something_and_write_the_landed_text(project)
+    repository = open_repository(project)
+
+    (obstacle,) = repository.obstacles("main", old, new)
+    git(project, "add", "a.txt")
+
+    assert (obstacle.paths, "git add it again" in obstacle.reason) == (("a.txt",), True)
+    land(repository, old, new)
+
+
 @pytest.mark.parametrize(
     ("prepare", "told"),
     [
