@@ -148,6 +148,7 @@ def conclude(gate: GateSpec, judged: Judged) -> Evidence:
         findings=make_findings(gate.name, (*judged.new, *asked), moved=moved, on_base=False, taken=taken),
         tolerated=make_findings(gate.name, judged.tolerated, moved=moved, on_base=True, taken=taken),
         question=_put(judged.questions) if outcome is Outcome.PENDING else None,
+        unasked=_put(judged.questions) if outcome is Outcome.FAILED else "",
         output="\n".join(run.output for run in judged.runs if run.output),
         output_sha256=judged.runs[0].output_sha256 if judged.runs else "",
         isolation=_weakest(judged.runs),

@@ -176,11 +176,11 @@ def without_upheld(evidence: Evidence, upheld: tuple[str, ...]) -> Evidence:
     if not asked:
         return _passed_by_people(evidence, because)
     known = tuple(replace(finding, severity="allowed") for finding in found)
-    question = "May this be so?\n" + "\n".join(finding.message for finding in asked)
     return replace(
         evidence,
         outcome=Outcome.PENDING,
-        question=question,
+        question=evidence.unasked,
+        unasked="",
         findings=asked,
         tolerated=(*evidence.tolerated, *known),
         summary=f"{because} It asks about the rest.",

@@ -95,8 +95,8 @@ class Evidence:
     """What one gate found about one commit; immutable.
 
     `counted` is the denominator in units of `unit`; zero never goes with PASSED. `question` is set exactly when the
-    outcome is PENDING. `findings` are those that hold the gate up; `tolerated` are the base's own, shown and not held
-    against it.
+    outcome is PENDING; `unasked` is what a gate that failed would have asked besides. `findings` are those that hold the
+    gate up; `tolerated` are the base's own, shown and not held against it.
     """
 
     gate: str
@@ -114,6 +114,7 @@ class Evidence:
     cached: bool = False
     isolation: str = "none"
     environment: tuple[tuple[str, str], ...] = ()
+    unasked: str = ""
 
     def __post_init__(self) -> None:
         assert self.outcome is not Outcome.PASSED or self.counted > 0, "a gate that checked nothing has not passed"
@@ -291,11 +292,15 @@ class Orphan:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A finding that people, another stage or the landing left on a stage for its next holder."""
+    """A finding that people, another stage or the landing left on a stage for its next holder.
+
+    `target` is the commit of the target with which the stage's work does not merge.
+    """
 
     source: str
     text: str
     paths: tuple[str, ...] = ()
+    target: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,7 +315,7 @@ class Dispute:
 class Escalation:
     """Why the stage waits for people, and the question as it was put; of a dispute also what is disputed.
 
-    `paths` are the files that it is about, where those are known.
+    `paths` are the files that it is about, where those are known; `target` as in a note.
     """
 
     cause: Cause
@@ -318,6 +323,7 @@ class Escalation:
     at: datetime
     dispute: Dispute | None = None
     paths: tuple[str, ...] = ()
+    target: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ def test_who_upholds_a_dispute_has_not_allowed_what_the_same_gate_would_have_ask
     """Regression: one sentence about a path outside let the rules of a tool through that were changed beside it."""
     outside = Problem("outside", "deploy.sh is changed, but this stage may write only src/**.", "deploy.sh")
     rules = Problem("protected", "ruff.toml is protected.", "ruff.toml", text="new", severity="question")
-    questions = (Question("May it?", (rules,)),)
+    questions = (Question("May it?", (rules,), "-old\n+new"),)
     both = conclude(default_gate(), Judged(2, "tree entries", new=(outside,), questions=questions))
     alone = conclude(default_gate(), Judged(1, "tree entries", new=(outside,)))
     upheld = fingerprints_of([both])
@@ -42,6 +42,8 @@ def test_who_upholds_a_dispute_has_not_allowed_what_the_same_gate_would_have_ask
 
     assert judged.outcome is Outcome.PENDING
     assert [finding.path for finding in judged.findings] == ["ruff.toml"]
+    assert judged.question == "May it?\n-old\n+new", "a person decides about what is shown, not about a name"
+    assert both.question is None
     assert without_upheld(alone, upheld).outcome is Outcome.PASSED
 
 
