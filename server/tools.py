@@ -137,7 +137,7 @@ async def _release_stage(call: Call, arguments: a.ReleaseStage) -> r.Reply:
 
 
 async def _get_status(call: Call, arguments: a.GetStatus) -> r.Reply:
-    return await looking.get_status(call.services, arguments)
+    return await looking.get_status(call.services, arguments, call.request.principal)
 
 
 async def _get_evidence(call: Call, arguments: a.GetEvidence) -> r.Reply:

@@ -19,7 +19,9 @@ from ...schemas.refusals import Refused
 from ...schemas.replies import ChangeStatus, StageStatus, StageWhy, Status
 from ..proofs import never_seen_red
 from ..services import Services
+from ..store import REVIEWER
 from .awaiting import Awaited, awaited_of, everything_awaited
+from .claimable import openings_for
 from .deciding import get_change
 from .explaining import explain, explain_landing, how_to_unlock
 from .telling import newest
@@ -34,43 +36,46 @@ BECAUSE_CHARS_MAX = 400
 LIVE = (ChangeState.ACTIVE, ChangeState.LANDING)
 
 
-async def get_status(services: Services, arguments: GetStatus) -> Status:
-    """What waits for people in all changes, then those under way, newest first, or the named one."""
+async def get_status(services: Services, arguments: GetStatus, principal: str | None = None) -> Status:
+    """What waits for people in all changes, then those under way, newest first, or the named one.
+
+    `principal` is who asks, who is not sent to what only others may take; None for whoever reads it.
+    """
     if arguments.change is not None:
-        return await services.read(lambda tx: status(tx, arguments, services.clock()))
+        return await services.read(lambda tx: status(tx, arguments, services.clock(), principal))
     # git and the store are asked in one thread: to go from one to the next takes as long as to ask either.
-    return await services.act(lambda: _status_of_all(services, arguments))
+    return await services.act(lambda: _status_of_all(services, arguments, principal))
 
 
-def status(tx: "Tx", arguments: GetStatus, now: datetime) -> Status:
+def status(tx: "Tx", arguments: GetStatus, now: datetime, principal: str | None = None) -> Status:
     """`get_status` on one consistent state of the store."""
     if arguments.change is not None:
-        return _status_of_one(tx, get_change(tx, arguments.change), arguments.stage, now)
+        return _status_of_one(tx, get_change(tx, arguments.change), arguments.stage, now, principal)
     records = tx.changes(LIVE, limit=CHANGES_TOLD_MAX)
     more = tx.count_changes(LIVE) - len(records)
     waiting = everything_awaited(tx)
-    openings = tx.openings(now, limit=1)
     return Status(
         summary=_summary(records, waiting, more),
         waiting_for_people=waiting.told,
         waiting_more=waiting.more or None,
         changes=tuple(change_status(record, now) for record in records),
         more=more or None,
-        next=_next(records, openings[0].change if openings else None),
+        next=_next(records, _claimable(tx, now, principal)),
     )
 
 
-def _status_of_all(services: Services, arguments: GetStatus) -> Status:
+def _status_of_all(services: Services, arguments: GetStatus, principal: str | None) -> Status:
     """Blocking."""
     try:
         policy = services.policies.at(services.policies.tip())
     except Refused as exc:
         # Without a policy nothing can begin, whatever is open.
-        found = services.store.read(lambda tx: status(tx, arguments, services.clock()))
+        found = services.store.read(lambda tx: status(tx, arguments, services.clock(), principal))
         return found if found.changes else found.model_copy(update={"next": exc.refusal.next})
 
     def with_warning(tx: "Tx") -> Status:
-        return status(tx, arguments, services.clock()).model_copy(update={"warning": _warning(tx, policy)})
+        found = status(tx, arguments, services.clock(), principal)
+        return found.model_copy(update={"warning": _warning(tx, policy)})
 
     return services.store.read(with_warning)
 
@@ -122,10 +127,9 @@ def why(record: ChangeRecord, name: str, now: datetime) -> StageWhy:
     return explain(record, stage, now)
 
 
-def _status_of_one(tx: "Tx", record: ChangeRecord, stage: str | None, now: datetime) -> Status:
+def _status_of_one(tx: "Tx", record: ChangeRecord, stage: str | None, now: datetime, principal: str | None) -> Status:
     told = None if stage is None else why(record, stage, now)
     waiting = Awaited.of(awaited_of(record))
-    openings = tx.openings(now, change=record.id, limit=1)
     return Status(
         summary=_summary((record,), waiting, 0),
         waiting_for_people=waiting.told,
@@ -133,8 +137,16 @@ def _status_of_one(tx: "Tx", record: ChangeRecord, stage: str | None, now: datet
         changes=(change_status(record, now, stage),),
         why=told,
         history=newest(tx, record, HISTORY_TOLD_MAX) if stage is None else (),
-        next=_next((record,), openings[0].change if openings else None),
+        next=_next((record,), _claimable(tx, now, principal, record.id)),
     )
+
+
+def _claimable(tx: "Tx", now: datetime, principal: str | None, change: str | None = None) -> str | None:
+    """The change of the first thing that can be claimed; a review only of what somebody else made."""
+    first = next(iter(tx.openings(now, change=change, limit=1)), None)
+    if first is None or principal is None or first.role != REVIEWER:
+        return None if first is None else first.change
+    return next((opening.change for opening, _ in openings_for(tx, now, principal, change=change)), None)
 
 
 def _warning(tx: "Tx", policy: Policy) -> str | None:

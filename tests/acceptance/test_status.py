@@ -6,7 +6,7 @@ from gatewright.gates.commands import Cancel, Settle
 from gatewright.schemas.records import GateOutcome, Outcome
 
 from .conftest import Repositories
-from .house import Clock, Server, Told, serving, staged
+from .house import OK_GATE, Clock, Server, Told, serving, solo, staged
 
 pytestmark = pytest.mark.anyio
 
@@ -82,3 +82,21 @@ async def test_one_stage_can_be_asked_for_and_no_secret_is_in_it(desk: Server) -
     for told in (status, nothing, news):
         assert brief["lease"] not in told.text
         assert brief["workspace"] not in told.text
+
+
+async def test_nobody_is_sent_to_the_review_of_their_own_work(make: Repositories) -> None:
+    async with (
+        serving(make(solo(OK_GATE, "{review: {}}"))) as server,
+        server.agent() as ada,
+        server.agent("bob") as bob,
+    ):
+        change = await ada.start()
+        await ada.submit(await ada.claim(), {"a.txt": "a"})
+
+        told = [
+            (await agent.get("get_status", **given))["next"]
+            for agent in (ada, bob)
+            for given in ({}, {"change": change})
+        ]
+
+    assert [following.partition("(")[0] for following in told] == ["wait_for_update"] * 2 + ["claim_stage"] * 2
