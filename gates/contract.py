@@ -68,7 +68,8 @@ class Job:
 
     `base` is what the commit is judged against (the change's base; for landing the target's tip), `scope_base` what the
     stage started from: only what differs from it may be blamed on this artifact. The `scope` gate is not in `gates`; it
-    always runs. `writes` has its substitutions made; `conflicts` are the paths that `scope_base` came conflicted with.
+    always runs. `writes` has its substitutions made; `conflicts` are the paths that `scope_base` came conflicted with,
+    `target_conflicts` those that conflicted when the server merged the target into the work.
     `store` is our bare store, `shared` the user's common git directory, `cache` the folder for checkouts, environments
     and scratch. `baselines` are base results already known, by key; new ones come back as `BaseResult`. `allowed` are
     the fingerprints of findings that people have allowed in this change, each as often as it was allowed: a gate that
@@ -93,6 +94,7 @@ class Job:
     cache: Path
     slots: int
     conflicts: tuple[str, ...] = ()
+    target_conflicts: tuple[str, ...] = ()
     baselines: Mapping[str, str] = field(default_factory=dict)
     allowed: tuple[str, ...] = ()
     upheld: tuple[str, ...] = ()

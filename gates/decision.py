@@ -98,14 +98,16 @@ class Decision:
         *,
         gates: tuple[GateOutcome, ...] = (),
         dispute: Dispute | None = None,
-        paths: tuple[str, ...] = (),
+        about: Note | None = None,
     ) -> None:
         """Hand the stage to people; its consumers, if any had started, go back to waiting.
 
-        `gates` are the outcomes of the attempt that is given up by it.
+        `gates` are the outcomes of the attempt that is given up by it; `about` is what led to the question.
         """
         self.abandon_landing(f"'{name}' was escalated")
-        self.add(e.StageEscalated(self.now, name, Escalation(cause, question, self.now, dispute, paths), gates))
+        paths, target = (about.paths, about.target) if about is not None else ((), None)
+        escalation = Escalation(cause, question, self.now, dispute, paths, target)
+        self.add(e.StageEscalated(self.now, name, escalation, gates))
         self._close_consumers(name, f"'{name}' was escalated")
 
     def reopen(self, name: str, by: str, note: Note, *, is_automatic: bool = False) -> None:
@@ -125,7 +127,7 @@ class Decision:
             self.reopen(name, SERVER, note, is_automatic=True)
         else:
             question = f"{note.source}: {note.text} (reopened as often as the pipeline allows)"
-            self.escalate(name, Cause.REOPENS_SPENT, question, paths=note.paths)
+            self.escalate(name, Cause.REOPENS_SPENT, question, about=note)
 
     def find_author(self, name: str) -> str | None:
         """The stage whose agent can change what the named one hands over: itself, or the latest before a `run:` stage.

@@ -136,8 +136,8 @@ def _is_intended(decision: Decision, landing: Landing, number: int) -> bool:
 def _settle(decision: Decision, landing: Landing, command: SettleLanding) -> None:
     if command.conflicts:
         target = decision.record.target
-        text = f"the merge with '{target}' conflicts: bring '{target}' into the work and resolve that"
-        note = Note("landing", text, command.conflicts)
+        text = f"the merge with '{target}' conflicts: resolve that in the work"
+        note = Note("landing", text, command.conflicts, target=command.old)
         _hand_back(decision, note)
         return
     match verdict.combine(decision.record.plan.land_gates, command.gates):
@@ -179,7 +179,7 @@ def _hand_back(decision: Decision, note: Note) -> None:
             decision.reopen_automatically(name, note)
             return
     question = f"{note.text}, and no single agent's stage may write {', '.join(note.paths) or 'what failed'}"
-    decision.escalate(decision.record.plan.land_needs[-1], Cause.NEEDS_DECISION, question, paths=note.paths)
+    decision.escalate(decision.record.plan.land_needs[-1], Cause.NEEDS_DECISION, question, about=note)
 
 
 def _writes_by_author(decision: Decision) -> dict[str, list[str]]:

@@ -216,7 +216,8 @@ def unasked(stage: StageRecord) -> StageRecord:
     asked = stage.escalation
     if asked is None:
         return stage
-    return _noted(replace(stage, escalation=None), Note("people were asked", asked.question, asked.paths))
+    note = Note("people were asked", asked.question, asked.paths, asked.target)
+    return _noted(replace(stage, escalation=None), note)
 
 
 def granted(stage: StageRecord, count: int) -> StageRecord:

@@ -183,10 +183,10 @@ async def _unresolved(submission: Submission) -> list[Problem]:
     job = submission.job
     before, after = await submission.entries(job.scope_base), await submission.entries(job.commit)
     problems = []
-    for path in job.conflicts:
+    for path in dict.fromkeys((*job.conflicts, *job.target_conflicts)):
         if path not in after:
             continue
-        is_untouched = path in before and before[path].oid == after[path].oid
+        is_untouched = path in job.conflicts and path in before and before[path].oid == after[path].oid
         data = await submission.read(job.commit, path, CONFLICT_BYTES_MAX) or b""
         if is_untouched or all(marker.search(data) for marker in CONFLICT_MARKERS):
             message = f"{path} still has the conflict that it came with."

@@ -102,7 +102,6 @@ def make_job(
     """The job, without what is known about the base or has been allowed. Blocking."""
     policy = services.policies.at(record.policy.commit)
     is_stage = row.purpose in {Purpose.ATTEMPT, Purpose.RUN, Purpose.DRY}
-    conflicts = bases.stage_base(services, record, row.stage).conflicts if is_stage else ()
     return Job(
         evaluation=row.id,
         change=record.id,
@@ -117,7 +116,8 @@ def make_job(
         shared=services.repository.common_dir,
         cache=services.cache,
         slots=os.cpu_count() or 1,
-        conflicts=conflicts,
+        conflicts=bases.stage_base(services, record, row.stage).conflicts if is_stage else (),
+        target_conflicts=bases.workspace_start(services, record, row.stage).conflicts if is_stage else (),
         merged=_merged(services, record, subject.commit) if is_stage else None,
         run=_run(record, policy, row) if row.purpose is Purpose.RUN else None,
         spec=_spec(services, record, policy, row) if any(gate.kind == REVIEW for gate in gates) else None,
@@ -237,7 +237,7 @@ def verdict_key(job: Job, gate: GateSpec, subject: Subject) -> str:
             "commit": subject.commit,
             "from": subject.scope_base,
             "writes": job.writes,
-            "at": job.conflicts,
+            "at": [*job.conflicts, *job.target_conflicts],
             "merged": job.merged,
         }
     return f"verdict:{_digest(inputs)}"

@@ -47,19 +47,36 @@ def make_reachable(services: Services, commit: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class WorkspaceStart:
-    """Where a holder begins: HEAD stands at `base`, the files are those of `content`."""
+    """Where a holder begins: HEAD stands at `base`, the files are those of `content`.
+
+    `is_merged`: the server has merged the target into the work, and `conflicts` are the paths where they conflicted:
+    text has conflict markers there, of anything else the work's own stands.
+    """
 
     base: str
     content: str
+    is_merged: bool = False
+    conflicts: tuple[str, ...] = ()
 
 
 def workspace_start(services: Services, record: ChangeRecord, stage: str) -> WorkspaceStart:
     """A holder goes on from what was judged last. What failed is in the files only, so that it never lands as a commit.
 
-    Blocking.
+    What conflicted with the target when it was to land begins with the target merged into it: a holder may have no git
+    that could do that. Blocking.
     """
     base = stage_base(services, record, stage).commit
-    last = last_judged(record.stage(stage), base)
+    found = record.stage(stage)
+    last = last_judged(found, base)
+    target = next((note.target for note in reversed(found.notes) if note.target is not None), None)
+    if target is not None and services.artifacts.has(target):
+        passed = next((a for a in reversed(found.attempts) if a.state is AttemptState.PASSED and a.base == base), None)
+        message = f"Merge '{record.target}' into {stage} of {record.id}"
+        work = base if passed is None else passed.commit
+        merge = services.artifacts.merge(work, target, message=message, when=record.created_at)
+        has_it = last is not None and services.artifacts.is_ancestor(target, last.commit)
+        content = last.commit if last is not None and has_it else merge.commit
+        return WorkspaceStart(merge.commit, content, is_merged=True, conflicts=merge.conflicts)
     if last is None:
         return WorkspaceStart(base, base)
     return WorkspaceStart(last.commit if last.state is AttemptState.PASSED else base, last.commit)

@@ -44,6 +44,11 @@ def brief(
     if empty := services.workspaces.empty_submodules(place.path)[:NOTE_PATHS_MAX]:
         names = ", ".join(map(clean_text, empty))
         notes.append(f"submodules that are not on this machine have empty folders: {names}; {SUBMODULES_MEND}")
+    start = bases.workspace_start(services, record, name)
+    if start.is_merged:
+        conflicts = ", ".join(map(clean_text, start.conflicts))
+        marked = f"; resolve the conflict in {conflicts} (marked there where it is text)" if conflicts else ""
+        notes.append(f"you begin with '{clean_text(record.target)}' merged into the work{marked}")
     notes += place.notes
     if place.problem is not None:
         notes.append(place.problem)

@@ -183,6 +183,9 @@ def _make_artifact(services: Services, record: ChangeRecord, lease: LeaseName, a
 def _snapshot(services: Services, record: ChangeRecord, lease: LeaseName, message: str) -> Artifact:
     def take(base: str) -> str:
         author = _holder(record, lease)
+        start = bases.workspace_start(services, record, lease.stage)
+        if start.is_merged:
+            base = start.base
         return workplaces.snapshot(services, lease, base=base, message=message, author=author).commit
 
     return _taken(services, record, lease, take)

@@ -1,5 +1,6 @@
 """Landing: what lands is what was judged, on the target as it is at that moment, and whatever crashes in between."""
 
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -82,26 +83,64 @@ async def test_what_is_green_alone_and_red_together_does_not_land(make: Reposito
     assert any("landing was given up" in text for text in news["happened"])
 
 
-async def test_a_conflict_with_the_target_is_handed_back_and_can_be_resolved(make: Repositories) -> None:
+THEIRS = "def add(a, b):\n    return b + a\n"
+OURS = "def add(a, b):\n    return sum((a, b))\n"
+BOTH = "def add(a, b):\n    return sum((b, a))\n"
+
+
+@pytest.mark.parametrize("how", ["workspace", "files", "a merge of the agent's own"])
+async def test_a_conflict_with_the_target_is_handed_back_merged_and_can_be_resolved(
+    make: Repositories, how: str
+) -> None:
+    """By whoever can edit a file: neither a sandbox without git nor a client without a file system is in the way."""
     repository = make()
     async with serving(repository) as server, server.agent() as ada:
         change = await ada.start()
         brief = await ada.claim()
-        repository.commit("Theirs", calc__py="def add(a, b):\n    return b + a\n")
-        await ada.submit(brief, {"calc.py": "def add(a, b):\n    return sum((a, b))\n"})
+        repository.commit("Theirs", calc__py=THEIRS)
+        await ada.submit(brief, {"calc.py": OURS})
         await server.until(change, lambda r: r.stage("code").state is StageState.OPEN)
         again = await ada.claim(change)
-        note = next(note for note in again["notes"] if "conflicts" in note)
-        # What the holder does: merge the target into the work.
-        workspace = again["workspace"]
-        done = await anyio.run_process(["git", "merge", "-q", "main"], cwd=workspace, check=False)
-        verdict = await ada.submit(again, {"calc.py": "def add(a, b):\n    return sum((b, a))\n"})
+        shown = await ada.get("read_artifact", change=change, stage="code", path="calc.py")
+        given: dict[str, Any] = {"lease": again["lease"], "summary": "Both."}
+        if how == "files":
+            given["files"] = {"calc.py": BOTH}
+        else:
+            workspace = Path(again["workspace"])
+            assert "<<<<<<<" in (workspace / "calc.py").read_text()
+            if how != "workspace":
+                await anyio.run_process(["git", "reset", "-q", "--hard", again["base_commit"]], cwd=workspace)
+                await anyio.run_process(["git", "merge", "-q", "main"], cwd=workspace)
+            (workspace / "calc.py").write_text(BOTH)
+        verdict = await ada.get("submit_artifact", **given)
         assert verdict["outcome"] == "passed", verdict.text
         await server.landed(change)
 
-    assert done.returncode == 1
-    assert note.startswith("landing")
-    assert repository.read("calc.py") == "def add(a, b):\n    return sum((b, a))\n"
+    assert any(note.startswith("landing: the merge with 'main' conflicts") for note in again["notes"])
+    assert any("resolve the conflict in calc.py" in note for note in again["notes"])
+    assert "sum((a, b))" in shown["text"]
+    assert "b + a" in shown["text"]
+    assert repository.read("calc.py") == BOTH
+    assert repository.git("status", "--porcelain") == ""
+
+
+async def test_conflict_markers_that_were_left_do_not_pass(make: Repositories) -> None:
+    repository = make()
+    async with serving(repository) as server, server.agent() as ada:
+        change = await ada.start()
+        brief = await ada.claim()
+        repository.commit("Theirs", calc__py=THEIRS)
+        await ada.submit(brief, {"calc.py": OURS})
+        await server.until(change, lambda r: r.stage("code").state is StageState.OPEN)
+        again = await ada.claim(change)
+        verdict = await ada.submit(again, {"other.py": "x = 1\n"})
+        assert verdict["outcome"] == "failed"
+        mended = await ada.submit(again, {"calc.py": BOTH})
+        assert mended["outcome"] == "passed", mended.text
+        await server.landed(change)
+
+    assert any(finding["rule"] == "conflict" for finding in verdict["findings"]), verdict.text
+    assert repository.read("other.py") == "x = 1\n"
 
 
 @pytest.mark.slow
