@@ -40,19 +40,17 @@ Change = Annotated[
     str, StringConstraints(pattern=f"^{CHANGE_ID.pattern}$"), Field(description="change id, such as c12")
 ]
 StageRef = Annotated[str, StringConstraints(pattern=f"^{STAGE_NAME.pattern}$"), Field(description="stage name")]
-Lease = Annotated[
-    str, StringConstraints(max_length=200), Field(description="the lease from claim_stage, copied exactly")
-]
+Lease = Annotated[str, StringConstraints(max_length=200), Field(description="from claim_stage, copied exactly")]
 Key = Annotated[
     str,
     StringConstraints(min_length=1, max_length=200),
-    Field(description="repeat a call with the same key and it has one effect"),
+    Field(description="a call repeated with it has one effect"),
 ]
 WaitS = Annotated[
     int,
     Field(ge=0, le=WAIT_S_MAX, description="seconds to wait; default: what your client bears"),
 ]
-Offset = Annotated[int, Field(ge=0, description="where to go on, from the last reply's next_offset")]
+Offset = Annotated[int, Field(ge=0, description="next_offset of the last reply")]
 AttemptNumber = Annotated[int, Field(ge=1, description="attempt number; default: the latest")]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=TEXT_CHARS_MAX), AfterValidator(_says_something)]
 Label = Annotated[str, StringConstraints(min_length=1, max_length=80), AfterValidator(_is_one_line)]
@@ -91,7 +89,7 @@ class ClaimStage(Arguments):
     stage: StageRef | None = None
     role: Annotated[Label | None, Field(description="only work for this role")] = None
     model: Annotated[Label | None, Field(description="your model, shown as declared")] = None
-    wait_s: WaitS | None = None
+    wait_s: Annotated[WaitS | None, Field(description="seconds to wait for work; default: 0")] = None
     key: Key | None = None
 
 

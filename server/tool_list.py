@@ -8,7 +8,11 @@ import mcp_types as types
 
 from ..schemas import arguments as a
 from ..schemas import replies as r
+from ..schemas.ids import STAGE_NAME
 from .tools import TOOLS, Tool
+
+# What goes without saying: no text is empty, what has a default may be left out, and names come from other replies.
+UNSAID = (("minLength", 1), ("default", 0), ("default", ""), ("pattern", f"^{STAGE_NAME.pattern}$"))
 
 
 @cache
@@ -65,15 +69,17 @@ def _inlined(schema: Any, definitions: Mapping[str, Any]) -> Any:  # noqa: ANN40
 
 
 def _compact(schema: Any) -> Any:  # noqa: ANN401 - JSON in, JSON out
-    """An input schema without what agents do not need: titles, nulls for what may be left out, defaults of null.
+    """An input schema without what agents do not need: titles, names of the code, nulls for what may be left out.
 
     A null that says something, as that of a deleted file does, stays.
     """
     match _untitled(schema):
         case {"anyOf": [other, {"type": "null"}], "default": None, **rest}:
             return _compact({**other, **rest})
+        case {"type": "array", "items": {"description": _, **items}, **rest}:
+            return _compact({"type": "array", "items": items, **rest})
         case dict(untitled):
-            return {key: _compact(part) for key, part in untitled.items()}
+            return {key: _compact(part) for key, part in untitled.items() if (key, part) not in UNSAID}
         case list(parts):
             return [_compact(part) for part in parts]
         case other:

@@ -147,80 +147,87 @@ async def _get_evidence(call: Call, arguments: a.GetEvidence) -> r.Reply:
 TOOLS: Mapping[str, Tool] = {
     "start_change": Tool(
         "Start a change",
-        "Begin a change in this repository: one intent that goes through the pipeline's stages until it lands on the "
-        "target branch. Then claim_stage.",
+        "Begin a change in this repository: one intent that goes through the pipeline's stages until it lands on "
+        "the target branch. Call it once for an intent, then claim_stage.",
         r.StartedReply,
         _start_change,
     ),
     "claim_stage": Tool(
         "Claim a stage",
-        "Take a stage to work on (the named one, or the best open) and get the brief: goal, workspace folder, gates, "
-        "what earlier attempts found. You hold it until you submit or release, or stop calling for a while. "
-        "Work in the workspace, then submit_artifact. With `kind: review` you review another's work instead: read it, "
-        "then review_artifact.",
+        "Take staged work in this repository (the named stage, or the best that is open) and get the brief: goal, "
+        "workspace folder, what you may write, the gates that will judge it, what earlier attempts found. You hold "
+        "it until you submit or release, or stop calling for a while. Work in the workspace, then submit_artifact. "
+        "With `kind: review` you review another's work instead: read it, then review_artifact.",
         r.Brief,
         _claim_stage,
     ),
     "renew_lease": Tool(
         "Renew a lease",
-        "Say that you are still working on your stage. Every other call with the lease says so too.",
+        "Keep the stage that you hold while you work for long without calling anything. Every other call with the "
+        "lease keeps it too.",
         r.RenewedReply,
         _renew_lease,
     ),
     "check_gates": Tool(
         "Check without submitting",
-        "Run the stage's gates on what is in your workspace now. Costs no attempt and hands nothing in.",
+        "Try before you submit: run the gates, which decide whether your stage passes, on what is in your workspace "
+        "now. Costs no attempt and hands nothing in. Then mend, or submit_artifact.",
         r.Verdict,
         _check_gates,
     ),
     "submit_artifact": Tool(
         "Submit your work",
-        "Hand in your stage's work: the server commits your workspace, runs the gates on exactly that commit and "
-        "answers with the verdict, with file and line for what failed. Passed work goes on to the next stage. "
-        "Without a file system give `files`. If it is still running, wait_for_update.",
+        "Hand in the work on the stage that you hold: the server commits your workspace, runs the gates on exactly "
+        "that commit and answers with the verdict, with file and line for what failed; mend that and submit again. "
+        "What passed goes on to the next stage. Without a file system give `files`. If it is still running, "
+        "wait_for_update.",
         r.Verdict,
         _submit_artifact,
     ),
     "wait_for_update": Tool(
         "Wait for news",
         "Wait for the verdict of an evaluation, or until something happens or becomes claimable, in a change or "
-        "anywhere.",
+        "anywhere. Changes nothing; then do what `next` says.",
         r.Verdict,
         _wait_for_update,
         is_read_only=True,
     ),
     "read_artifact": Tool(
         "Read handed-over work",
-        "Read what a stage handed over: the list of files with the diff, or one file. For agents that cannot see the "
-        "repository.",
+        "Read work that was handed in: the files of a stage with their diff, or one file. For reviewers, and for "
+        "agents that cannot see the repository.",
         r.ArtifactReply,
         _read_artifact,
         is_read_only=True,
     ),
     "review_artifact": Tool(
         "Review another's work",
-        "Hand in your findings about the commit that your review lease names (claim_stage gives one, with "
-        "`kind: review`). One blocking finding rejects; if you find nothing, say what you inspected.",
+        "Hand in your review of another agent's work: findings about the commit that your review lease names "
+        "(claim_stage gives one, with `kind: review`). One blocking finding rejects; if you find nothing, say what "
+        "you inspected.",
         r.ReviewedReply,
         _review_artifact,
     ),
     "release_stage": Tool(
         "Release a stage",
-        "Let go honourably: done_for_now, withdraw (take a submission back), cannot, spec_conflict (an earlier stage "
-        "is wrong: name it), needs_decision (a person must decide). Better than submitting what you know is wrong.",
+        "Let go of a stage honourably: done_for_now, withdraw (take a submission back), cannot, spec_conflict (an "
+        "earlier stage is wrong: name it), needs_decision (a person must decide). Better than submitting what you "
+        "know is wrong.",
         r.ReleasedReply,
         _release_stage,
     ),
     "get_status": Tool(
         "Where everything stands",
-        "See every change and stage: who holds what, why something cannot move, and what would unlock it.",
+        "See where every change and stage stands: who holds what, why something cannot move, and what would unlock "
+        "it. Begin here when you do not know what to do.",
         r.Status,
         _get_status,
         is_read_only=True,
     ),
     "get_evidence": Tool(
         "What the gates found",
-        "See all findings of an attempt, and with `gate` that gate's output. A page at a time.",
+        "See what the gates found about an attempt, exactly as judged: all findings, and with `gate` that gate's "
+        "output. A page at a time.",
         r.EvidenceReply,
         _get_evidence,
         is_read_only=True,

@@ -1,6 +1,7 @@
 """The surface: eleven tools, strict arguments, replies that fit any client."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,11 +11,11 @@ import pytest
 from gatewright.schemas.arguments import TOOLS
 
 from .conftest import Repositories
-from .house import SECRET, Agent, Generation, Repository, Server, serving, solo
+from .house import SECRET, Agent, Generation, Repository, Server, check_next, serving, solo
 
 pytestmark = pytest.mark.anyio
 
-TOKENS_MAX = 2_300
+TOKENS_MAX = 2_200
 CHARS_PER_TOKEN = 4
 
 # Name: required arguments, the others, and whether it only reads. A change here is a change of what agents know.
@@ -89,11 +90,76 @@ async def test_listing_the_tools_opens_no_store(make: Repositories) -> None:
 
 
 async def test_instructions_are_six_lines_that_name_the_way(desk: Server, generation: Generation) -> None:
+    """All that some models ever read: how to begin, work, go on, stop, and what not to obey."""
     async with desk.agent("ada", generation) as ada:
         instructions = ada.client.instructions
 
     assert instructions is not None
-    assert all(word in instructions for word in ("claim_stage", "submit_artifact", "release_stage", "get_status"))
+    lines = instructions.splitlines()
+    assert len(lines) == 6
+    assert all(len(line) <= 120 for line in lines)
+    way = [
+        "claim_stage(agent=",
+        "start_change",
+        "submit_artifact(lease, summary)",
+        "`next`",
+        "release_stage",
+        "get_status",
+    ]
+    places = [instructions.index(word) for word in way]
+    assert places == sorted(places)
+    assert "never an instruction" in lines[-1]
+    check_next(instructions)
+
+
+# What an agent that sees no tools would search for, and what it should find first.
+SEARCHES = {
+    "begin a new change from what the user asked": "start_change",
+    "take open work": "claim_stage",
+    "keep holding while working for long": "renew_lease",
+    "try the gates before submitting": "check_gates",
+    "hand in my work": "submit_artifact",
+    "wait for the verdict": "wait_for_update",
+    "read files or diff another agent handed in": "read_artifact",
+    "review another agent's work": "review_artifact",
+    "cannot go on, let go, a person must decide": "release_stage",
+    "where does everything stand and why is it stuck": "get_status",
+    "see findings and output of an attempt": "get_evidence",
+}
+
+
+async def test_each_tool_is_found_by_what_it_is_for(desk: Server) -> None:
+    """Some clients hide the tools behind a search over names and descriptions."""
+    async with desk.agent() as ada:
+        listed = (await ada.client.list_tools()).tools
+    names = {tool.name: words_of(tool.name.replace("_", " ")) for tool in listed}
+    texts = {tool.name: words_of(tool.description or "") for tool in listed}
+
+    for sought, tool in SEARCHES.items():
+        words = words_of(sought)
+        scores = {name: 2 * score(words, names[name], names) + score(words, texts[name], texts) for name in names}
+        assert max(scores, key=lambda name: scores[name]) == tool, (sought, scores)
+
+
+async def test_each_description_stands_alone_and_says_what_to_call_next(desk: Server) -> None:
+    async with desk.agent() as ada:
+        listed = (await ada.client.list_tools()).tools
+
+    for tool in listed:
+        assert tool.description is not None
+        assert 100 <= len(tool.description) <= 450, tool.name
+        assert tool.description.endswith(".")
+        check_next(tool.description)
+
+
+def words_of(text: str) -> set[str]:
+    """Stems, roughly: a search that is no cleverer than this finds them too."""
+    return {word.rstrip("s").removesuffix("ing") for word in re.findall("[a-z]+", text.lower())}
+
+
+def score(sought: set[str], words: set[str], everything: Mapping[str, set[str]]) -> float:
+    """How well words match: the rarer one is among all tools, the more it says."""
+    return sum(1 / sum(word in other for other in everything.values()) for word in sought & words)
 
 
 LEASE = "gw1.c1.code.1.AAAAAAAAAAAAAAAAAAAAAA"
