@@ -30,7 +30,9 @@ from .downloads import Programs
 KEPT = ("HOME", "LANG", "XDG_RUNTIME_DIR", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM")
 # What the inspector calls the two generations of the protocol.
 ERAS = ("legacy", "modern")
-CALL_TIMEOUT_S = 60.0
+CALL_TIMEOUT_S = 90.0
+# The first call starts the server, beside whatever else the machine does.
+CONNECT_TIMEOUT_MS = 60_000
 AT_ONCE = 2
 LEAVE_WITHIN_S = 10.0
 LOOK_EVERY_S = 0.05
@@ -106,8 +108,9 @@ async def inspect(programs: Programs, folder: Path) -> tuple[str, ...]:
 
 
 async def _check(run: Run, inspector: Sequence[str], call: Call) -> str | None:
-    done = await run([*inspector, "--format", "json", "gatewright", *call.arguments])
-    if done.status != 0:
+    options = ("--format", "json", "--connect-timeout", str(CONNECT_TIMEOUT_MS))
+    done = await run([*inspector, *options, "gatewright", *call.arguments])
+    if done.status != 0 or done.errors:
         return f"status {done.status}: {done.errors or done.output}"
     try:
         is_right = call.is_right(json.loads(done.output)["result"])
