@@ -69,12 +69,13 @@ class SharedRepository:
         return self._symbolic_ref(self._git_dir, "HEAD", "refs/heads/")
 
     def default_target(self) -> str:
-        """The branch that finished work most likely goes to: the remote's default, the current one, main or master."""
+        """The branch that finished work most likely goes to: the remote's default, main or master, the current one."""
         remote = self._symbolic_ref(self.common_dir, "refs/remotes/origin/HEAD", "refs/remotes/origin/")
         if remote is not None and self.branch_tip(remote):
             return remote
+        # Whoever is on a branch of their own does not mean that policy is read from there from now on.
         usual = (name for name in ("main", "master") if self.branch_tip(name))
-        return self.current_branch() or next(usual, "main")
+        return next(usual, None) or self.current_branch() or "main"
 
     def find_head(self) -> str | None:
         return self.resolve("HEAD")

@@ -1,5 +1,6 @@
 """`gatewright init`: write gatewright.yaml for this project, record the trusted branch, and say what comes next."""
 
+import shutil
 import subprocess
 from argparse import ArgumentParser, BooleanOptionalAction, Namespace
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from ...gates.worktree import user_environment
 from ...schemas.pipeline import PIPELINE_FILE
 from ..guard import OVERRIDE, GuardKind, guard_state, install_guard
 from .agents_file import write_lines
+from .clients import CLIENTS
 from .command import CannotGoOn, Exit
 from .opening import TARGET, open_git
 from .project import Project, look_at
@@ -21,6 +23,11 @@ from .terminal import Terminal
 COMMIT_TIMEOUT_S = 600.0
 COMMIT_MESSAGE = "Use gatewright"
 PIPELINE_BYTES_MAX = 1_000_000
+INNER_TOLD_MAX = 3
+AGENTS_QUESTION = "Add six lines to AGENTS.md, so that agents use the stages?"
+GUARD_QUESTION = f"Let {{target}} move by landings only (a git hook; {OVERRIDE}=1 overrides)?"
+# The program of a client, by which it is found, where it has another name.
+PROGRAMS = {"claude-code": "claude", "vscode": "code"}
 
 
 def configure(_command: str, parser: ArgumentParser) -> None:
@@ -42,11 +49,11 @@ def run(_command: str, options: Namespace, terminal: Terminal) -> int:
     _say_state(repository, target, terminal)
     written = _write_pipeline(top, project, target, options, terminal)
     _record_target(repository, target, terminal)
-    if _wanted(options.agents_md, "Add six lines to AGENTS.md, so that agents use the stages?", terminal):
+    if _wanted(AGENTS_QUESTION, terminal, flag=options.agents_md):
         changed = write_lines(top, target)
         written += changed
         terminal.say("\n".join(f"Wrote six lines for agents into {_shown(file, top)}." for file in changed))
-    if _wanted(options.guard, f"Let {target} move by landings only (a git hook; {OVERRIDE}=1 overrides)?", terminal):
+    if _wanted(GUARD_QUESTION.format(target=target), terminal, flag=options.guard):
         state = install_guard(repository, target)
         terminal.say(state.sentence)
         if state.lines and state.kind is not GuardKind.ACTIVE:
@@ -110,14 +117,27 @@ def _write_pipeline(top: Path, project: Project, target: str, options: Namespace
     terminal.say(f"Wrote {PIPELINE_FILE} for {_described(project)}.", "bold")
     if not project.test_files and (project.is_python or not project.languages):
         terminal.say("No tests were found, so there is no test gate: the file says how to add one.", "yellow")
+    if not project.languages:
+        terminal.say("Say in it what can tell good from bad; or, once there is code: gatewright init --force", "yellow")
     if project.is_python and "pytest" in project.loose and project.test_files:
         terminal.say("pytest is declared nowhere; the set-up installs it by name.", "yellow")
     for sentence in project.declared.unread:
         terminal.say(f"Not read: {sentence}", "yellow")
     for sentence in project.node.notes if project.node is not None else ():
         terminal.say(sentence, "yellow")
+    _say_inner(project, terminal)
     _say_whether_it_loads(file, terminal)
     return [file]
+
+
+def _say_inner(project: Project, terminal: Terminal) -> None:
+    """A monorepo: what of it has no gates yet."""
+    if not project.inner:
+        return
+    more = len(project.inner) - INNER_TOLD_MAX
+    names = ", ".join(project.inner[:INNER_TOLD_MAX]) + (f" and {more} more" if more > 0 else "")
+    example = f'command: {{name: inner, run: "cd {project.inner[0]} && make test"}}'
+    terminal.say(f"Not read: projects of their own in {names}; add gates for them, such as {example}.", "yellow")
 
 
 def _say_whether_it_loads(file: Path, terminal: Terminal) -> None:
@@ -148,7 +168,8 @@ def _record_target(repository: SharedRepository, target: str, terminal: Terminal
     terminal.say(f"Trusted branch: {target} (kept in {repository.state_dir}).")
 
 
-def _wanted(flag: bool | None, question: str, terminal: Terminal) -> bool:  # noqa: FBT001  (a flag of the command line)
+def _wanted(question: str, terminal: Terminal, *, flag: bool | None) -> bool:
+    """What the flag says; without it, what the person says."""
     if flag is None and terminal.is_interactive:
         return terminal.confirm(question)
     return bool(flag)
@@ -191,10 +212,19 @@ def _say_next(repository: SharedRepository, top: Path, target: str, terminal: Te
             f'{override}git commit -m "{COMMIT_MESSAGE}"'
         )
     steps.append("Try every gate on it: gatewright doctor")
-    steps.append("Plug in your client: gatewright install claude-code (or codex), then restart the client")
+    steps.append(f"Plug in your client: {_install_command()}; then restart the client, and ask it for a change")
     terminal.say("\nNext:", "bold")
     terminal.say("\n".join(f"  {number}. {step}" for number, step in enumerate(steps, 1)))
     terminal.say("To undo everything: gatewright uninstall", "dim")
+
+
+def _install_command() -> str:
+    """For the clients that are on this machine; else for all."""
+    here = [name for name in CLIENTS if shutil.which(PROGRAMS.get(name, name))]
+    if here:
+        return " or ".join(f"gatewright install {name}" for name in here)
+    first, *others = CLIENTS
+    return f"gatewright install {first} (or {', '.join(others)})"
 
 
 def _described(project: Project) -> str:

@@ -1,13 +1,20 @@
 """`gatewright install CLIENT`: write or print a client's own configuration, and say what comes next."""
 
 from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING
 
+from ...schemas.pipeline import PIPELINE_FILE
 from .clients import CLIENTS
 from .command import Exit, UsageError
 from .hooks import HOOKED, install_hook
 from .installations import remember
-from .opening import open_git, set_up_common_dir, store_of
+from .opening import open_git, recorded_target, set_up_common_dir, store_of
 from .terminal import Terminal
+
+if TYPE_CHECKING:
+    from ...gates.repository import SharedRepository
+
+PIPELINE_BYTES_MAX = 1_000_000
 
 
 def configure(_command: str, parser: ArgumentParser) -> None:
@@ -38,11 +45,20 @@ def run(_command: str, options: Namespace, terminal: Terminal) -> int:
             return install_hook(repository.top, store, terminal)
         done = client.install(repository.top)
         remember(store, options.client, repository.top, done.traces)
+        target = recorded_target(store)
     terminal.say(done.what)
     for setting in done.settings:
         terminal.say(f"  {setting}")
     for link in done.links:
         terminal.say(f"Or click this on this machine: {link}")
+    if not _can_begin(repository, target):
+        terminal.say(f"No agent can begin yet: {PIPELINE_FILE} is not committed on {target}.", "yellow")
     terminal.say("Restart your client; then ask it for a change.", "bold")
     terminal.say("To undo it: gatewright uninstall", "dim")
     return Exit.OK
+
+
+def _can_begin(repository: "SharedRepository", target: str) -> bool:
+    """Whether there is a policy where agents' work is judged by it."""
+    tip = repository.branch_tip(target)
+    return tip is not None and repository.read_file(tip, PIPELINE_FILE, PIPELINE_BYTES_MAX) is not None

@@ -41,7 +41,7 @@ def set_up_common_dir(options: Namespace) -> str:
     from ..store.store import DATABASE_FILE
 
     try:
-        common_dir = find_common_dir(str(folder_of(options)))
+        common_dir = find_common_dir(str(folder_of(options).absolute()))
     except NoServer as exc:
         message, _, action = str(exc).partition(": ")
         raise CannotGoOn(f"{message}.", f"{action[:1].upper()}{action[1:]}", code="no_repository") from exc

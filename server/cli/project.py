@@ -59,7 +59,8 @@ class Project:
     """`test_files` are relative paths.
 
     What the tests require comes from `extras`, `groups`, `requirements_files` and the `loose` lines together;
-    `key_files` are all files that say so. `ruff_pin` is the version of ruff that its commits are checked with.
+    `key_files` are all files that say so. `ruff_pin` is the version of ruff that its commits are checked with; `inner`
+    are folders below with projects of their own, which were not read.
     """
 
     languages: tuple[str, ...]
@@ -74,6 +75,7 @@ class Project:
     has_ruff_configuration: bool = False
     ruff_pin: str | None = None
     node: NodeProject | None = None
+    inner: tuple[str, ...] = ()
 
     @property
     def is_python(self) -> bool:
@@ -114,6 +116,7 @@ def look_at(folder: Path) -> Project:
         has_ruff_configuration=_has_ruff_configuration(folder),
         ruff_pin=_ruff_pin(folder) if "ruff" not in names else None,
         node=read_node_project(folder, files),
+        inner=_inner_projects(folder, files),
     )
 
 
@@ -134,6 +137,20 @@ def _files(folder: Path) -> Iterator[str]:
             if count > FILES_MAX:
                 return
             yield Path(root, name).relative_to(folder).as_posix()
+
+
+def _inner_projects(folder: Path, files: Iterable[str]) -> tuple[str, ...]:
+    """Folders below that declare a project, the outermost of each; not those of tests and examples."""
+    names = {PYPROJECT, *OTHER_LANGUAGES}
+    if (folder / "package.json").is_file():
+        # Its workspaces are part of it.
+        names.remove("package.json")
+    found: list[str] = []
+    for place in (Path(file).parent for file in files if "/" in file and Path(file).name in names):
+        is_inside = any(place.is_relative_to(known) for known in found)
+        if not is_inside and not {*TEST_NAMES, "fixtures", "examples", "docs"}.intersection(place.parts):
+            found.append(place.as_posix())
+    return tuple(found)
 
 
 def _is_test_file(file: str, settings: PytestSettings) -> bool:

@@ -177,6 +177,12 @@ def test_a_detached_head_has_no_branch(project: Path) -> None:
     assert open_repository(project).default_target() == "main"
 
 
+def test_a_branch_of_one_s_own_is_not_the_default_target_where_there_is_a_main(project: Path) -> None:
+    git(project, "checkout", "-q", "-b", "feature")
+
+    assert open_repository(project).default_target() == "main"
+
+
 def test_the_default_target_is_the_branch_that_the_remote_calls_its_default(project: Path, tmp_path: Path) -> None:
     git(project, "branch", "-m", "main", "trunk")
     git(tmp_path, "clone", "-q", str(project), "clone")

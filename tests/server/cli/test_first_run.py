@@ -210,3 +210,51 @@ def test_a_missing_tool_is_red_with_its_name(desk: Desk, call: Call) -> None:
     assert line.startswith("RED")
     assert "errored" in line
     assert "no-such-checker" in told.out
+
+
+def test_an_empty_repository_is_told_what_to_do_now_and_once_there_is_code(desk: Desk, call: Call) -> None:
+    told = call("init")
+    desk.commit({"tool.py": "x = 1\n"})
+    again = call("init", "--force")
+
+    assert "There is no commit yet: agents can begin once main has one." in told.out
+    assert "Say in it what can tell good from bad; or, once there is code: gatewright init --force" in told.out
+    assert "does not load yet" in told.out
+    assert "Wrote gatewright.yaml for Python." in again.out
+    assert "does not load" not in again.out
+
+
+def test_in_a_monorepo_the_projects_that_were_not_read_are_named(desk: Desk, call: Call) -> None:
+    inner = ("services/api/pyproject.toml", "services/api/plugins/x/pyproject.toml", "web/package.json", "go/go.mod")
+    desk.commit({**dict.fromkeys(inner, ""), "tests/fixtures/p/pyproject.toml": "", "tool.py": "x = 1\n"})
+
+    told = call("init", cwd=desk.top / "services")
+
+    assert told.status == 0
+    [line] = [line for line in told.out.splitlines() if line.startswith("Not read: ")]
+    assert line.startswith("Not read: projects of their own in go, services/api, web; add gates for them, such as ")
+    assert (desk.top / "gatewright.yaml").is_file()
+
+
+def test_on_a_branch_of_one_s_own_main_is_trusted_and_nothing_is_committed_beside_it(desk: Desk, call: Call) -> None:
+    desk.commit({"tool.py": "x = 1\n"})
+    desk.git("switch", "--quiet", "--create", "feature")
+
+    told = call("init", "--commit")
+
+    assert told.status == Exit.REFUSED
+    assert "You are on feature; the trusted branch is main." in told.out
+    assert "next: git switch main" in told.err
+    assert desk.git("log", "--format=%s", "--all") == "Work"
+
+
+def test_a_client_is_plugged_in_before_the_pipeline_counts_and_that_is_said(desk: Desk, call: Call) -> None:
+    desk.commit({"tool.py": "x = 1\n"})
+    call("init")
+
+    early = call("install", "gemini")
+    call("init", "--commit")
+    late = call("install", "gemini")
+
+    assert "No agent can begin yet: gatewright.yaml is not committed on main." in early.out
+    assert "No agent can begin" not in late.out
