@@ -23,11 +23,11 @@ from gatewright.server.operations.deciding import get_change
 from gatewright.server.store import open_store
 
 from ..acceptance.house import OK_GATE, Repository, solo
-from .watched import command
+from .watched_bridge import bridge_command
 
 WAIT_S = 20
 # What a start of a server, and a workspace, take on a busy machine: a client's patience beyond what it asked for.
-PATIENCE_S = 25.0
+PATIENCE_S = 40.0
 POLL_S = 0.005
 HANDSHAKE, STATELESS = "2025-11-25", "2026-07-28"
 GENERATIONS = (HANDSHAKE, STATELESS)
@@ -119,8 +119,12 @@ class Caller:
         self._process.wait()
 
     def hang_up(self) -> None:
-        self._process.kill()
-        self._process.communicate()
+        self.kill_bridge()
+        for stream in (self._process.stdin, self._process.stdout):
+            # What a dead bridge was still to be told cannot be written out.
+            with suppress(BrokenPipeError):
+                if stream is not None:
+                    stream.close()
 
     def close(self) -> int:
         """Close the input as a client that ends does; the bridge's exit status."""
@@ -132,7 +136,7 @@ class Caller:
         self._bridges += 1
         self._received = b""
         return subprocess.Popen(
-            command("bridge", self._world.meeting),
+            bridge_command(self._world.meeting),
             cwd=self._world.repository.path,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -150,7 +154,7 @@ class Caller:
             self._write({"jsonrpc": "2.0", "method": "notifications/initialized"})
 
     def _request(self, label: str, method: str, params: Mapping[str, object]) -> Content:
-        """The result of a request, however often it has to be made; fails when that takes longer than a client bears."""
+        """The result of a request, however often it is made; fails when that takes longer than a client bears."""
         doom = self._world.dooms.pop(label, None)
         message = {"jsonrpc": "2.0", "id": label, "method": method, "params": self._with_meta(params)}
         arguments = params.get("arguments")
@@ -167,7 +171,7 @@ class Caller:
             self._kill(doom)
             (self._world.meeting / "go").touch()
         while (reply := self._reply_to(label, deadline)) is None:
-            self._process.communicate()
+            self.hang_up()
             self._process = self._start_bridge()
             if method not in ("initialize", "server/discover"):
                 self._greet(f"hello {self._bridges}")
@@ -325,7 +329,13 @@ DECISIVE = ("kind", "change", "stage", "attempt", "outcome", "state", "stage_sta
 def _decisive(content: Content) -> object:
     lease = content.get("lease")
     kept = {name: content[name] for name in DECISIVE if name in content}
-    return {**kept, **({} if lease is None else {"lease": str(parse_lease(lease))})}
+    if lease is None:
+        return kept
+    name = parse_lease(lease)
+    assert name is not None
+    # What proves it is another in each store.
+    told = {field.name: getattr(name, field.name) for field in dataclasses.fields(name) if field.name != "proof"}
+    return {**kept, "lease": told}
 
 
 def until(is_so: Callable[[], object], deadline: float) -> None:

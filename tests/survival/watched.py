@@ -1,7 +1,6 @@
-"""The real bridge, and the real server that stops at a point which a test names, so that it can kill there.
+"""The real server, which stops at a point that a test names, so that it can kill there.
 
-    python watched.py bridge MEETING [REPOSITORY]
-    python watched.py server-process MEETING --common-dir PATH
+    python watched.py MEETING --common-dir PATH
 
 MEETING is a folder. The server appends each point that it passes to `trace`. When `doom` names a point, the server
 takes that file away, makes `reached`, and waits there until `go` exists, or for its death.
@@ -17,18 +16,13 @@ from typing import Any
 import anyio
 from anyio.abc import SocketStream
 
-from gatewright.server import bridge, daemon, process, tools
+from gatewright.server import daemon, process, tools
 from gatewright.server.lines import LineSplitter, Oversized, parse_message
 from gatewright.server.services import Services
 
-SELF = Path(__file__).resolve()
 POLL_S = 0.005
 
 request: ContextVar[str | None] = ContextVar("request", default=None)
-
-
-def command(role: str, meeting: Path) -> list[str]:
-    return [sys.executable, str(SELF), role, str(meeting)]
 
 
 class Points:
@@ -115,12 +109,6 @@ def _parse(line: bytes | Oversized) -> dict[str, object]:
     return {} if isinstance(line, Oversized) else parse_message(line)
 
 
-def main(role: str, meeting: str, *rest: str) -> int:
-    if role == "bridge":
-        return bridge.main(*rest, command=command("server-process", Path(meeting)))
-    watch(Points(Path(meeting)))
-    return process.main(rest, code=lambda: 0)
-
-
 if __name__ == "__main__":
-    raise SystemExit(main(*sys.argv[1:]))
+    watch(Points(Path(sys.argv[1])))
+    raise SystemExit(process.main(sys.argv[2:], code=lambda: 0))
