@@ -150,13 +150,17 @@ class ReleaseReview:
 
 @dataclass(frozen=True, slots=True)
 class GiveReview:
-    """A reviewer's findings about the commit that the lease names; the verdict follows from them (rule 9)."""
+    """A reviewer's findings about the commit that the lease names; the verdict follows from them (rule 9).
+
+    `by` is the principal that gives it, who may be another than the one that claimed it, where that is known.
+    """
 
     stage: str
     number: int
     findings: tuple[Finding, ...]
     inspected: tuple[str, ...]
     note: str = ""
+    by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

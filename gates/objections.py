@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from ..schemas.records import BLOCKING, REMARK
 from .findings import Problem
+from .reviewing import SAYS_NOTHING, says_nothing
 from .text import clean_text, shorten
 
 RULE = "review"
@@ -43,8 +44,8 @@ def find_contradiction(
 
     `paths` are the files of the commit and of its base; `contents` has each file that an objection names a line of.
     """
-    if not objections and not any(text.strip() for text in inspected):
-        return "A review that found nothing says what it looked at, in `inspected`"
+    if says_nothing(objections, inspected):
+        return SAYS_NOTHING
     for number, objection in enumerate(objections, 1):
         problem = _misplaced(objection, paths, contents)
         if problem is not None:

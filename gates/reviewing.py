@@ -5,7 +5,7 @@ nobody counts twice. Source: docs/protocol.md, rules 9 and 10.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
 from datetime import datetime
 from typing import TypeAlias
 
@@ -40,6 +40,7 @@ VENDORS = frozenset(
     {"anthropic", "openai", "google", "meta", "mistralai", "amazon", "azure", "bedrock", "vertex", "openrouter"}
     | {"models", "us", "eu", "apac", "global"}
 )
+SAYS_NOTHING = "A review that found nothing says what it looked at, in `inspected`"
 _WORD = re.compile(r"[a-z]+")
 
 
@@ -71,7 +72,7 @@ def renew(decision: Decision, stage: StageRecord, command: RenewReview) -> Decid
     """The reviewer is alive. A lease whose seat somebody else has taken meanwhile stays expired."""
     lease = find_lease(stage, command.number)
     if lease is None:
-        return _void(decision, stage, command.number)
+        return _void(decision.record, stage, command.number)
     if not _keeps_seat(decision, stage, lease):
         return ()
     decision.add(e.ReviewLeaseRenewed(decision.now, stage.name, lease.number, decision.lease_end()))
@@ -82,25 +83,20 @@ def release(decision: Decision, stage: StageRecord, command: ReleaseReview) -> D
     """The reviewer lets go; somebody else may review."""
     lease = find_lease(stage, command.number)
     if lease is None:
-        return _void(decision, stage, command.number)
+        return _void(decision.record, stage, command.number)
     decision.add(e.ReviewReleased(decision.now, stage.name, lease.number, command.reason))
     return decision.events
 
 
 def give(decision: Decision, stage: StageRecord, command: GiveReview) -> Decided:
     """Take a review in. One blocking finding rejects; without any, the review counts towards its gate's quorum."""
-    lease = find_lease(stage, command.number)
-    if lease is None:
-        return _void(decision, stage, command.number)
-    attempt = _judged(stage)
-    if _has_judged(_independence(decision.record, stage, lease.gate), lease, attempt.reviews):
-        # The other one began when this lease had expired, or before names and models were compared with it.
-        return refusals.already_reviewed(decision.record.id, stage.name, lease.reviewer)
-    if all(rule.gate != lease.gate for rule in open_reviews(decision.record, stage)):
-        # Its gate is answered, by who took the seat of this lease when it had expired.
-        return refusals.reviewed_enough(decision.record.id, stage.name)
-    if not command.findings and not command.inspected:
-        return refusals.review_inconsistent("A review that found nothing says what it looked at, in `inspected`")
+    refusal = refuse_review(decision.record, stage, command.number, command.by)
+    if refusal is not None:
+        return refusal
+    if says_nothing(command.findings, command.inspected):
+        return refusals.review_inconsistent(SAYS_NOTHING)
+    attempt, lease = _judged(stage), find_lease(stage, command.number)
+    assert lease is not None, "without a lease it was refused"
     review = Review(
         gate=lease.gate,
         reviewer=lease.reviewer,
@@ -165,6 +161,28 @@ def approval_of(command: Approve, gate: str, at: datetime) -> Approval:
         note=command.note,
         signature=command.signature,
     )
+
+
+def refuse_review(record: ChangeRecord, stage: StageRecord, number: int, by: str | None) -> Refusal | None:
+    """Why no review is taken by this lease, whatever it would say; `by` is the principal that gives it, where known."""
+    lease = find_lease(stage, number)
+    if lease is None:
+        return _void(record, stage, number)
+    attempt = _judged(stage)
+    if by in {maker.principal for maker in stage.makers(attempt)}:
+        return refusals.own_work(record.id, stage.name, "review")
+    if _has_judged(_independence(record, stage, lease.gate), lease, attempt.reviews):
+        # The other one began when this lease had expired, or before names and models were compared with it.
+        return refusals.already_reviewed(record.id, stage.name, lease.reviewer)
+    if all(rule.gate != lease.gate for rule in open_reviews(record, stage)):
+        # Its gate is answered, by who took the seat of this lease when it had expired.
+        return refusals.reviewed_enough(record.id, stage.name)
+    return None
+
+
+def says_nothing(findings: Sized, inspected: Iterable[str]) -> bool:
+    """Whether a review has found nothing and does not say what it looked at."""
+    return not findings and not any(text.strip() for text in inspected)
 
 
 def find_lease(stage: StageRecord, number: int) -> ReviewLease | None:
@@ -282,11 +300,11 @@ def _held_by(stage: StageRecord, principal: str) -> ReviewLease | None:
     return next((lease for lease in _judged(stage).review_leases if lease.principal == principal), None)
 
 
-def _void(decision: Decision, stage: StageRecord, number: int) -> Refusal:
+def _void(record: ChangeRecord, stage: StageRecord, number: int) -> Refusal:
     """Why a review lease counts for nothing any more."""
     assert number <= stage.review_leases, "a genuine lease was given once"
     commit = stage.current.commit if stage.state is StageState.IN_REVIEW and stage.current is not None else None
-    return refusals.review_stale(decision.record.id, stage.name, commit)
+    return refusals.review_stale(record.id, stage.name, commit)
 
 
 def _wanted(rules: tuple[ApprovalRule, ...], waiting: tuple[str, ...], gate: str | None) -> ApprovalRule | None:

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 from ...gates import commands as c
 from ...gates.artifacts import ArtifactStore, TreeBudget
 from ...gates.findings import make_findings
-from ...gates.lifecycle import decide
 from ...gates.objections import Objection, find_contradiction, problems_of
 from ...gates.objects import TooLarge
-from ...gates.reviewing import find_lease
+from ...gates.precedence import refuse_change
+from ...gates.reviewing import find_lease, refuse_review
 from ...schemas import refusals
 from ...schemas.arguments import ReleaseStage, ReviewArtifact
 from ...schemas.ids import ReviewLeaseName
 from ...schemas.records import Attempt, ChangeRecord, Finding, ReviewLease
-from ...schemas.refusals import Refusal, Refused
+from ...schemas.refusals import Refused
 from ...schemas.replies import Brief, ReleasedReply, RenewedReply, ReviewedReply
 from ..services import Services
 from .deciding import apply, get_change
@@ -52,9 +52,11 @@ async def review_artifact(
     """Take a review in; the verdict follows from the findings. Raises `Refused`, and nothing is kept."""
     done, record = await services.read(lambda tx: (find_effect(tx, request), get_change(tx, lease.change)))
     if done is None:
-        _refuse_early(services, record, lease)
+        _refuse_early(record, lease, request.principal)
         findings = await services.act(partial(_find, services, record, lease, arguments))
-        give = partial(_give, services=services, lease=lease, findings=findings, arguments=arguments)
+        give = partial(
+            _give, services=services, lease=lease, findings=findings, arguments=arguments, by=request.principal
+        )
         done = await services.run(lambda tx: once(tx, request, services.clock(), lambda: give(tx)))
     number, place = int(str(done["attempt"])), int(str(done["review"]))
     return await services.read(lambda tx: reviewed_reply(get_change(tx, lease.change), lease.stage, number, place))
@@ -100,11 +102,15 @@ async def release_review(
     )
 
 
-def _refuse_early(services: Services, record: ChangeRecord, lease: ReviewLeaseName) -> None:
+def _refuse_early(record: ChangeRecord, lease: ReviewLeaseName, principal: str) -> None:
     """What would be refused whatever was found, before git is asked for what the findings point at."""
-    decided = decide(record, c.GiveReview(lease.stage, lease.number, (), ("whatever",)), services.clock())
-    if isinstance(decided, Refusal):
-        raise Refused(decided)
+    stage, refusal = record.find_stage(lease.stage), refuse_change(record)
+    if refusal is None and stage is None:
+        refusal = refusals.unknown_stage(record.id, lease.stage, [found.name for found in record.stages])
+    elif refusal is None and stage is not None:
+        refusal = refuse_review(record, stage, lease.number, principal)
+    if refusal is not None:
+        raise Refused(refusal)
 
 
 def _held(record: ChangeRecord, lease: ReviewLeaseName) -> ReviewLease | None:
@@ -114,12 +120,18 @@ def _held(record: ChangeRecord, lease: ReviewLeaseName) -> ReviewLease | None:
 
 
 def _give(
-    tx: "Tx", *, services: Services, lease: ReviewLeaseName, findings: tuple[Finding, ...], arguments: ReviewArtifact
+    tx: "Tx",
+    *,
+    services: Services,
+    lease: ReviewLeaseName,
+    findings: tuple[Finding, ...],
+    arguments: ReviewArtifact,
+    by: str,
 ) -> Reference:
     before = get_change(tx, lease.change)
     held = _held(before, lease)
     inspected = tuple(text.strip() for text in arguments.inspected if text.strip())
-    command = c.GiveReview(lease.stage, lease.number, findings, inspected, arguments.note or "")
+    command = c.GiveReview(lease.stage, lease.number, findings, inspected, arguments.note or "", by)
     after = apply(tx, before, command, services.clock())
     assert held is not None, "without a lease it was refused"
     number = len(before.stage(lease.stage).attempts)

@@ -127,3 +127,17 @@ async def test_who_only_held_the_stage_before_may_judge_what_another_made(
     brief = await ada.get("claim_stage", agent="ada", change=change, stage="code")
 
     assert brief["kind"] == "review"
+
+
+async def test_a_maker_gives_no_review_by_the_lease_of_another(server: Server, ada: Agent, bob: Agent) -> None:
+    """Whoever has the token acts for whoever claimed it, and for the makers nobody does."""
+    change = await ada.start()
+    await ada.submit(await ada.claim(change), SUB)
+    brief = await bob.get("claim_stage", agent="bob", change=change, stage="code")
+    given = {"lease": brief["lease"], "findings": [], "inspected": ["sub.py"]}
+
+    refused = await ada.refused("review_artifact", **given)
+    async with server.agent("bob", principal="stdio:bob-again") as again:
+        told = await again.get("review_artifact", **given)
+
+    assert (refused, told["verdict"]) == ("own_work", "accepted")
