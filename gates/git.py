@@ -22,7 +22,7 @@ STDERR_CHARS_MAX = 2_000
 # What the machine is at fault for when a program or a file cannot be written; git says the same words (LC_ALL=C).
 OUTAGES = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
 # Where git says it in words of its own, without those of the system.
-OUTAGE_WORDS = ("Out of diskspace", "couldn't write", "unable to write")
+OUTAGE_WORDS = ("Out of diskspace", "couldn't write", "unable to write", "died of signal 9")
 
 
 def absolute_entries(search_path: str) -> str:
@@ -88,8 +88,10 @@ class GitFailed(Exception):
 
     @property
     def is_outage(self) -> bool:
-        """Whether the machine is at fault, and neither the repository nor what is in it."""
-        return any(words in self.stderr for words in (*map(os.strerror, OUTAGES), *OUTAGE_WORDS))
+        """Whether the machine is at fault, and neither the repository nor what is in it: also who killed git."""
+        return self.returncode == -signal.SIGKILL or any(
+            words in self.stderr for words in (*map(os.strerror, OUTAGES), *OUTAGE_WORDS)
+        )
 
 
 @dataclass(frozen=True)

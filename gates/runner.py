@@ -22,7 +22,7 @@ from . import making
 from .checkout import CheckoutFailed
 from .contract import NOBODYS_FAULT, AnyGateKind, CannotJudge, Done, Found, Job, Made, Message, Started
 from .findings import FINDINGS_MAX, Blamed, Judged, Problem, as_said, conclude, errored
-from .git import GitFailed
+from .git import OUTAGES, GitFailed
 from .kinds import KINDS
 from .kinds.scope import default_gate
 from .objects import BadArtifact
@@ -157,7 +157,8 @@ async def _mapped(gate: GateSpec, unit: str, bound_s: float, check: Callable[[],
     except TimeoutError:
         return errored(gate, unit, f"The gate did not end within {bound_s:.0f} s. {NOBODYS_FAULT}")
     except (GitFailed, CheckoutFailed, OSError) as exc:
-        log.exception("gate %s could not judge", gate.name)
+        is_outage = exc.is_outage if isinstance(exc, GitFailed) else getattr(exc, "errno", None) in OUTAGES
+        log.warning("gate %s could not judge: %s", gate.name, exc, exc_info=not is_outage)
         return errored(gate, unit, f"The machine failed: {exc}. {NOBODYS_FAULT}")
 
 

@@ -57,6 +57,24 @@ def test_an_unexpected_status_raises_one_sentence_with_gits_reason(git: Git) -> 
     assert git.run_status("rev-parse", "--verify", "--quiet", "absent", expected=(1,)) == (1, b"")
 
 
+@pytest.mark.parametrize(
+    ("alias", "is_outage"),
+    [
+        ("!kill -9 $$", True),
+        ("!echo 'fatal: index-pack died of signal 9' >&2; exit 128", True),
+        ("!echo 'fatal: cannot create x: No space left on device' >&2; exit 128", True),
+        ("!echo 'fatal: bad object' >&2; exit 128", False),
+        ("!kill -11 $$", False),
+    ],
+)
+def test_who_killed_git_and_a_full_disk_are_told_from_what_git_was_given(git: Git, alias: str, is_outage: bool) -> None:
+    """Nobody's commit is refused as a bad one for them."""
+    with pytest.raises(GitFailed) as raised:
+        git.run("-c", f"alias.told={alias}", "told")
+
+    assert raised.value.is_outage is is_outage
+
+
 def test_a_missing_repository_is_told_like_every_other_failure(tmp_path: Path) -> None:
     with pytest.raises(GitFailed, match="does not exist"):
         Git(tmp_path / "absent").run("rev-parse", "HEAD")
