@@ -104,7 +104,12 @@ def test_without_tests_it_says_so_and_writes_no_test_gate(desk: Desk, call: Call
 
     assert "No tests were found, so there is no test gate" in told.out
     assert [gate.kind for gate in _pipeline(desk.top).stages["code"].gates] == ["compile", "ruff"]
-    assert "# - test: {runner: pytest}" in (desk.top / "gatewright.yaml").read_text()
+    text = (desk.top / "gatewright.yaml").read_text()
+    assert "# - test: {runner: pytest}" in text
+    assert _pipeline(desk.top).setup is None, "nothing is downloaded that no gate needs"
+    filled = parse_pipeline(text.replace("# setup:", "setup:").replace("# - test:", "- test:"))
+    assert filled.setup is not None
+    assert filled.setup.run.endswith("install --quiet --upgrade pytest")
 
 
 def test_another_language_gets_a_file_that_does_not_load_until_it_is_filled_in(desk: Desk, call: Call) -> None:
