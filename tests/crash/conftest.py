@@ -24,6 +24,7 @@ class Theatre:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.pipeline = PIPELINE
         self._count = 0
         environment = {
             **os.environ,
@@ -45,7 +46,7 @@ class Theatre:
     def repository(self) -> Repository:
         """A new one, set up for the play."""
         self._count += 1
-        return Repository(self.folder / f"repository-{self._count}", PIPELINE)
+        return Repository(self.folder / f"repository-{self._count}", self.pipeline)
 
     def play(self, repository: Repository, doomed: Point | None = None) -> int:
         """Play in the repository until the end or until the doomed point; the life's exit status."""

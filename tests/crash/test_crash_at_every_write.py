@@ -11,10 +11,12 @@ import pytest
 
 from .conftest import Theatre
 from .ending import Ending, ending_of
+from .play import HERE
 from .points import KILLED, Point
 
 SAMPLE = 75
 PARTS = 8
+PARTS_HERE = 32
 MISSED_OF_ALL_MAX = 0.1
 KINDS = ("store: before", "store: after", "git: before", "git: during", "git: after", "file: before")
 
@@ -88,3 +90,14 @@ def test_a_sample_of_crashes_converges(theatre: Theatre, first: tuple[list[Point
 @pytest.mark.parametrize("part", range(PARTS))
 def test_a_crash_at_every_write_converges(theatre: Theatre, first: tuple[list[Point], Ending], part: int) -> None:
     check_points(theatre, first, slice(part, None, PARTS))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(PARTS_HERE))
+def test_a_crash_at_every_write_converges_in_the_persons_checkout_too(theatre: Theatre, part: int) -> None:
+    """From the claim of the stage that works there on: before it, all is as in any other job."""
+    theatre.pipeline = HERE
+    points, expected = first_life(theatre)
+    from_the_claim = next(n for n, p in enumerate(without_same_state(points)) if p.label == "git: before read-tree")
+
+    check_points(theatre, (points, expected), slice(from_the_claim + part, None, PARTS_HERE))
