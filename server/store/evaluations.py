@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 
 from sqlalchemy import bindparam, false, func, or_, select, update
@@ -12,6 +12,8 @@ from .forms import micros, micros_or_none, moment, moment_or_none
 from .part import Part, Prepared, Row, Values, adding
 from .rows import EvaluationRow, EvaluationState, Purpose
 
+# Longer than a gate that could not judge is ever put off.
+PUT_OFF_MAX = timedelta(seconds=60)
 LIVE = (EvaluationState.QUEUED, EvaluationState.RUNNING)
 
 _evaluation = schema.evaluation
@@ -35,8 +37,12 @@ class Evaluations(Part):
         return None if row is None else _evaluation_of(row)
 
     def due_evaluations(self, now: datetime, *, stale_before: datetime, limit: int) -> tuple[EvaluationRow, ...]:
-        """Queued ones whose time has come, and running ones whose runner has not been heard of since `stale_before`."""
-        rows = self._rows(_DUE, now=micros(now), stale_before=micros(stale_before), most=limit)
+        """Queued ones whose time has come, and running ones whose runner has not been heard of since `stale_before`.
+
+        Nothing is put off for long: what is to wait longer was queued before the clock was set back, and is due.
+        """
+        times = {"now": micros(now), "stale_before": micros(stale_before), "far": micros(now + PUT_OFF_MAX)}
+        rows = self._rows(_DUE, **times, most=limit)
         return tuple(_evaluation_of(row) for row in rows)
 
     def next_due(self) -> datetime | None:
@@ -89,6 +95,7 @@ _IS_THIS = _evaluation.c.id == bindparam("this")
 _IS_QUEUED = _evaluation.c.state == str(EvaluationState.QUEUED)
 _IS_RUNNING = _evaluation.c.state == str(EvaluationState.RUNNING)
 _IS_LOST = _IS_RUNNING & (_evaluation.c.heartbeat_at < bindparam("stale_before"))
+_IS_TIME = or_(_evaluation.c.not_before <= bindparam("now"), _evaluation.c.not_before > bindparam("far"))
 _IS_LIVE = or_(_IS_QUEUED, _IS_RUNNING)
 
 _ADD = adding(_evaluation)
@@ -104,7 +111,7 @@ _COUNT_DRY_RUNS = Prepared(
 # What somebody waits for goes before what only warms up.
 _DUE = Prepared(
     select(_evaluation)
-    .where(or_(_IS_QUEUED & (_evaluation.c.not_before <= bindparam("now")), _IS_LOST))
+    .where(or_(_IS_QUEUED & _IS_TIME, _IS_LOST))
     .order_by(_evaluation.c.purpose == str(Purpose.WARM), _evaluation.c.not_before)
     .limit(bindparam("most"))
 )
