@@ -31,6 +31,8 @@ def answer(request: dict[str, object], sentence: str) -> dict[str, object] | Non
             }
         case {"method": "tools/list"}:
             return {"tools": [], **_complete()}
+        case {"method": "ping"}:
+            return {}
         case _:
             return None
 

@@ -240,10 +240,13 @@ def test_without_a_repository_a_client_starts_and_is_told_what_to_do(
     listed = client.reply_to(2)
     client.send({"jsonrpc": "2.0", "id": 3, "method": "tools/call", "params": {"name": "get_status"}})
     called = client.reply_to(3)
+    client.send({"jsonrpc": "2.0", "id": 4, "method": "ping"})
+    pinged = client.reply_to(4)
 
     assert "There is no git repository" in first["result"]["instructions"]
     assert listed["result"]["tools"] == []
     assert "gatewright init" in called["error"]["message"]
+    assert pinged["result"] == {}, "who is pinged and answers with an error is taken for dead"
     assert client.close_and_wait()[0] == 0
 
 
