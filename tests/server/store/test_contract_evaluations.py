@@ -10,6 +10,7 @@ from gatewright.server.store.tx import Tx
 from .workbench import LATER, NOW, evaluation, write_each
 
 SECOND = timedelta(seconds=1)
+SOON = NOW + 10 * SECOND
 
 
 def test_an_evaluation_is_started_by_exactly_one_of_many(store: Store) -> None:
@@ -67,15 +68,24 @@ def test_a_cancelled_evaluation_is_neither_settled_nor_run_and_a_settled_one_not
     assert states == [EvaluationState.CANCELLED, EvaluationState.SETTLED]
 
 
+def test_what_was_queued_before_the_clock_was_set_back_is_due(store: Store) -> None:
+    write_each(store, Tx.enqueue, [evaluation("c1.e1")])
+    set_back = NOW - timedelta(hours=1)
+
+    due = store.read(lambda tx: tx.due_evaluations(set_back, stale_before=set_back, limit=9))
+
+    assert [row.id for row in due] == ["c1.e1"]
+
+
 def test_what_somebody_waits_for_is_due_before_what_warms_up_and_nothing_before_its_time(store: Store) -> None:
     rows = [
         evaluation("c1.w1", purpose=Purpose.WARM),
-        evaluation("c1.d1", purpose=Purpose.DRY, not_before=LATER),
+        evaluation("c1.d1", purpose=Purpose.DRY, not_before=SOON),
         evaluation("c1.e1"),
     ]
     write_each(store, Tx.enqueue, rows)
 
-    due = store.read(lambda tx: [tx.due_evaluations(now, stale_before=NOW, limit=9) for now in (NOW, LATER)])
+    due = store.read(lambda tx: [tx.due_evaluations(now, stale_before=NOW, limit=9) for now in (NOW, SOON)])
 
     assert [[row.id for row in found] for found in due] == [["c1.e1", "c1.w1"], ["c1.e1", "c1.d1", "c1.w1"]]
     assert store.read(lambda tx: (tx.next_due(), tx.next_dry_run("c1"), tx.next_dry_run("c2"))) == (
