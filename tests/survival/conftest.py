@@ -1,6 +1,39 @@
-"""The machines of `tests/server` and the repositories of `tests/acceptance`, for what survives on them."""
+"""The machines of `tests/server` and the repositories of `tests/acceptance`, and what forks watched servers."""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
 
 from ..acceptance.conftest import anyio_backend, clock, lean, make, repository, surroundings
 from ..server.conftest import machine
+from .session import World
 
 __all__ = ["anyio_backend", "clock", "lean", "machine", "make", "repository", "surroundings"]
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="session")
+def nursery() -> Iterator[Path]:
+    """Where watched servers are forked; ends with the test run."""
+    with tempfile.TemporaryDirectory(prefix="gw-", dir="/tmp") as folder:
+        place = Path(folder) / "nursery"
+        command = [sys.executable, "-m", "tests.survival.nursery", str(place)]
+        process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        yield place
+        process.communicate()
+
+
+@pytest.fixture
+def world(tmp_path: Path, nursery: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """A repository whose server stops where a test says, in which gates can meet the test."""
+    monkeypatch.setenv("GATEWRIGHT_ISOLATION", "process")
+    made = World(tmp_path, nursery)
+    yield made
+    made.clear()

@@ -58,6 +58,7 @@ class World:
     """A repository, the folder where the watched server is met, and whose requests are doomed; those met are gone."""
 
     root: Path
+    nursery: Path
     dooms: dict[str, Doom] = field(default_factory=dict)
     callers: list["Caller"] = field(default_factory=list)
 
@@ -136,7 +137,7 @@ class Caller:
         self._bridges += 1
         self._received = b""
         return subprocess.Popen(
-            bridge_command(self._world.meeting),
+            bridge_command(self._world.nursery, self._world.meeting),
             cwd=self._world.repository.path,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -39,24 +39,16 @@ TABLE = [
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Outcome, tuple[str, ...]]]:
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, nursery: Path) -> Iterator[tuple[Outcome, tuple[str, ...]]]:
     """What the session comes to when nobody is killed, and the points that it passes."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GATEWRIGHT_ISOLATION", "process")
-        world = World(tmp_path_factory.mktemp("undisturbed"))
+        world = World(tmp_path_factory.mktemp("undisturbed"), nursery)
         try:
             outcome = outcome_of(world, play(world, HANDSHAKE))
             yield outcome, tuple(world.trace())
         finally:
             world.clear()
-
-
-@pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    monkeypatch.setenv("GATEWRIGHT_ISOLATION", "process")
-    made = World(tmp_path)
-    yield made
-    made.clear()
 
 
 @pytest.mark.slow

@@ -1,13 +1,10 @@
 """The real server, which stops at a point that a test names, so that it can kill there.
 
-    python watched.py MEETING --common-dir PATH
-
-MEETING is a folder. The server appends each point that it passes to `trace`. When `doom` names a point, the server
-takes that file away, makes `reached`, and waits there until `go` exists, or for its death.
+The meeting place is a folder. The server appends each point that it passes to `trace`. When `doom` names a point,
+it takes that file away, makes `reached`, and waits there until `go` exists, or for its death.
 """
 
 import os
-import sys
 from collections.abc import Callable
 from contextvars import ContextVar
 from pathlib import Path
@@ -109,6 +106,7 @@ def _parse(line: bytes | Oversized) -> dict[str, object]:
     return {} if isinstance(line, Oversized) else parse_message(line)
 
 
-if __name__ == "__main__":
-    watch(Points(Path(sys.argv[1])))
-    raise SystemExit(process.main(sys.argv[2:], code=lambda: 0))
+def serve(meeting: str, *arguments: str) -> int:
+    """Become the server of the repository that the arguments name."""
+    watch(Points(Path(meeting)))
+    return process.main(arguments, code=lambda: 0)
