@@ -2,9 +2,9 @@
 
     python benchmarks/bench_steady.py [rounds]
 
-Each round is a bare SDK call and the same calls to two repositories, one with 100 changes stored and one with 5,000, all
-of them under way. The workspaces that are claimed exist before: `bench_calls.py` tells what their making costs. Prints
-medians, their ratios to the bare call, and what the many cost of the few.
+Each round is a bare SDK call and the same calls to two repositories, one with 100 changes stored and one with 5,000,
+all of them under way. The workspaces that are claimed exist before: `bench_calls.py` tells what their making costs.
+Prints medians, their ratios to the bare call, and what the many cost of the few.
 """
 
 import sys

@@ -1,6 +1,4 @@
-"""A repository with a server and clients over stdio, and a bare server of the SDK to compare with: for the benchmarks
-beside this module.
-"""
+"""A repository with a server and clients, and a bare server of the SDK: for the benchmarks beside this module."""
 
 import os
 import statistics
