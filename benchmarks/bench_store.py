@@ -121,8 +121,8 @@ def record_statements(store: Store, number: int) -> list[Statement]:
 
     def work(tx: Tx) -> None:
         said.clear()
-        # What the transaction says itself, without the parsing that a trace of the database would add.
-        tx._cursor = Listener(tx._cursor, said)  # type: ignore[assignment]  # noqa: SLF001
+        listener: Any = Listener(tx._cursor, said)  # noqa: SLF001 - a trace of the database would add its parsing
+        tx._cursor = listener  # noqa: SLF001 - as above
         claim(tx, number)
 
     store.run(work)
