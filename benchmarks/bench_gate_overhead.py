@@ -15,9 +15,9 @@ from pathlib import Path
 
 import anyio
 
-from gatewright.gates.installations import default_reads, hidden_places
+from gatewright.gates.isolation.installations import default_reads, hidden_places
+from gatewright.gates.isolation.reach import Reach, Sandbox
 from gatewright.gates.process import ProcessLimits, allowed_environment, run_process
-from gatewright.gates.reach import Reach, Sandbox
 from gatewright.gates.sandbox import find_best
 
 ROUNDS = 200

@@ -21,8 +21,8 @@ from pathlib import Path
 import anyio
 from bench_calls import GATEWRIGHT, connected, end_server, make_repository
 
-from gatewright.gates.descendants import children_of
 from gatewright.gates.process import ProcessLimits, allowed_environment, run_process
+from gatewright.gates.programs.descendants import children_of
 
 EVALUATIONS = 1_000
 OUTPUT_BYTES = 200_000_000

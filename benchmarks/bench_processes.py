@@ -19,7 +19,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gatewright.gates.commands import Claim, Start
+from gatewright.gates.machine.commands import Claim, Start
 from gatewright.schemas.plan import Plan, PolicyPin, StageRule
 from gatewright.schemas.records import ChangeState
 from gatewright.server.operations.deciding import apply, get_change

@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from gatewright.gates.commands import Claim, Start
+from gatewright.gates.machine.commands import Claim, Start
 from gatewright.schemas.plan import Plan, PolicyPin, StageRule
 from gatewright.server.operations.deciding import apply, get_change
 from gatewright.server.store import Store, StoredReply, open_store

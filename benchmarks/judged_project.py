@@ -7,8 +7,8 @@ from pathlib import Path
 
 from gatewright.gates.artifacts import ArtifactStore
 from gatewright.gates.contract import BaseResult, Found, Job, Message
+from gatewright.gates.policies.policy_source import StoredCommit
 from gatewright.gates.policy import load_policy
-from gatewright.gates.policy_source import StoredCommit
 from gatewright.schemas.records import Evidence
 from gatewright.server.engine.runners import Runners
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
-from gatewright.gates.commands import Start
+from gatewright.gates.machine.commands import Start
 from gatewright.gates.policy import plan_of
 from gatewright.schemas.plan import PolicyPin
 from gatewright.schemas.records import ChangeState

@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from . import history, transfer, writing
+from .artifact_store import history, transfer, writing
+from .artifact_store.objects import EXECUTABLE, FILE, BadArtifact, ObjectReader, ReaderPool, TooLarge, checked_id
+from .artifact_store.transfer import FetchBudget, checked_ref_name
+from .artifact_store.walk import Change, TreeBudget, TreeEntry, compare, walk
+from .artifact_store.writing import Merge
 from .git import Git
-from .locks import locked
-from .objects import EXECUTABLE, FILE, BadArtifact, ObjectReader, ReaderPool, TooLarge, checked_id
-from .transfer import FetchBudget, checked_ref_name
-from .walk import Change, TreeBudget, TreeEntry, compare, walk
-from .writing import Merge
+from .preparation.locks import locked
 
 __all__ = [
     "ArtifactStore",

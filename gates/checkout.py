@@ -12,12 +12,12 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from .artifact_store.objects import checked_id
 from .artifacts import VERBATIM_ATTRIBUTES, ArtifactStore
-from .filling import Filler, Filling
+from .checkouts.filling import Filler, Filling
+from .checkouts.slot import CHECKOUT_TIMEOUT_S, CheckoutFailed, Sources, WarmTree
 from .git import BARE_ENVIRONMENT, Git
-from .locks import POLL_S, try_lock
-from .objects import checked_id
-from .slot import CHECKOUT_TIMEOUT_S, CheckoutFailed, Sources, WarmTree
+from .preparation.locks import POLL_S, try_lock
 
 __all__ = ["CheckoutBusy", "CheckoutFailed", "CheckoutPool", "leave_out"]
 

@@ -19,7 +19,7 @@ from ..schemas.records import Answered, Evidence, Finding
 from .policy import Policy
 
 if TYPE_CHECKING:
-    from .submission import Submission
+    from .judging.submission import Submission
 
 NOBODYS_FAULT = "This is not your fault: do not change the code."
 

@@ -20,17 +20,17 @@ import anyio
 from anyio import to_thread
 
 from ..schemas.pipeline import Limits, Setup
-from .environment_cache import finish, forget_unused, is_finished, start_anew, touch
-from .installations import default_reads, network_reads, paths_in
-from .layer import find_python
-from .locks import try_lock
+from .isolation.installations import default_reads, network_reads, paths_in
+from .isolation.reach import Reach
+from .judging.scratch import remove_tree
+from .preparation.environment_cache import finish, forget_unused, is_finished, start_anew, touch
+from .preparation.layer import find_python
+from .preparation.locks import try_lock
+from .preparation.progress import progress
+from .preparation.server_settings import SECRET_PREFIX, find_secrets, index_settings, server_path, toolchains
+from .preparation.setup_secrets import find_leak
 from .process import Finished, ProcessLimits, allowed_environment, by_shell, judge_exit, run_process
-from .progress import progress
-from .reach import Reach
 from .sandbox import choose
-from .scratch import remove_tree
-from .server_settings import SECRET_PREFIX, find_secrets, index_settings, server_path, toolchains
-from .setup_secrets import find_leak
 
 LOCK_POLL_S = 0.1
 KEY_DIGITS = 24

@@ -25,11 +25,12 @@ from ..schemas.records import (
     StageState,
 )
 from ..schemas.refusals import Refusal
-from . import commands as c
-from . import graph, landing, questions, resubmission, reviewing, settlement
-from .decision import Decision
-from .evolve import evolve
-from .precedence import holds, lost, refuse_change, refuse_claim, refuse_lease
+from . import graph
+from .machine import commands as c
+from .machine import landing, questions, resubmission, reviewing, settlement
+from .machine.decision import Decision
+from .machine.evolve import evolve
+from .machine.precedence import holds, lost, refuse_change, refuse_claim, refuse_lease
 
 Decided: TypeAlias = tuple[e.Event, ...] | Refusal
 

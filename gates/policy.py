@@ -12,13 +12,13 @@ from ..schemas.ids import LAND
 from ..schemas.pipeline import PIPELINE_FILE, GateSpec, Model, Pipeline, Stage
 from ..schemas.plan import ApprovalRule, Plan, ReviewRule, StageRule
 from . import graph
+from .guarded.shadows import stands_in
 from .paths import matches
-from .pipeline_file import all_kinds, parse_pipeline, read_pipeline
-from .pipeline_gates import REVIEW, SCOPE, Kinds
-from .pipeline_rules import RUN
+from .policies.pipeline_file import all_kinds, parse_pipeline, read_pipeline
+from .policies.pipeline_gates import REVIEW, SCOPE, Kinds
+from .policies.pipeline_rules import RUN
+from .policies.yaml_source import PolicyInvalid, PolicyProblem
 from .protection import TablesUnreadable, changed_tables, protection_of, tables_of
-from .shadows import stands_in
-from .yaml_source import PolicyInvalid, PolicyProblem
 
 __all__ = [
     "REVIEW",

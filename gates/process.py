@@ -21,12 +21,12 @@ from typing import Final
 
 import anyio
 
-from .capture import Capture, collect, collect_waiting, open_pipe, open_stdin
-from .descendants import can_adopt, tasks_of_user
-from .endings import explain_disk, explain_end, explain_start, has_started, signal_name
-from .launching import LAUNCHER, Conversation
-from .reach import Confined, Sandbox
-from .request import NO_LIMIT, Ending, Request
+from .isolation.reach import Confined, Sandbox
+from .programs.capture import Capture, collect, collect_waiting, open_pipe, open_stdin
+from .programs.descendants import can_adopt, tasks_of_user
+from .programs.endings import explain_disk, explain_end, explain_start, has_started, signal_name
+from .programs.launching import LAUNCHER, Conversation
+from .programs.request import NO_LIMIT, Ending, Request
 
 # RLIMIT_NPROC counts every thread of the user, so it is only the outer wall; the supervisor counts processes exactly.
 TASKS_PER_PROCESS = 16

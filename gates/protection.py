@@ -21,14 +21,14 @@ from pathlib import PurePosixPath
 from types import MappingProxyType
 
 from ..schemas.pipeline import PIPELINE_FILE, GateSpec, Pipeline
-from .judged_words import judged_words
-from .links import followed
+from .guarded.judged_words import judged_words
+from .guarded.links import followed
+from .guarded.reached import reached_from, used_scripts
+from .guarded.recipes import RUNNERS, Tables
+from .guarded.shadows import Read, shadows_of
 from .paths import escape, matches
-from .pipeline_gates import Kinds
-from .reached import reached_from, used_scripts
-from .recipes import RUNNERS, Tables
-from .shadows import Read, shadows_of
-from .shell_text import modules, words
+from .policies.pipeline_gates import Kinds
+from .policies.shell_text import modules, words
 
 MIXED_FILE_BYTES_MAX = 1_000_000
 

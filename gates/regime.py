@@ -10,13 +10,13 @@ from datetime import UTC, datetime
 
 from anyio import to_thread
 
+from .artifact_store.objects import EXECUTABLE, FILE
+from .artifact_store.walk import Change, TreeEntry
 from .git import Git
-from .objects import EXECUTABLE, FILE
+from .guarded.tables import with_tables_of
+from .judging.submission import Submission
 from .policy import Policy
-from .submission import Submission
-from .tables import with_tables_of
 from .text import some_of
-from .walk import Change, TreeEntry
 
 COMPOSED_AT = datetime(2000, 1, 1, tzinfo=UTC)
 MIXED_FILE_BYTES_MAX = 2_000_000

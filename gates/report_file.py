@@ -12,9 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from .contract import CannotJudge
+from .judging.scratch import remove_tree
 from .process import Finished
 from .reports import ReportUnreadable, TestCase, parse_junit
-from .scratch import remove_tree
 
 REPORT_BYTES_MAX = 50_000_000
 

@@ -12,11 +12,11 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .bring_along import Obstacle, bring_along, find_obstacle
 from .files import locked, replace_text, sync_folder
 from .git import BARE_ENVIRONMENT, SERVER_IDENTITY, Git, GitFailed
-from .problems import ProblemKind, RepositoryProblem
-from .worktree import WorktreeInfo, holds_branch, list_worktrees, user_environment, user_git
+from .worktrees.bring_along import Obstacle, bring_along, find_obstacle
+from .worktrees.problems import ProblemKind, RepositoryProblem
+from .worktrees.worktree import WorktreeInfo, holds_branch, list_worktrees, user_environment, user_git
 
 # The first git whose `merge-tree --write-tree` makes a merge without a checkout.
 GIT_VERSION_MIN = (2, 38)

@@ -18,17 +18,17 @@ from anyio import to_thread
 
 from ..schemas.pipeline import GateSpec
 from ..schemas.records import Evidence, Finding, Outcome
-from . import making
+from .artifact_store.objects import BadArtifact
 from .checkout import CheckoutFailed
 from .contract import NOBODYS_FAULT, AnyGateKind, CannotJudge, Done, Found, Job, Made, Message, Started
 from .findings import FINDINGS_MAX, Blamed, Judged, Problem, as_said, conclude, errored
 from .git import OUTAGES, GitFailed
+from .judging import making
+from .judging.scratch import remove_tree, scratch_folder
+from .judging.submission import Submission
 from .kinds import KINDS
 from .kinds.scope import default_gate
-from .objects import BadArtifact
 from .policy import REVIEW, RUN_GATE
-from .scratch import remove_tree, scratch_folder
-from .submission import Submission
 from .text import head_and_tail, number_of
 from .verdict import QUESTION
 

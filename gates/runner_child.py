@@ -77,7 +77,7 @@ def import_everything() -> None:
 
     from . import kinds, runner  # noqa: F401 - imported early
     from .contract import get_ready
-    from .launching import LAUNCHER
+    from .programs.launching import LAUNCHER
 
     for name in kinds.KINDS:
         assert kinds.KINDS[name].name == name, "a kind is registered under its name"
@@ -97,9 +97,9 @@ def die_with_parent() -> None:
 
 
 async def _look_around() -> None:
-    from .layer import find_python
+    from .preparation.layer import find_python
+    from .preparation.server_settings import server_path
     from .sandbox import choose
-    from .server_settings import server_path
 
     await choose()
     await find_python(server_path(os.environ), Path(sys.executable))

@@ -60,7 +60,7 @@ def _fork(orders: socket.socket, conversation: int) -> None:
 
 
 def _leave(status: int) -> None:
-    from .launching import LAUNCHER
+    from .programs.launching import LAUNCHER
 
     LAUNCHER.stop()
     os._exit(status)

@@ -19,14 +19,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..schemas.pipeline import ISOLATION_LEVELS
-from .bubblewrap import Bubblewrap
-from .installations import default_reads
-from .landlock import Landlock
+from .isolation.bubblewrap import Bubblewrap
+from .isolation.installations import default_reads
+from .isolation.landlock import Landlock
+from .isolation.reach import Confined, Reach, Sandbox
+from .isolation.seatbelt import PROGRAM as SEATBELT
+from .isolation.seatbelt import Seatbelt
+from .preparation.server_settings import server_path
 from .process import Finished, ProcessLimits, allowed_environment, find_tool, run_process, weakest_level
-from .reach import Confined, Reach, Sandbox
-from .seatbelt import PROGRAM as SEATBELT
-from .seatbelt import Seatbelt
-from .server_settings import server_path
 from .text import shorten
 
 FORCED_VARIABLE = "GATEWRIGHT_ISOLATION"

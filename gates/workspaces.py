@@ -17,17 +17,17 @@ from datetime import datetime
 from pathlib import Path
 
 from ..schemas.ids import CHANGE_ID, STAGE_NAME
+from .checkouts.placeholders import MODULES_FILE
+from .checkouts.submodules import places_of
 from .files import locked, replace_text
 from .git import Git, GitFailed
-from .here import Here
-from .included import copy_included, included_paths
-from .placeholders import MODULES_FILE
-from .populating import left_empty, populate
-from .problems import WorkspaceProblem
 from .repository import SharedRepository
-from .snapshot import SAVED_REFS, Snapshot, commit_tree, find_head, is_ancestor, take_snapshot
-from .submodules import places_of
-from .worktree import find_linked_place, linked_git_dirs, user_git
+from .worktrees.here import Here
+from .worktrees.included import copy_included, included_paths
+from .worktrees.populating import left_empty, populate
+from .worktrees.problems import WorkspaceProblem
+from .worktrees.snapshot import SAVED_REFS, Snapshot, commit_tree, find_head, is_ancestor, take_snapshot
+from .worktrees.worktree import find_linked_place, linked_git_dirs, user_git
 
 __all__ = ["EXCLUDED", "SAVED_REFS", "Workspace", "Workspaces"]
 

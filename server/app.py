@@ -101,7 +101,7 @@ class GatewrightApplication:
 
     async def services(self) -> Services:
         """The repository's services; raises `Refused` (policy_missing, store_unavailable) while there cannot be any."""
-        from ..gates.problems import RepositoryProblem
+        from ..gates.worktrees.problems import RepositoryProblem
 
         async with self._opening:
             if self._services is None:

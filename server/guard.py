@@ -14,7 +14,7 @@ from pathlib import Path
 from ..gates.files import replace_text
 from ..gates.git import Git
 from ..gates.repository import SharedRepository
-from ..gates.worktree import user_environment
+from ..gates.worktrees.worktree import user_environment
 
 OVERRIDE = "GATEWRIGHT_ALLOW"
 HOOK = "reference-transaction"

@@ -3,10 +3,10 @@
 from functools import lru_cache
 
 from ..gates.artifacts import ArtifactStore
+from ..gates.policies.policy_source import StoredCommit
 from ..gates.policy import Policy, PolicyInvalid, PolicyMissing, load_policy
-from ..gates.policy_source import StoredCommit
 from ..gates.repository import SharedRepository
-from ..gates.tips import Tips
+from ..gates.worktrees.tips import Tips
 from ..schemas import refusals
 from ..schemas.pipeline import PIPELINE_FILE
 from ..schemas.refusals import Refused

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from shutil import copytree
 
+from ..gates.artifact_store.objects import BadArtifact
 from ..gates.environment import KEY_FILE_BYTES_MAX, PreparedEnvironment, prepare_environment
-from ..gates.installations import hidden_places
-from ..gates.layer import make_layer
-from ..gates.objects import BadArtifact
+from ..gates.isolation.installations import hidden_places
 from ..gates.policy import Policy
-from ..gates.problems import RepositoryProblem
+from ..gates.preparation.layer import make_layer
 from ..gates.process import ProcessLimits, allowed_environment
 from ..gates.sandbox import choose
+from ..gates.worktrees.problems import RepositoryProblem
 from ..schemas.pipeline import Limits
 from ..schemas.refusals import Refused
 from .operations import bases

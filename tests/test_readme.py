@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from gatewright.__main__ import bridge_options
-from gatewright.gates.pipeline_file import parse_pipeline
+from gatewright.gates.policies.pipeline_file import parse_pipeline
 from gatewright.server.cli.clients import CLIENTS
 from gatewright.server.cli.main import parse
 

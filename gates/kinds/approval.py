@@ -10,10 +10,10 @@ from pydantic import Field, field_validator
 
 from ...schemas.pipeline import GateSpec, Glob, Model
 from ...schemas.records import Evidence, Outcome
-from ..approvals import question
 from ..contract import Specimen, Spoiled
+from ..judging.submission import Submission
+from ..machine.approvals import question
 from ..paths import escape
-from ..submission import Submission
 
 MINIMUM_MAX = 9
 

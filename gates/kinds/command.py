@@ -14,11 +14,11 @@ from ...schemas.pipeline import GateSpec
 from ...schemas.records import Evidence
 from ..contract import CannotJudge, Specimen, Spoiled
 from ..findings import Judged, Problem, Question, conclude, split_by_base
-from ..planting import spoiled_by_patch
+from ..judging.planting import spoiled_by_patch
+from ..judging.submission import Submission
 from ..process import by_shell, judge_exit
 from ..regime import judged_tree, what_was_restored
 from ..report_file import remove_report
-from ..submission import Submission
 from ..text import last_lines
 from .command_report import Options, Ran, read_answer
 from .narrowing import CHANGED_FILES, write_list

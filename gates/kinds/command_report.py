@@ -18,6 +18,7 @@ from pydantic import field_validator, model_validator
 from ...schemas.pipeline import Duration, Glob, Model, Name, Shell
 from ..contract import CannotJudge
 from ..findings import Problem
+from ..judging.submission import Submission
 from ..patterns import LINE_CHARS_MAX, read_pattern
 from ..process import Finished, judge_exit
 from ..report_file import place_in, read_cases, read_report
@@ -28,7 +29,6 @@ from ..reports.own_json import parse_own
 from ..reports.reported import ITEMS_MAX, LINE_MAX, RANKS, Report, Severity, check_number, plain_message, plain_path
 from ..reports.ruff_json import parse_ruff
 from ..reports.sarif import parse_sarif
-from ..submission import Submission
 
 Format = Literal["exit", "lines", "junit", "sarif", "ruff", "eslint", "gatewright"]
 

@@ -13,13 +13,13 @@ from pydantic import model_validator
 
 from ...schemas.pipeline import Duration, GateSpec, Glob, Model
 from ...schemas.records import Evidence
+from ..artifact_store.objects import EXECUTABLE, FILE
 from ..contract import CannotJudge, Specimen, Spoiled
 from ..findings import Judged, Problem, conclude, split_by_base
-from ..objects import EXECUTABLE, FILE
+from ..judging.planting import DESCRIPTION, SYNTAX_ERROR, appended, named, path_in, sources, spread
+from ..judging.submission import Submission
 from ..paths import matches
-from ..planting import DESCRIPTION, SYNTAX_ERROR, appended, named, path_in, sources, spread
 from ..process import Finished, judge_exit
-from ..submission import Submission
 from .narrowing import counterparts, narrowed, told
 
 PROBE = Path(__file__).parent / "probes" / "compile_probe.py"

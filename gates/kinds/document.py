@@ -17,9 +17,9 @@ from ...schemas.pipeline import GateSpec, Glob, Model
 from ...schemas.records import Evidence
 from ..contract import Specimen, Spoiled
 from ..findings import Judged, Problem, conclude
+from ..judging.submission import Submission
 from ..paths import substitute
 from ..patterns import example_of, read_pattern
-from ..submission import Submission
 
 DOCUMENT_BYTES_MAX = 2_000_000
 REQUIREMENTS = "requirements"

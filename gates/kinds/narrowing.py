@@ -10,11 +10,11 @@ from pathlib import Path
 
 from anyio import to_thread
 
+from ..artifact_store.objects import EXECUTABLE, FILE
+from ..checkouts.placeholders import ATTRIBUTES_FILE
 from ..contract import CannotJudge
-from ..objects import EXECUTABLE, FILE
+from ..judging.submission import Submission
 from ..paths import matches
-from ..placeholders import ATTRIBUTES_FILE
-from ..submission import Submission
 
 LOOKED_AT_MIN = 100
 # Names, for commands, a file that lists paths, each followed by NUL.

@@ -1,7 +1,7 @@
 """The `review` kind: somebody else looks at the artifact, agents or a program of the policy's.
 
-Without `run` agents do, on top of a passed floor, and no runner has a part in it: see `gates/reviewing.py`. With `run`
-a program does, after the stage's other gates, in a clean private copy of the artifact.
+Without `run` agents do, on top of a passed floor, and no runner has a part in it: see `gates/machine/reviewing.py`.
+With `run` a program does, after the stage's other gates, in a clean private copy of the artifact.
 """
 
 from collections.abc import Mapping
@@ -14,9 +14,9 @@ from ...schemas.pipeline import Duration, GateSpec, Model, Shell
 from ...schemas.records import REMARK, Evidence, Outcome
 from ..contract import CannotJudge, Specimen, Spoiled
 from ..findings import Judged, conclude, make_findings
-from ..objections import is_rejected, problems_of
+from ..judging.objections import is_rejected, problems_of
+from ..judging.submission import Submission
 from ..regime import what_was_restored
-from ..submission import Submission
 from ..text import shorten, some_of
 from .review_run import Reviewed, review
 

@@ -12,12 +12,12 @@ from typing import Protocol
 from ...schemas.pipeline import GateSpec
 from ...schemas.records import Finding
 from ..contract import CannotJudge
-from ..objections import Objection, find_contradiction
+from ..judging.objections import Objection, find_contradiction
+from ..judging.submission import Submission
 from ..process import Finished, by_shell, judge_exit
 from ..regime import judged_tree
 from ..reports import ReportUnreadable
 from ..reports.review_json import Answer, parse_review
-from ..submission import Submission
 
 VERSION = 1
 DIFF_BYTES_MAX = 1_000_000

@@ -14,10 +14,10 @@ from ...schemas.pipeline import Duration, GateSpec, Glob, Model
 from ...schemas.records import Evidence
 from ..contract import Specimen, Spoiled
 from ..findings import Judged, Problem, Question, conclude, split_by_base
-from ..looking_away import comments, marks, stubs
-from ..planting import DESCRIPTION, appended, named, path_in, sources, spread
-from ..submission import Submission
-from ..suppressions import marks_of
+from ..judging.looking_away import comments, marks, stubs
+from ..judging.planting import DESCRIPTION, appended, named, path_in, sources, spread
+from ..judging.submission import Submission
+from ..judging.suppressions import marks_of
 from .compile import SUFFIXES, python_files
 from .narrowing import narrowed, told
 from .ruff_canary import breach, checks_everything

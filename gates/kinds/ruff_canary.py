@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from ..contract import Specimen
-from ..planting import SYNTAX_ERROR
+from ..judging.planting import SYNTAX_ERROR
 
 CONFIG_NAMES = (".ruff.toml", "ruff.toml", "pyproject.toml")
 EVERYTHING = "ALL"

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..findings import Problem, fingerprint, split_by_base
+from ..judging.submission import Submission
 from ..process import judge_exit
-from ..submission import Submission
 from .ruff_tool import SYNTAX, Ruff
 
 PROBE = Path(__file__).parent / "probes" / "statements_probe.py"

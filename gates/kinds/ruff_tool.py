@@ -17,8 +17,8 @@ from pathlib import Path
 from ..contract import CannotJudge
 from ..environment import PreparedEnvironment
 from ..findings import Problem
+from ..judging.submission import Submission
 from ..process import Finished, find_tool, judge_exit
-from ..submission import Submission
 
 CONFIG_NAMES = (".ruff.toml", "ruff.toml", "pyproject.toml")
 CONFIG_BYTES_MAX = 2_000_000

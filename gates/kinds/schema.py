@@ -19,20 +19,20 @@ from pydantic import Field, field_validator, model_validator
 
 from ...schemas.pipeline import Duration, GateSpec, Glob, Model
 from ...schemas.records import Evidence
+from ..artifact_store.objects import EXECUTABLE, FILE, LINK
+from ..artifact_store.walk import TreeEntry
 from ..contract import CannotJudge, Specimen, Spoiled
-from ..data_documents import DATA_BYTES_MAX, FORMATS, Format, format_of
 from ..findings import Judged, Problem, conclude, split_by_base
-from ..objects import EXECUTABLE, FILE, LINK
+from ..judging.data_documents import DATA_BYTES_MAX, FORMATS, Format, format_of
+from ..judging.planting import path_in
+from ..judging.schema_sample import refused_document, sample_document
+from ..judging.submission import Submission
 from ..paths import matches, substitute
-from ..planting import path_in
 from ..process import Finished, judge_exit
-from ..schema_sample import refused_document, sample_document
-from ..submission import Submission
 from ..text import clean_text, shorten
-from ..walk import TreeEntry
 
 # Our own Python, which has jsonschema; isolated, with the folders that this process imports from.
-CHILD = "import sys; sys.path += sys.argv[1:]; from gatewright.gates.schema_child import main; main()"
+CHILD = "import sys; sys.path += sys.argv[1:]; from gatewright.gates.judging.schema_child import main; main()"
 FOLDERS = tuple(folder for folder in sys.path if folder and Path(folder).is_dir())
 PACKAGE = Path(__file__).resolve().parents[2]
 TIMEOUT_S = 60.0

@@ -12,17 +12,17 @@ from anyio import to_thread
 
 from ...schemas.pipeline import GateSpec, Model
 from ...schemas.records import Evidence
+from ..artifact_store.objects import LINK, SUBMODULE
+from ..artifact_store.trees import LINK_BYTES_MAX, TreeProblem, check_tree
+from ..artifact_store.walk import Change, TreeEntry
 from ..contract import Specimen, Spoiled
 from ..findings import Judged, Problem, Question, conclude
-from ..looking_away import unasked
-from ..objects import LINK, SUBMODULE
+from ..judging.looking_away import unasked
+from ..judging.planting import DESCRIPTION, path_in, path_outside
+from ..judging.submission import Submission
 from ..paths import matches
-from ..planting import DESCRIPTION, path_in, path_outside
 from ..regime import protected_changes
-from ..submission import Submission
 from ..text import some_of
-from ..trees import LINK_BYTES_MAX, TreeProblem, check_tree
-from ..walk import Change, TreeEntry
 
 OUR_FOLDER = ".gatewright"
 SOURCE_SUFFIXES = (".py", ".pyi")

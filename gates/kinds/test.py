@@ -13,8 +13,8 @@ from ...schemas.pipeline import Duration, GateSpec, Glob, Model, Shell
 from ...schemas.records import Evidence
 from ..contract import Specimen, Spoiled
 from ..findings import conclude
-from ..planting import FAILING_TEST, PASSING_TEST, new_tests, spoiled_by_patch, test_files
-from ..submission import Submission
+from ..judging.planting import FAILING_TEST, PASSING_TEST, new_tests, spoiled_by_patch, test_files
+from ..judging.submission import Submission
 from ..testing.area import DEFAULT_AREA
 from ..testing.judging import Judge, Rules
 from ..testing.pytest_run import PytestCall

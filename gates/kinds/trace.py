@@ -15,11 +15,11 @@ from ...schemas.pipeline import PIPELINE_FILE, Duration, GateSpec, Glob, Model, 
 from ...schemas.records import Evidence
 from ..contract import CannotJudge, Specimen, Spoiled
 from ..findings import Judged, Problem, conclude
+from ..judging.planting import path_in
+from ..judging.submission import Submission
 from ..paths import escape, substitute
 from ..patterns import example_of
-from ..pipeline_file import parse_pipeline
-from ..planting import path_in
-from ..submission import Submission
+from ..policies.pipeline_file import parse_pipeline
 from .document import Document, checked_ids
 from .trace_search import MARKDOWN, Place, Search, fresh_texts, texts_of
 

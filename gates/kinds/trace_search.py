@@ -10,9 +10,9 @@ from typing import Any
 from anyio import to_thread
 
 from ..contract import CannotJudge
+from ..judging.submission import Submission
 from ..paths import matches
 from ..process import Finished, judge_exit
-from ..submission import Submission
 from .document import declaration, requirement_lines
 
 PROBE = Path(__file__).parent / "probes" / "trace_probe.py"

@@ -12,15 +12,15 @@ from hashlib import sha256
 
 from ...schemas.pipeline import GateSpec
 from ...schemas.records import Evidence
+from ..artifact_store.objects import LINK
 from ..contract import CannotJudge, Specimen, Spoiled
 from ..findings import Judged, Problem, conclude, split_by_base
-from ..objects import LINK
+from ..judging.planting import path_in
+from ..judging.submission import Submission
+from ..judging.written import ODD
 from ..paths import matches, substitute
-from ..planting import path_in
 from ..regime import judged_tree, what_was_restored
-from ..submission import Submission
 from ..text import last_lines, some_of
-from ..written import ODD
 from .transform_run import A_PERSONS, DIFF_BYTES_MAX, Made, Options, make
 
 NAMES_MAX = 5

@@ -9,13 +9,13 @@ from anyio import to_thread
 from pydantic import Field
 
 from ...schemas.pipeline import Duration, Glob, Model, Shell
+from ..artifact_store.objects import EXECUTABLE, FILE, LINK, TooLarge
 from ..contract import CannotJudge
-from ..objects import EXECUTABLE, FILE, LINK, TooLarge
+from ..judging.submission import Submission
+from ..judging.written import Written, blob_id, list_files, read_files, read_start, rewritten
 from ..paths import matches
 from ..process import Finished, by_shell, judge_exit
 from ..regime import composed, judged_tree
-from ..submission import Submission
-from ..written import Written, blob_id, list_files, read_files, read_start, rewritten
 
 A_PERSONS = "A person has to mend the command or the policy: your change is not at fault."
 # Beyond what the artifact itself may have.

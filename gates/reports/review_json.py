@@ -6,7 +6,7 @@ docs/gates.md describes it. It is strict: a misspelt key must not become a findi
 from dataclasses import dataclass
 
 from ...schemas.records import BLOCKING, MINOR, REMARK
-from ..objections import INSPECTED_MAX, Objection, is_rejected
+from ..judging.objections import INSPECTED_MAX, Objection, is_rejected
 from .hostile_json import JsonObject, as_object, objects_of, read_json, text_of, texts_of, whole_of
 from .reported import LINE_MAX, ReportUnreadable, check_number, plain_line, plain_message
 

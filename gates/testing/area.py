@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
+from ..artifact_store.walk import Change
 from ..paths import matches
-from ..walk import Change
 
 DEFAULT_AREA = (
     *("tests/**", "test/**", "spec/**", "**/tests/**", "**/__tests__/**", "**/conftest.py", "**/testdata/**"),

@@ -10,12 +10,12 @@ from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from typing import Literal
 
+from ..artifact_store.objects import SUBMODULE
+from ..artifact_store.walk import Change
 from ..findings import Judged, Problem, Question
-from ..objects import SUBMODULE
+from ..judging.submission import Submission
 from ..process import Finished
 from ..regime import Replacement, composed, judged_tree, restorations, what_was_restored
-from ..submission import Submission
-from ..walk import Change
 from .area import Area
 from .flakes import settle_flakes
 from .judgement import Compared, compare, grouped, lines_of

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from ..contract import CannotJudge
+from ..judging.submission import Submission
 from ..process import Finished, judge_exit
 from ..report_file import REPORT_BYTES_MAX
-from ..submission import Submission
 from ..text import shorten
 from .outcome import Case, Result, SuiteRun
 

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from ..contract import CannotJudge
+from ..judging.submission import Submission
 from ..process import Finished, by_shell, judge_exit
 from ..report_file import read_cases, remove_report
-from ..submission import Submission
 from .outcome import Case, Result, SuiteRun
 
 RESULTS = {

@@ -5,7 +5,7 @@ The answer is for the question that was shown: when the attempt has been replace
 
 from argparse import ArgumentParser, Namespace
 
-from ...gates.commands import Answer
+from ...gates.machine.commands import Answer
 from ...schemas.ids import LAND
 from ...schemas.refusals import Refusal, Refused
 from ..operations.questions import Question

@@ -8,7 +8,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...gates.approvals import OpenApproval
+from ...gates.machine.approvals import OpenApproval
 from ...schemas import refusals
 from ...schemas.ids import LAND
 from ...schemas.refusals import Refusal, Refused

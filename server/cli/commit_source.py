@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 
+from ...gates.artifact_store.objects import LINK
 from ...gates.git import Git
-from ...gates.objects import LINK
 from ...gates.repository import SharedRepository
 
 FILE_BYTES_MAX = 1_000_000

@@ -4,7 +4,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...gates.problems import RepositoryProblem
+from ...gates.worktrees.problems import RepositoryProblem
 from .command import Exit
 from .failures import failure_of
 from .mends import Mend, offer, swallowing_mend

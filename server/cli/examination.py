@@ -12,7 +12,7 @@ import anyio
 
 from ...gates.contract import CannotJudge
 from ...gates.kinds import KINDS
-from ...gates.pipeline_rules import RUN
+from ...gates.policies.pipeline_rules import RUN
 from ...gates.sandbox import choose
 from ...gates.text import number_of
 from ...schemas.records import Evidence, Outcome

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from os import PathLike
 
 from ...gates.git import GitFailed
-from ...gates.problems import RepositoryProblem, WorkspaceProblem
+from ...gates.worktrees.problems import RepositoryProblem, WorkspaceProblem
 from ...schemas.refusals import Refused
 from ..client import CallFailed
 from ..rendezvous import NoServer
@@ -87,7 +87,7 @@ def _what_git_said(stderr: str) -> str:
 
 def _failure_of_policy(problem: BaseException) -> Failure | None:
     # Reading policies needs pydantic and YAML, which a failure of another sort should not have to load.
-    from ...gates.objects import BadArtifact
+    from ...gates.artifact_store.objects import BadArtifact
     from ...gates.policy import PolicyInvalid, PolicyMissing
 
     match problem:

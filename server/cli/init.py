@@ -9,7 +9,7 @@ from pathlib import Path
 from ...gates.git import GitFailed
 from ...gates.repository import SharedRepository
 from ...gates.text import number_of
-from ...gates.worktree import user_environment
+from ...gates.worktrees.worktree import user_environment
 from ...schemas.pipeline import PIPELINE_FILE
 from ..guard import OVERRIDE, GuardKind, guard_state, install_guard
 from .agents_file import write_lines

@@ -96,7 +96,7 @@ def _show(services: "Services", options: Namespace, terminal: Terminal) -> None:
 
     With a key it may be the second time, and the answer is what the first time led to.
     """
-    from ...gates.precedence import refuse_change
+    from ...gates.machine.precedence import refuse_change
     from ...schemas import refusals
     from ...schemas.refusals import Refused
     from ..operations.deciding import get_change

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from ...gates.pipeline_file import parse_pipeline
-from ...gates.shell_text import cannot_fail
-from ...gates.yaml_source import PolicyInvalid
+from ...gates.policies.pipeline_file import parse_pipeline
+from ...gates.policies.shell_text import cannot_fail
+from ...gates.policies.yaml_source import PolicyInvalid
 from ...schemas.pipeline import GateSpec, Pipeline
 
 LAND = "land"

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 import anyio
 
 from ...gates.contract import AnyGateKind, BaseResult, Found, Job, Message, PatchRefused, Progress, Run, Spoiled
+from ...gates.judging.planting import likely_canary
+from ...gates.judging.scratch import scratch_folder
+from ...gates.judging.specimens import SpecimenMaker
+from ...gates.judging.submission import Submission
 from ...gates.kinds import KINDS
 from ...gates.paths import fill, substitute
-from ...gates.planting import likely_canary
 from ...gates.policy import LAND_KINDS, RUN_GATE, Policy
 from ...gates.runner import SCRATCH, judge
-from ...gates.scratch import scratch_folder
-from ...gates.specimens import SpecimenMaker
-from ...gates.submission import Submission
 from ...gates.testing.area import DEFAULT_AREA
 from ...schemas.pipeline import GateSpec
 from ...schemas.records import Evidence, Outcome

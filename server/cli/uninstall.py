@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ...gates.git import Git
-from ...gates.scratch import remove_tree
+from ...gates.judging.scratch import remove_tree
 from ...gates.text import number_of
 from ...gates.workspaces import EXCLUDED, Workspaces
 from ...schemas.pipeline import PIPELINE_FILE

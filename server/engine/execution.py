@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from ...gates import commands as c
 from ...gates.contract import BaseResult, Found, Job, Made, Message, Progress, Started
 from ...gates.findings import errored
+from ...gates.machine import commands as c
 from ...gates.policy import APPROVAL, RUN_GATE, SCOPE_GATE, gate_digest
 from ...gates.sandbox import choose
 from ...gates.text import number_of, shorten

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from ... import __version__
 from ...gates.contract import Handed, Job, Run, Spec
 from ...gates.findings import as_said, on_one_line
-from ...gates.installations import surroundings
+from ...gates.isolation.installations import surroundings
 from ...gates.paths import fill
 from ...gates.policy import (
     APPROVAL,

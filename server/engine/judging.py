@@ -4,9 +4,9 @@ import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from ...gates import commands as c
 from ...gates import verdict
 from ...gates.contract import Job
+from ...gates.machine import commands as c
 from ...gates.text import shorten
 from ...schemas.records import ChangeRecord, Evidence, Outcome
 from ...schemas.refusals import Refused

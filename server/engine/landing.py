@@ -9,13 +9,13 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from ...gates import commands as c
 from ...gates import verdict
-from ...gates.objects import BadArtifact
+from ...gates.artifact_store.objects import BadArtifact
+from ...gates.artifact_store.writing import Merge
+from ...gates.machine import commands as c
 from ...gates.policy import plan_of
-from ...gates.problems import RepositoryProblem
 from ...gates.text import shorten
-from ...gates.writing import Merge
+from ...gates.worktrees.problems import RepositoryProblem
 from ...schemas import refusals
 from ...schemas.plan import PolicyPin
 from ...schemas.records import ChangeRecord, ChangeState, Evidence, LandingStep, Outcome

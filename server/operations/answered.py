@@ -8,8 +8,8 @@ is answered for good, as passed or as failed, and never rewritten.
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ...gates.approvals import OpenApproval, open_approvals_of
 from ...gates.findings import Problem, make_findings
+from ...gates.machine.approvals import OpenApproval, open_approvals_of
 from ...gates.policy import APPROVAL, Policy, find_gate, gate_digest
 from ...gates.text import number_of
 from ...schemas.ids import LAND, short

@@ -6,7 +6,7 @@ attempt was replaced meanwhile, nothing is decided.
 
 from typing import TYPE_CHECKING
 
-from ...gates.commands import Answer
+from ...gates.machine.commands import Answer
 from ...schemas import refusals
 from ...schemas.ids import LAND
 from ...schemas.records import ChangeRecord

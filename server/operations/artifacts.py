@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from ...gates.objects import BadArtifact
+from ...gates.artifact_store.objects import BadArtifact
 from ...gates.text import clean_text, number_of
 from ...schemas import refusals
 from ...schemas.arguments import GetEvidence, ReadArtifact

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...gates import landing as landing_rules
-from ...gates.approvals import open_approvals_of
-from ...gates.questions import open_questions
-from ...gates.reasons import Who, reason_of
+from ...gates.machine import landing as landing_rules
+from ...gates.machine.approvals import open_approvals_of
+from ...gates.machine.questions import open_questions
+from ...gates.machine.reasons import Who, reason_of
 from ...gates.text import shorten
 from ...schemas.records import ChangeRecord, LandingStep, StageRecord, StageState
 

@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING
 
-from ...gates.evolve import inputs_of
-from ...gates.filling import SUBMODULES_MEND
+from ...gates.checkouts.filling import SUBMODULES_MEND
 from ...gates.kinds import KINDS
+from ...gates.machine.evolve import inputs_of
+from ...gates.machine.precedence import missing_needs
 from ...gates.paths import fill
 from ...gates.policy import SCOPE_GATE, Policy
-from ...gates.precedence import missing_needs
 from ...gates.text import clean_text, shorten
 from ...schemas.arguments import ClaimStage
 from ...schemas.pipeline import GateSpec

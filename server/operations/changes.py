@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from ...gates import commands as c
+from ...gates.machine import commands as c
 from ...gates.policy import Policy, plan_of
 from ...schemas.arguments import StartChange
 from ...schemas.plan import PolicyPin

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from ...gates.commands import ClaimReview
 from ...gates.lifecycle import decide
+from ...gates.machine.commands import ClaimReview
 from ...schemas.records import StageState
 from ...schemas.refusals import Refusal
 from ..store import REVIEWER, Opening

@@ -5,8 +5,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ...gates.git import GitFailed
-from ...gates.problems import WorkspaceProblem
 from ...gates.workspaces import SAVED_REFS
+from ...gates.worktrees.problems import WorkspaceProblem
 from ...schemas.records import ChangeRecord, ChangeState
 from ...schemas.refusals import Refused
 from ..services import Services

@@ -3,7 +3,7 @@
 import re
 from dataclasses import replace
 
-from ...gates.commands import Release
+from ...gates.machine.commands import Release
 from ...schemas.records import AttemptState, ChangeRecord
 from ..services import Services
 

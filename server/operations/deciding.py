@@ -3,9 +3,9 @@
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from ...gates.commands import Command
-from ...gates.evolve import evolve
 from ...gates.lifecycle import decide, live_evaluations
+from ...gates.machine.commands import Command
+from ...gates.machine.evolve import evolve
 from ...schemas import refusals
 from ...schemas.events import EvaluationErrored, Event, LandingIntended
 from ...schemas.records import ChangeRecord, StageState

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ...gates import verdict
-from ...gates.objections import RULE
+from ...gates.judging.objections import RULE
 from ...gates.text import shorten
 from ...schemas.arguments import FINDING_CHARS_MAX
 from ...schemas.fitting import fitting

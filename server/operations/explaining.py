@@ -1,4 +1,4 @@
-"""Why one stage, or the landing, stands where it does, as data for agents: see `gates/reasons.py` for the rules.
+"""Why one stage, or the landing, stands where it does, as data for agents: the rules are `gates/machine/reasons.py`.
 
 Everything is bounded: it is one screen for a person, and one reply for an agent.
 """
@@ -6,8 +6,8 @@ Everything is bounded: it is one screen for a person, and one reply for an agent
 from collections.abc import Sequence
 from datetime import datetime
 
-from ...gates.decision import SERVER
-from ...gates.reasons import Reason, Unlock, Wanted, reason_of, reason_of_landing, wanted_reviews
+from ...gates.machine.decision import SERVER
+from ...gates.machine.reasons import Reason, Unlock, Wanted, reason_of, reason_of_landing, wanted_reviews
 from ...gates.text import shorten
 from ...schemas.ids import LAND, short
 from ...schemas.records import Attempt, ChangeRecord, ReviewLease, StageRecord, StageState

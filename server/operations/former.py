@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from ...gates.resubmission import DISPUTED, failed_attempts
+from ...gates.machine.resubmission import DISPUTED, failed_attempts
 from ...schemas.records import Answered, Attempt, AttemptState, Finding, Outcome, StageRecord
 
 if TYPE_CHECKING:

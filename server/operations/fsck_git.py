@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
+from ...gates.artifact_store.transfer import LEFTOVER_AGE_S, LEFTOVERS, OUR_LOCK
 from ...gates.artifacts import ArtifactStore
 from ...gates.git import Git, GitFailed, kill_group
 from ...gates.repository import SharedRepository
-from ...gates.transfer import LEFTOVER_AGE_S, LEFTOVERS, OUR_LOCK
 from ...gates.workspaces import SAVED_REFS, Workspaces
 from ...schemas.records import Attempt, ChangeRecord, ChangeState, LandingStep
 from .fsck_problem import Kind, Problem

@@ -5,9 +5,9 @@ from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from ...gates.evolve import evolve
-from ...gates.invariants import broken
 from ...gates.lifecycle import live_evaluations
+from ...gates.machine.evolve import evolve
+from ...gates.machine.invariants import broken
 from ...schemas.records import Attempt, ChangeRecord, Landing, LandingStep, Outcome, StageRecord
 from ..store import Purpose, StoredEvidence, StoreUnavailable, openings_of
 from .fsck_problem import Kind, Problem

@@ -6,10 +6,10 @@ Computed by the same functions that refuse, so it cannot drift from them.
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from ...gates.decision import SERVER
+from ...gates.machine.decision import SERVER
+from ...gates.machine.precedence import refuse_change, refuse_claim
+from ...gates.machine.reasons import reason_of
 from ...gates.policy import Policy
-from ...gates.precedence import refuse_change, refuse_claim
-from ...gates.reasons import reason_of
 from ...gates.text import shorten, some_of
 from ...schemas import refusals
 from ...schemas.arguments import GetStatus

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from ...gates import commands as c
+from ...gates.machine import commands as c
 from ...schemas.events import StageClaimed
 from ...schemas.records import Lease
 from ..services import Services

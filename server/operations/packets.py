@@ -7,8 +7,8 @@ and work that lies about and may be adopted, with the words that do.
 import hashlib
 from collections.abc import Sequence
 
+from ...gates.artifact_store.objects import BadArtifact
 from ...gates.git import GitFailed
-from ...gates.objects import BadArtifact
 from ...gates.text import clean_text, shorten
 from ...schemas.records import Answered, Attempt, AttemptState, Note, StageRecord
 from ...schemas.replies import AnswerReply, FindingReply, OrphanReply, TriedReply

@@ -7,7 +7,7 @@ transaction; with a `request` the same one again has one effect, under the perso
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ...gates import commands as c
+from ...gates.machine import commands as c
 from ...schemas.records import ChangeRecord
 from ..people.known import Person
 from ..people.register import require_still_known

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...gates import landing as landing_rules
-from ...gates.questions import open_questions
+from ...gates.machine import landing as landing_rules
+from ...gates.machine.questions import open_questions
 from ...schemas.ids import LAND
 from ...schemas.records import ChangeRecord, LandingStep, Outcome, StageState
 

@@ -4,8 +4,8 @@ The summary, the notes and the talk of whoever made it would only lead the revie
 former reviewer's finding is told, because that is what this one decides.
 """
 
-from ...gates.reasons import reason_of
-from ...gates.reviewing import find_lease
+from ...gates.machine.reasons import reason_of
+from ...gates.machine.reviewing import find_lease
 from ...gates.text import clean_text, number_of, shorten
 from ...schemas.records import Attempt, AttemptState, ChangeRecord, Review, StageRecord, StageState
 from ...schemas.replies import Brief, InputArtifact, ReviewedReply

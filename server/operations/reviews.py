@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ...gates import commands as c
+from ...gates.artifact_store.objects import TooLarge
 from ...gates.artifacts import ArtifactStore, TreeBudget
 from ...gates.findings import make_findings
-from ...gates.objections import Objection, find_contradiction, problems_of
-from ...gates.objects import TooLarge
-from ...gates.precedence import refuse_change
-from ...gates.reviewing import find_lease, refuse_review
+from ...gates.judging.objections import Objection, find_contradiction, problems_of
+from ...gates.machine import commands as c
+from ...gates.machine.precedence import refuse_change
+from ...gates.machine.reviewing import find_lease, refuse_review
 from ...schemas import refusals
 from ...schemas.arguments import ReleaseStage, ReviewArtifact
 from ...schemas.ids import ReviewLeaseName

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from ...gates import commands as c
 from ...gates.lifecycle import decide
-from ...gates.precedence import refuse_change, refuse_claim
-from ...gates.problems import WorkspaceProblem
+from ...gates.machine import commands as c
+from ...gates.machine.precedence import refuse_change, refuse_claim
+from ...gates.worktrees.problems import WorkspaceProblem
 from ...schemas import refusals
 from ...schemas.arguments import ClaimStage, ReleaseStage
 from ...schemas.ids import LeaseName

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...gates import commands as c
+from ...gates.artifact_store.objects import BadArtifact, TooLarge
 from ...gates.artifacts import FetchBudget, TreeBudget
-from ...gates.objects import BadArtifact, TooLarge
-from ...gates.precedence import refuse_change, refuse_lease
-from ...gates.problems import WorkspaceProblem
-from ...gates.resubmission import failed_attempts
+from ...gates.machine import commands as c
+from ...gates.machine.precedence import refuse_change, refuse_lease
+from ...gates.machine.resubmission import failed_attempts
+from ...gates.worktrees.problems import WorkspaceProblem
 from ...schemas import refusals
 from ...schemas.arguments import CheckGates, SubmitArtifact
 from ...schemas.ids import LeaseName

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from ...gates.decision import SERVER
+from ...gates.machine.decision import SERVER
 from ...gates.text import shorten
 from ...schemas import events as e
 from ...schemas.ids import short

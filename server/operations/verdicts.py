@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from ...gates import verdict
-from ...gates.reasons import Who, reason_of
+from ...gates.machine.reasons import Who, reason_of
 from ...gates.text import shorten
 from ...schemas import refusals
 from ...schemas.records import Attempt, AttemptState, ChangeRecord, Evidence, Outcome, StageRecord, StageState

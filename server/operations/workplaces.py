@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from ...gates.here import Place
-from ...gates.occupation import Occupation
-from ...gates.problems import WorkspaceProblem
-from ...gates.snapshot import SAVED_REFS, Snapshot
+from ...gates.worktrees.here import Place
+from ...gates.worktrees.occupation import Occupation
+from ...gates.worktrees.problems import WorkspaceProblem
+from ...gates.worktrees.snapshot import SAVED_REFS, Snapshot
 from ...schemas.ids import LeaseName
 from ...schemas.records import ChangeRecord, ChangeState
 from ..services import Services

@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from ...gates.approvals import OpenApproval
+from ...gates.machine.approvals import OpenApproval
 from ...gates.text import clean_text, last_lines
 from ...schemas import refusals
 from ...schemas.refusals import Refused

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from ...gates.reviewing import open_reviews
+from ...gates.machine.reviewing import open_reviews
 from ...schemas.plan import ReviewRule
 from ...schemas.records import Attempt, ChangeRecord, ChangeState, Evidence, Outcome, StageState
 

@@ -17,7 +17,7 @@ import anyio
 from mcp.client import Client
 from mcp_types import CallToolResult, Implementation, TextContent
 
-from gatewright.gates.commands import Command
+from gatewright.gates.machine.commands import Command
 from gatewright.schemas import arguments, replies
 from gatewright.schemas.records import ChangeRecord
 from gatewright.schemas.refusals import Refused

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gatewright.gates.commands import Answer
+from gatewright.gates.machine.commands import Answer
 
 from .house import Server, solo
 

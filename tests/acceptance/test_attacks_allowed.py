@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gatewright.gates import commands as c
+from gatewright.gates.machine import commands as c
 from gatewright.schemas.records import LandingStep
 
 from .conftest import Repositories

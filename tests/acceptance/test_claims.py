@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
-from gatewright.gates.commands import KeepOrphan
+from gatewright.gates.machine.commands import KeepOrphan
 
 from .conftest import Repositories
 from .house import Clock, Repository, Server, Told, serving, staged, write_all

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from gatewright.gates.commands import Answer, Reopen
 from gatewright.gates.findings import Judged, Problem, conclude
 from gatewright.gates.kinds.scope import default_gate
+from gatewright.gates.machine.commands import Answer, Reopen
 from gatewright.gates.runner import without_upheld
 from gatewright.schemas.records import Outcome, StageState
 

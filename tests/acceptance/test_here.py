@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gatewright.gates.commands import Cancel
+from gatewright.gates.machine.commands import Cancel
 from gatewright.schemas.records import LandingStep
 
 from .conftest import Repositories

@@ -6,7 +6,7 @@ from typing import Any
 import anyio
 import pytest
 
-from gatewright.gates import commands as c
+from gatewright.gates.machine import commands as c
 from gatewright.schemas.records import GateOutcome, Outcome
 from gatewright.server.store import EvaluationState
 
@@ -184,7 +184,7 @@ async def test_what_a_lost_runner_says_later_changes_nothing(desk: Server) -> No
 @pytest.mark.slow
 async def test_events_replay_to_the_stored_record(repository: Repository) -> None:
     """Invariant I9, after a story with a failure, a release and a landing."""
-    from gatewright.gates.evolve import replay
+    from gatewright.gates.machine.evolve import replay
 
     async with serving(repository) as server, server.agent() as ada:
         change = await ada.start()

@@ -6,8 +6,8 @@ from typing import Any
 import anyio
 import pytest
 
-from gatewright.gates.commands import Cancel
-from gatewright.gates.decision import LANDING_FAILURES_MAX
+from gatewright.gates.machine.commands import Cancel
+from gatewright.gates.machine.decision import LANDING_FAILURES_MAX
 from gatewright.schemas.records import ChangeState, LandingStep, StageState
 from gatewright.schemas.refusals import Refused
 from gatewright.server.engine import landing

@@ -11,7 +11,7 @@ from mcp.shared.exceptions import MCPError
 from mcp.shared.subscriptions import ResourcesListChanged, ResourceUpdated
 from mcp_types import Implementation, ResourceListChangedNotification, ResourceUpdatedNotification
 
-from gatewright.gates.commands import Cancel
+from gatewright.gates.machine.commands import Cancel
 from gatewright.schemas import refusals
 from gatewright.schemas.refusals import Refused
 from gatewright.server.composition import open_services

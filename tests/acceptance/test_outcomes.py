@@ -7,8 +7,8 @@ from pathlib import Path
 import anyio
 import pytest
 
-from gatewright.gates import settlement
-from gatewright.gates.commands import RetryGates
+from gatewright.gates.machine import settlement
+from gatewright.gates.machine.commands import RetryGates
 from gatewright.schemas.records import Cause, StageState
 from gatewright.server.engine import judging
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gatewright.gates.commands import Reopen
+from gatewright.gates.machine.commands import Reopen
 
 from .conftest import Repositories
 from .house import PLAN, Agent, Clock, Repository, Server, Told, serving, staged, write_all

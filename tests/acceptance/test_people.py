@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gatewright.gates.commands import Answer, Reopen
+from gatewright.gates.machine.commands import Answer, Reopen
 from gatewright.schemas.records import StageState
 from gatewright.schemas.refusals import RefusalCode, Refused
 from gatewright.server.operations import people

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gatewright.gates.commands import Because, Cancel, Reopen, Settle
+from gatewright.gates.machine.commands import Because, Cancel, Reopen, Settle
 from gatewright.schemas.records import GateOutcome, Outcome
 
 from .conftest import Repositories

@@ -57,7 +57,7 @@ async def test_listing_opens_no_store(make: Repositories, generation: Generation
 
 
 async def test_changes_under_way_are_listed_by_title_until_they_end(desk: Server, generation: Generation) -> None:
-    from gatewright.gates.commands import Cancel
+    from gatewright.gates.machine.commands import Cancel
 
     async with desk.agent("ada", generation) as ada:
         first, second = await ada.start("Add sub"), await ada.start("Add mul")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gatewright.gates.commands import Answer, Cancel, Reopen, RetryGates
+from gatewright.gates.machine.commands import Answer, Cancel, Reopen, RetryGates
 from gatewright.schemas.records import AttemptState, Cause, ChangeRecord, StageState
 
 from .conftest import Repositories
@@ -160,7 +160,7 @@ async def test_no_agent_can_claim_it_and_all_that_tell_of_it_say_who_works(make:
 
 async def pass_by_decision(server: Server, change: str) -> None:
     """Settle `code` as its evaluator would: there is none here."""
-    from gatewright.gates.commands import Settle
+    from gatewright.gates.machine.commands import Settle
     from gatewright.schemas.records import GateOutcome, Outcome
 
     gates = (GateOutcome("scope", Outcome.PASSED), GateOutcome("ok", Outcome.PASSED))
@@ -233,7 +233,7 @@ async def test_a_gate_judges_what_was_made(make: Repositories) -> None:
 async def test_a_program_that_is_not_there_is_tried_again_and_then_told_to_people(
     make: Repositories, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gatewright.gates.settlement.ERROR_RETRY_DELAYS_S", (0.0,))
+    monkeypatch.setattr("gatewright.gates.machine.settlement.ERROR_RETRY_DELAYS_S", (0.0,))
     repository = make(running("no-such-program --render"))
     async with serving(repository) as server, server.agent() as ada:
         change = await ada.start()

@@ -76,7 +76,7 @@ async def test_a_lease_opens_its_own_fence_and_no_other(desk: Server) -> None:
 
 async def test_a_stale_claim_is_never_honoured_after_the_stage_went_on(server: Server) -> None:
     """The lease of an opening that is over stays over: after a release, a pass and a reopen."""
-    from gatewright.gates.commands import Reopen
+    from gatewright.gates.machine.commands import Reopen
 
     async with server.agent() as ada, server.agent("bob") as bob:
         change = await ada.start()

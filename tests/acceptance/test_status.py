@@ -2,7 +2,7 @@
 
 import pytest
 
-from gatewright.gates.commands import Cancel, Settle
+from gatewright.gates.machine.commands import Cancel, Settle
 from gatewright.schemas.records import GateOutcome, Outcome
 
 from .conftest import Repositories

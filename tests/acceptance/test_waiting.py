@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import anyio
 import pytest
 
-from gatewright.gates.commands import Answer, Cancel, KeepOrphan
+from gatewright.gates.machine.commands import Answer, Cancel, KeepOrphan
 from gatewright.server.composition import open_services
 from gatewright.server.operations.deciding import apply, get_change
 from gatewright.server.store.tx import Tx

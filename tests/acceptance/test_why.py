@@ -2,7 +2,7 @@
 
 import pytest
 
-from gatewright.gates.commands import Because, Release, Settle
+from gatewright.gates.machine.commands import Because, Release, Settle
 from gatewright.schemas.records import GateOutcome, Outcome, StageState
 from gatewright.server.operations import awaiting
 

@@ -4,8 +4,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
-from gatewright.gates.evolve import replay
-from gatewright.gates.invariants import broken
+from gatewright.gates.machine.evolve import replay
+from gatewright.gates.machine.invariants import broken
 from gatewright.schemas.events import Event
 from gatewright.schemas.ids import LeaseName, ReviewLeaseName, parse_lease
 from gatewright.schemas.records import ChangeRecord, Outcome

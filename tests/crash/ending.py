@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gatewright.gates.evolve import replay
+from gatewright.gates.machine.evolve import replay
 from gatewright.schemas.events import event_adapter
 from gatewright.server.composition import ARTIFACTS_FOLDER
 from gatewright.server.store import EvaluationState, open_store

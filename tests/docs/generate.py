@@ -16,7 +16,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import get_args, get_origin, get_type_hints
 
-from gatewright.gates.transitions import TRANSITIONS
+from gatewright.gates.machine.transitions import TRANSITIONS
 from gatewright.schemas import refusals
 from gatewright.schemas.events import Event
 from gatewright.schemas.records import StageState

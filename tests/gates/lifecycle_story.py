@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from gatewright.gates import commands as c
-from gatewright.gates.evolve import evolve
 from gatewright.gates.lifecycle import decide
+from gatewright.gates.machine import commands as c
+from gatewright.gates.machine.evolve import evolve
 from gatewright.schemas.events import Event
 from gatewright.schemas.plan import Plan, PolicyPin, StageRule
 from gatewright.schemas.records import (

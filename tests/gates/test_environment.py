@@ -1,4 +1,4 @@
-"""Promises of gates/environment.py and gates/layer.py, with real virtual environments, pip and setuptools."""
+"""Promises of gates/environment.py and gates/preparation/, with real virtual environments, pip and setuptools."""
 
 import hashlib
 import importlib.util
@@ -12,9 +12,9 @@ from pathlib import Path
 import anyio
 import pytest
 
-from gatewright.gates import environment_cache
 from gatewright.gates.environment import PreparedEnvironment, SetupFailed, prepare_environment
-from gatewright.gates.installing import layer_install
+from gatewright.gates.preparation import environment_cache
+from gatewright.gates.preparation.installing import layer_install
 from gatewright.schemas.pipeline import Install, Limits, Setup
 
 PATH = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"

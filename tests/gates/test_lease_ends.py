@@ -1,6 +1,6 @@
 """Whoever held a lease that somebody else ended is told why, and since when a stage stands where it does."""
 
-from gatewright.gates import commands as c
+from gatewright.gates.machine import commands as c
 from gatewright.schemas.refusals import RefusalCode
 
 from .lifecycle_story import START, Story

@@ -1,8 +1,8 @@
 """The rules of landing as stories: the intent, lost races, conflicts, what stands in the way, what people are asked."""
 
-from gatewright.gates import commands as c
-from gatewright.gates.decision import LANDING_FAILURES_MAX
 from gatewright.gates.lifecycle import live_evaluations
+from gatewright.gates.machine import commands as c
+from gatewright.gates.machine.decision import LANDING_FAILURES_MAX
 from gatewright.schemas.records import StageState
 from gatewright.schemas.refusals import RefusalCode
 

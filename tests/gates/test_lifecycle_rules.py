@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from gatewright.gates import commands as c
-from gatewright.gates.evolve import replay
 from gatewright.gates.lifecycle import live_evaluations
-from gatewright.gates.settlement import ERROR_RETRY_DELAYS_S
+from gatewright.gates.machine import commands as c
+from gatewright.gates.machine.evolve import replay
+from gatewright.gates.machine.settlement import ERROR_RETRY_DELAYS_S
 from gatewright.schemas.events import AttemptFailed, EvaluationErrored, StageEscalated
 from gatewright.schemas.plan import PolicyPin
 from gatewright.schemas.records import Answered, AttemptState, Cause, GateOutcome, StageState

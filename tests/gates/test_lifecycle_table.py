@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from gatewright.gates import commands as c
-from gatewright.gates.transitions import TRANSITIONS, Step, follow
+from gatewright.gates.machine import commands as c
+from gatewright.gates.machine.transitions import TRANSITIONS, Step, follow
 from gatewright.schemas.records import GateOutcome, Outcome, StageState
 from gatewright.schemas.refusals import RefusalCode as R
 

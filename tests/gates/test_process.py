@@ -13,7 +13,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from gatewright.gates import launching
+from gatewright.gates.isolation.reach import Confined, Reach
 from gatewright.gates.process import (
     Finished,
     ProcessLimits,
@@ -22,7 +22,7 @@ from gatewright.gates.process import (
     judge_exit,
     run_process,
 )
-from gatewright.gates.reach import Confined, Reach
+from gatewright.gates.programs import launching
 
 PATH = os.pathsep.join([str(Path(sys.executable).parent), "/usr/local/bin", "/usr/bin", "/bin"])
 LIMITS = ProcessLimits(timeout_s=30, output_bytes_max=10_000)
@@ -366,7 +366,7 @@ def test_an_exit_is_an_answer_unless_the_program_could_not_judge(
 
 
 def test_a_failure_on_a_full_disk_is_not_an_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gatewright.gates.endings.DISK_FREE_BYTES_MIN", 1 << 80)
+    monkeypatch.setattr("gatewright.gates.programs.endings.DISK_FREE_BYTES_MIN", 1 << 80)
 
     assert judge_exit(shell("exit 1", tmp_path)) == f"The disk of '{tmp_path}' is full."
     assert judge_exit(shell("exit 0", tmp_path)) is None

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from gatewright.gates.bubblewrap import Bubblewrap
-from gatewright.gates.installations import default_reads, hidden_places, paths_in
-from gatewright.gates.reach import Access, Reach, outermost, spread
-from gatewright.gates.seatbelt import PROGRAM, Seatbelt, profile
+from gatewright.gates.isolation.bubblewrap import Bubblewrap
+from gatewright.gates.isolation.installations import default_reads, hidden_places, paths_in
+from gatewright.gates.isolation.reach import Access, Reach, outermost, spread
+from gatewright.gates.isolation.seatbelt import PROGRAM, Seatbelt, profile
 
 PYTHON = Path("/usr/bin/python3")
 

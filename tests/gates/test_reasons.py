@@ -7,10 +7,10 @@ from random import Random
 
 import pytest
 
-from gatewright.gates import commands as c
-from gatewright.gates.evolve import evolve
 from gatewright.gates.lifecycle import decide
-from gatewright.gates.reasons import Who, reason_of, reason_of_landing, wanted_reviews
+from gatewright.gates.machine import commands as c
+from gatewright.gates.machine.evolve import evolve
+from gatewright.gates.machine.reasons import Who, reason_of, reason_of_landing, wanted_reviews
 from gatewright.schemas.ids import LAND
 from gatewright.schemas.plan import ApprovalRule, Plan, PolicyPin, ReviewRule
 from gatewright.schemas.records import (

@@ -1,7 +1,7 @@
 """What may follow a failed attempt: another tree than any that failed, or a dispute that people decide (rules 5, 6)."""
 
-from gatewright.gates import commands as c
-from gatewright.gates.evolve import replay
+from gatewright.gates.machine import commands as c
+from gatewright.gates.machine.evolve import replay
 from gatewright.schemas.records import Answered, AttemptState, Cause, Dispute, StageState
 from gatewright.schemas.refusals import RefusalCode as Code
 

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from gatewright.gates import commands as c
-from gatewright.gates.evolve import replay
-from gatewright.gates.reviewing import family, open_approvals, open_reviews
+from gatewright.gates.machine import commands as c
+from gatewright.gates.machine.evolve import replay
+from gatewright.gates.machine.reviewing import family, open_approvals, open_reviews
 from gatewright.schemas.plan import ApprovalRule, PolicyPin, ReviewRule, StageRule
 from gatewright.schemas.records import Answered, AttemptState, Cause, Outcome, StageState
 from gatewright.schemas.refusals import RefusalCode as Code

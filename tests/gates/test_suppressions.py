@@ -2,7 +2,7 @@
 
 import pytest
 
-from gatewright.gates.suppressions import find_suppressions
+from gatewright.gates.judging.suppressions import find_suppressions
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import tomllib
 
 import pytest
 
-from gatewright.gates.tables import with_tables_of
+from gatewright.gates.guarded.tables import with_tables_of
 
 TABLES = ("tool.ruff", "tool.pytest")
 TRUSTED = b'[project]\nname = "p"\n\n[tool.ruff]\nline-length = 100\n\n[tool.ruff.lint]\nselect = ["E"]\n'

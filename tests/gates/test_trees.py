@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from gatewright.gates.objects import TooLarge
-from gatewright.gates.trees import TreeProblem, check_tree, is_dot_git
-from gatewright.gates.walk import TreeEntry
+from gatewright.gates.artifact_store.objects import TooLarge
+from gatewright.gates.artifact_store.trees import TreeProblem, check_tree, is_dot_git
+from gatewright.gates.artifact_store.walk import TreeEntry
 
 
 def problems(files: Sequence[str] = (), links: Mapping[str, bytes] | None = None) -> set[tuple[str, str]]:

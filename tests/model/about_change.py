@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from gatewright.gates import commands as c
+from gatewright.gates.machine import commands as c
 from gatewright.schemas.ids import LAND
 from gatewright.schemas.plan import PolicyPin
 from gatewright.schemas.records import GateOutcome, LandingStep, Outcome, StageState

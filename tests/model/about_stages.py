@@ -7,7 +7,7 @@ allowed is tried like the rest: the machine must refuse it.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gatewright.gates import commands as c
+from gatewright.gates.machine import commands as c
 from gatewright.schemas.records import (
     Answered,
     AttemptState,

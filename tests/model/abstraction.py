@@ -15,7 +15,7 @@ A change that is over has no way on, whatever it was.
 
 from datetime import datetime
 
-from gatewright.gates.stage_steps import has_kept_question
+from gatewright.gates.machine.stage_steps import has_kept_question
 from gatewright.schemas.records import (
     Attempt,
     AttemptState,

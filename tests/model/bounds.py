@@ -5,7 +5,8 @@ from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from unittest.mock import patch
 
-from gatewright.gates import decision, evolve, landing, lifecycle, settlement, stage_steps
+from gatewright.gates import lifecycle
+from gatewright.gates.machine import decision, evolve, landing, settlement, stage_steps
 
 from .copying import replaced
 from .world import Watched

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, cast
 
-from gatewright.gates.invariants import Broken
+from gatewright.gates.machine.invariants import Broken
 from gatewright.schemas.refusals import Refused
 from gatewright.server.operations import repeating
 from gatewright.server.store import StoredReply

@@ -12,17 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import CodeType, FunctionType
 
-from gatewright.gates import (
-    decision,
-    landing,
-    lifecycle,
-    precedence,
-    questions,
-    reviewing,
-    settlement,
-    stage_steps,
-    verdict,
-)
+from gatewright.gates import lifecycle, verdict
+from gatewright.gates.machine import decision, landing, precedence, questions, reviewing, settlement, stage_steps
 from gatewright.server.operations import repeating
 
 from . import world

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from gatewright.gates import commands as c
-from gatewright.gates.invariants import Broken
+from gatewright.gates.machine import commands as c
+from gatewright.gates.machine.invariants import Broken
 from gatewright.schemas.records import ChangeRecord, ChangeState, StageRecord, StageState
 
 from .about_stages import makers_of

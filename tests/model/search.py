@@ -15,9 +15,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from gatewright.gates import commands as c
-from gatewright.gates import evolve, invariants, lifecycle
-from gatewright.gates.invariants import Broken
+from gatewright.gates import lifecycle
+from gatewright.gates.machine import commands as c
+from gatewright.gates.machine import evolve, invariants
+from gatewright.gates.machine.invariants import Broken
 from gatewright.schemas.records import ChangeState, StageState
 
 from .about_change import PINS, TICK, of_change

@@ -8,9 +8,9 @@ outside the store that matters here is the move of the target, with a crash befo
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from gatewright.gates import commands as c
 from gatewright.gates import lifecycle
-from gatewright.gates.decision import Decision
+from gatewright.gates.machine import commands as c
+from gatewright.gates.machine.decision import Decision
 from gatewright.schemas.events import Event
 from gatewright.schemas.records import ChangeRecord, LandingStep
 from gatewright.schemas.refusals import Refusal

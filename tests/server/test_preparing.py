@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gatewright.gates.commands import Reopen
+from gatewright.gates.machine.commands import Reopen
 from gatewright.server import preparing
 from gatewright.server.composition import cache_folder
 from gatewright.server.preparing import Preparation, Workplace

@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from gatewright.gates.contract import Found, Job, Message, format_job
-from gatewright.gates.descendants import descendants_of
+from gatewright.gates.programs.descendants import descendants_of
 from gatewright.schemas.records import Outcome
 from gatewright.server.engine.runners import RunnerLost, Runners
 

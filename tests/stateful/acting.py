@@ -11,8 +11,8 @@ from hypothesis.stateful import (
     invariant,
 )
 
-from gatewright.gates import commands as c
-from gatewright.gates.evolve import replay
+from gatewright.gates.machine import commands as c
+from gatewright.gates.machine.evolve import replay
 from gatewright.schemas.records import AttemptState, Outcome
 
 from .model import CODE, MARKS, PLAN, Model

@@ -9,7 +9,7 @@ from hypothesis.stateful import (
     rule,
 )
 
-from gatewright.gates import commands as c
+from gatewright.gates.machine import commands as c
 from gatewright.schemas.ids import format_lease, parse_lease
 from gatewright.schemas.records import GateOutcome, Outcome
 

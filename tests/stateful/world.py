@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from gatewright.gates import commands as c
 from gatewright.gates import verdict
+from gatewright.gates.machine import commands as c
 from gatewright.schemas.records import ChangeRecord, Evidence, Finding, Outcome
 from gatewright.server import composition
 from gatewright.server.cli import failures

@@ -16,7 +16,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from gatewright.gates.evolve import replay
+from gatewright.gates.machine.evolve import replay
 from gatewright.schemas.ids import parse_lease
 from gatewright.server.liveness import is_running
 from gatewright.server.operations.deciding import get_change

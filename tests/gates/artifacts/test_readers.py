@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from gatewright.gates.artifact_store.objects import BadArtifact, ObjectReader, ReaderPool
 from gatewright.gates.artifacts import ArtifactStore, TooLarge
-from gatewright.gates.objects import BadArtifact, ObjectReader, ReaderPool
 
 from .project import Project
 

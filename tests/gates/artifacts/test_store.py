@@ -10,7 +10,7 @@ import pytest
 
 from gatewright.gates import artifacts
 from gatewright.gates.artifacts import ArtifactStore
-from gatewright.gates.locks import LockTimeout, locked
+from gatewright.gates.preparation.locks import LockTimeout, locked
 
 from .project import WHEN, Project
 

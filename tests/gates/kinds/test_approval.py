@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from gatewright.gates.policies.yaml_source import PolicyInvalid
 from gatewright.gates.policy import parse_pipeline, plan_of
-from gatewright.gates.yaml_source import PolicyInvalid
 from gatewright.schemas.plan import ApprovalRule
 from gatewright.schemas.records import Outcome
 

@@ -9,13 +9,13 @@ import pytest
 
 from gatewright.gates.artifacts import ArtifactStore
 from gatewright.gates.contract import AnyGateKind, Found, PatchRefused, Specimen, Spoiled
+from gatewright.gates.judging.planting import SYNTAX_ERROR, path_in, path_outside
+from gatewright.gates.judging.specimens import SpecimenMaker
 from gatewright.gates.kinds import KINDS
 from gatewright.gates.kinds.document import KIND as DOCUMENT
 from gatewright.gates.kinds.document import judge_document
 from gatewright.gates.kinds.ruff_canary import BREACHES, breach
-from gatewright.gates.planting import SYNTAX_ERROR, path_in, path_outside
 from gatewright.gates.policy import SCOPE_GATE
-from gatewright.gates.specimens import SpecimenMaker
 from gatewright.schemas.records import Evidence, Outcome
 
 from .test_contract import SAMPLES

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gatewright.gates.yaml_source import PolicyInvalid
+from gatewright.gates.policies.yaml_source import PolicyInvalid
 from gatewright.schemas.records import Evidence, Outcome
 
 from .workbench import SAMPLE, Files, Program, Project

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from gatewright.gates.artifacts import ArtifactStore
+from gatewright.gates.judging.schema_sample import NoSample, refused_document, sample_document, sample_of, written_as
+from gatewright.gates.judging.specimens import SpecimenMaker
 from gatewright.gates.kinds import KINDS
-from gatewright.gates.schema_sample import NoSample, refused_document, sample_document, sample_of, written_as
-from gatewright.gates.specimens import SpecimenMaker
 from gatewright.schemas.records import Outcome
 
 from .workbench import Files, Project

@@ -10,8 +10,8 @@ import pytest
 
 from gatewright.gates.contract import Found, Handed, Spec, Started
 from gatewright.gates.kinds import KINDS
-from gatewright.gates.pipeline_file import all_kinds, parse_pipeline
-from gatewright.gates.yaml_source import PolicyInvalid
+from gatewright.gates.policies.pipeline_file import all_kinds, parse_pipeline
+from gatewright.gates.policies.yaml_source import PolicyInvalid
 from gatewright.schemas.records import Answered, Evidence, Finding, Outcome
 
 from .workbench import Files, Project

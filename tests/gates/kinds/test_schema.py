@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from gatewright.gates import schema_child
-from gatewright.gates.data_documents import format_of
+from gatewright.gates.judging import schema_child
+from gatewright.gates.judging.data_documents import format_of
 from gatewright.gates.kinds.schema import Options
 from gatewright.schemas.records import Evidence, Outcome
 

@@ -13,8 +13,8 @@ import anyio
 
 from gatewright.gates.artifacts import ArtifactStore
 from gatewright.gates.contract import BaseResult, Done, Found, Job, Message
+from gatewright.gates.policies.policy_source import StoredCommit
 from gatewright.gates.policy import load_policy
-from gatewright.gates.policy_source import StoredCommit
 from gatewright.gates.runner import judge
 from gatewright.schemas.records import Evidence
 

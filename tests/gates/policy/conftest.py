@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pytest
 from pydantic import Field
 
-from gatewright.gates.pipeline_gates import KindDeclaration
+from gatewright.gates.policies.pipeline_gates import KindDeclaration
 from gatewright.schemas.pipeline import Duration, Model
 
 

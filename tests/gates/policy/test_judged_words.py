@@ -2,7 +2,7 @@
 
 import pytest
 
-from gatewright.gates.judged_words import judged_words
+from gatewright.gates.guarded.judged_words import judged_words
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from gatewright.gates.pipeline_file import parse_pipeline
-from gatewright.gates.pipeline_gates import Kinds
-from gatewright.gates.yaml_source import PolicyInvalid
+from gatewright.gates.policies.pipeline_file import parse_pipeline
+from gatewright.gates.policies.pipeline_gates import Kinds
+from gatewright.gates.policies.yaml_source import PolicyInvalid
 
 DEFAULT = (Path(__file__).parent / "default.yaml").read_text()
 WHOLE = (Path(__file__).parent / "whole.yaml").read_text()

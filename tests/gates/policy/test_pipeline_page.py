@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gatewright.gates.pipeline_file import parse_pipeline
+from gatewright.gates.policies.pipeline_file import parse_pipeline
 from gatewright.gates.protection import TOOL_FILES, TOOL_TABLES
 from gatewright.schemas.pipeline import Land, Limits, Model, Pipeline, Setup, Stage
 

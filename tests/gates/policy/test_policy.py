@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 import pytest
 from pydantic import ValidationError
 
-from gatewright.gates.pipeline_gates import Kinds
+from gatewright.gates.policies.pipeline_gates import Kinds
 from gatewright.gates.policy import (
     Policy,
     PolicyInvalid,

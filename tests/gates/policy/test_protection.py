@@ -2,8 +2,8 @@
 
 import pytest
 
-from gatewright.gates.pipeline_file import parse_pipeline
-from gatewright.gates.pipeline_gates import Kinds
+from gatewright.gates.policies.pipeline_file import parse_pipeline
+from gatewright.gates.policies.pipeline_gates import Kinds
 from gatewright.gates.policy import Policy
 from gatewright.gates.protection import TablesUnreadable, changed_tables, protection_of, tables_of
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from gatewright.gates.reached import reached_from, used_scripts
+from gatewright.gates.guarded.reached import reached_from, used_scripts
 
 
 def reached(start: str, files: Mapping[str, str]) -> list[str]:

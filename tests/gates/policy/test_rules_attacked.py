@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 import pytest
 
-from gatewright.gates.links import followed
-from gatewright.gates.pipeline_file import parse_pipeline
-from gatewright.gates.pipeline_gates import Kinds
+from gatewright.gates.guarded.links import followed
+from gatewright.gates.policies.pipeline_file import parse_pipeline
+from gatewright.gates.policies.pipeline_gates import Kinds
 from gatewright.gates.policy import Policy
 from gatewright.gates.protection import changed_tables, protection_of
 

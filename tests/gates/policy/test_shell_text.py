@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from gatewright.gates.shell_text import cannot_fail, modules, words
+from gatewright.gates.policies.shell_text import cannot_fail, modules, words
 
 # In each, `false` stands for the check; run by a real shell the text succeeds all the same.
 CANNOT_FAIL = [

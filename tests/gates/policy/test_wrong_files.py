@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gatewright.gates.pipeline_file import PROBLEMS_MAX, parse_pipeline
-from gatewright.gates.pipeline_gates import Kinds
-from gatewright.gates.yaml_source import PolicyInvalid
+from gatewright.gates.policies.pipeline_file import PROBLEMS_MAX, parse_pipeline
+from gatewright.gates.policies.pipeline_gates import Kinds
+from gatewright.gates.policies.yaml_source import PolicyInvalid
 
 DEFAULT = (Path(__file__).parent / "default.yaml").read_text()
 

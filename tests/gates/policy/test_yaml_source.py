@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from gatewright.gates.yaml_source import Bounds, PolicyInvalid, format_key, read_yaml
+from gatewright.gates.policies.yaml_source import Bounds, PolicyInvalid, format_key, read_yaml
 
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
     f"{chr(98 + level)}: &{chr(98 + level)} [{','.join([f'*{chr(97 + level)}'] * 9)}]\n" for level in range(12)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gatewright.gates.filling import Filling
-from gatewright.gates.lfs import ContentMissing, LfsCache, Pointer, Unreadable, parse_pointer
+from gatewright.gates.checkouts.filling import Filling
+from gatewright.gates.checkouts.lfs import ContentMissing, LfsCache, Pointer, Unreadable, parse_pointer
 from gatewright.schemas.records import Evidence, Outcome
 
 from ..kinds.workbench import SAMPLE, Project

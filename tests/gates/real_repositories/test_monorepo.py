@@ -6,7 +6,7 @@ import pytest
 
 from gatewright.gates.kinds import compile as compile_kind
 from gatewright.gates.kinds import ruff_tool
-from gatewright.gates.pipeline_file import parse_pipeline
+from gatewright.gates.policies.pipeline_file import parse_pipeline
 from gatewright.gates.policy import PolicyInvalid, land_gates_of
 from gatewright.schemas.records import Evidence, Outcome
 

@@ -3,7 +3,7 @@
 import anyio
 import pytest
 
-from gatewright.gates.progress import progress
+from gatewright.gates.preparation.progress import progress
 
 
 def test_it_is_told_at_once_and_again_until_it_ends() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gatewright.gates.setup_secrets import CHUNK_BYTES, find_leak
+from gatewright.gates.preparation.setup_secrets import CHUNK_BYTES, find_leak
 from gatewright.schemas.records import Evidence, Outcome
 
 from ..kinds.workbench import SAMPLE, Files, Project

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from gatewright.gates.artifact_store.walk import TreeBudget
 from gatewright.gates.artifacts import ArtifactStore
 from gatewright.gates.checkout import CheckoutPool
-from gatewright.gates.filling import Filler, Filling
-from gatewright.gates.lfs import LfsCache
-from gatewright.gates.placeholders import find_submodules
-from gatewright.gates.walk import TreeBudget
+from gatewright.gates.checkouts.filling import Filler, Filling
+from gatewright.gates.checkouts.lfs import LfsCache
+from gatewright.gates.checkouts.placeholders import find_submodules
 from gatewright.schemas.records import Outcome
 
 from ..kinds.workbench import SAMPLE, Project

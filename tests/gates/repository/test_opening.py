@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gatewright.gates.problems import ProblemKind, RepositoryProblem
 from gatewright.gates.repository import open_repository
+from gatewright.gates.worktrees.problems import ProblemKind, RepositoryProblem
 
 from .conftest import commit, git
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from gatewright.gates.problems import RepositoryProblem
 from gatewright.gates.repository import open_repository
+from gatewright.gates.worktrees.problems import RepositoryProblem
 
 from .conftest import git
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gatewright.gates.repository import open_repository
-from gatewright.gates.tips import Tips
+from gatewright.gates.worktrees.tips import Tips
 
 from .conftest import commit, git
 

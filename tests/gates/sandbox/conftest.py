@@ -13,9 +13,9 @@ from pathlib import Path
 import anyio
 import pytest
 
-from gatewright.gates.installations import default_reads
+from gatewright.gates.isolation.installations import default_reads
+from gatewright.gates.isolation.reach import Reach
 from gatewright.gates.process import Finished, ProcessLimits, allowed_environment, run_process
-from gatewright.gates.reach import Reach
 from gatewright.gates.sandbox import Choice, find_best
 
 PATH = os.pathsep.join([str(Path(sys.executable).parent), "/usr/local/bin", "/usr/bin", "/bin"])

@@ -38,7 +38,7 @@ class TestNothingIsLeft:
             import anyio
             from pathlib import Path, PosixPath
             from gatewright.gates.process import ProcessLimits, run_process
-            from gatewright.gates.reach import Reach
+            from gatewright.gates.isolation.reach import Reach
             from gatewright.gates.sandbox import choose
             async def main():
                 sandbox = (await choose()).enclose({reach!r})

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from gatewright.gates.repository import open_repository
-from gatewright.gates.snapshot import Snapshot
 from gatewright.gates.workspaces import Workspaces
+from gatewright.gates.worktrees.snapshot import Snapshot
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 

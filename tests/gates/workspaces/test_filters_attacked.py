@@ -2,7 +2,7 @@
 
 import pytest
 
-from gatewright.gates.worktree import user_environment
+from gatewright.gates.worktrees.worktree import user_environment
 
 
 def test_filters_do_not_see_the_secrets_of_setup(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from gatewright.gates.here import Here, Place
-from gatewright.gates.problems import WorkspaceProblem
 from gatewright.gates.repository import open_repository
-from gatewright.gates.snapshot import Snapshot
+from gatewright.gates.worktrees.here import Here, Place
+from gatewright.gates.worktrees.problems import WorkspaceProblem
+from gatewright.gates.worktrees.snapshot import Snapshot
 
 from .conftest import NOW, git
 
@@ -508,7 +508,7 @@ KILLED = """
 import os, sys
 from pathlib import Path
 from datetime import UTC, datetime
-from gatewright.gates.here import Here, Place
+from gatewright.gates.worktrees.here import Here, Place
 from gatewright.gates.repository import open_repository
 here = Here(open_repository(Path(sys.argv[1])))
 if sys.argv[2] == "enter":

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from gatewright.gates import included
-from gatewright.gates.problems import WorkspaceProblem
 from gatewright.gates.workspaces import Workspaces
+from gatewright.gates.worktrees import included
+from gatewright.gates.worktrees.problems import WorkspaceProblem
 
 from .conftest import NOW
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from gatewright.gates import workspaces as workspaces_module
-from gatewright.gates.problems import WorkspaceProblem
 from gatewright.gates.repository import open_repository
 from gatewright.gates.workspaces import Workspaces
+from gatewright.gates.worktrees.problems import WorkspaceProblem
 
 
 def git(folder: Path, *arguments: str, check: bool = True) -> str:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gatewright.gates.problems import WorkspaceProblem
 from gatewright.gates.workspaces import Workspaces
+from gatewright.gates.worktrees.problems import WorkspaceProblem
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 SAVED = "refs/gatewright/saved/c1-code-1"

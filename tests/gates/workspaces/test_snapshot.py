@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gatewright.gates.snapshot import Snapshot
+from gatewright.gates.worktrees.snapshot import Snapshot
 
 
 def git(folder: Path, *arguments: str, check: bool = True) -> str:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from gatewright.gates.problems import WorkspaceProblem
-from gatewright.gates.snapshot import Snapshot
+from gatewright.gates.worktrees.problems import WorkspaceProblem
+from gatewright.gates.worktrees.snapshot import Snapshot
 
 
 def git(folder: Path, *arguments: str, check: bool = True) -> str:

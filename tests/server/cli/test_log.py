@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gatewright.gates.evolve import replay
+from gatewright.gates.machine.evolve import replay
 from gatewright.schemas.events import read_event
 from gatewright.server.cli import log
 from gatewright.server.cli.command import Exit

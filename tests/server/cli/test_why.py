@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from gatewright.gates.commands import Because, Claim, Command, Release
+from gatewright.gates.machine.commands import Because, Claim, Command, Release
 from gatewright.server.cli.command import Exit
 from gatewright.server.cli.main import parse
 from gatewright.server.cli.opening import services_of

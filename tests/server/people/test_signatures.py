@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gatewright.gates.approvals import OpenApproval
+from gatewright.gates.machine.approvals import OpenApproval
 from gatewright.schemas.refusals import RefusalCode, Refused
 from gatewright.server.people.signatures import statement, verify
 

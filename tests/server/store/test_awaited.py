@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 from sqlalchemy.dialects import sqlite
 
-from gatewright.gates.commands import Because, Cancel, Claim, Release
+from gatewright.gates.machine.commands import Because, Cancel, Claim, Release
 from gatewright.server.store import Store
 from gatewright.server.store import changes as changes_part
 from gatewright.server.store.tx import Tx

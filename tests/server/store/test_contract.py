@@ -7,8 +7,8 @@ from functools import partial
 
 import pytest
 
-from gatewright.gates.commands import Claim
-from gatewright.gates.evolve import replay
+from gatewright.gates.machine.commands import Claim
+from gatewright.gates.machine.evolve import replay
 from gatewright.schemas.records import ChangeState
 from gatewright.server.store import PassedTree, Store, StoredReply
 from gatewright.server.store.cache import CACHE_ROWS_MAX

@@ -7,8 +7,8 @@ from typing import TypeVar
 
 from sqlalchemy.exc import IntegrityError
 
-from gatewright.gates.commands import Claim, Command, Start
-from gatewright.gates.evolve import replay
+from gatewright.gates.machine.commands import Claim, Command, Start
+from gatewright.gates.machine.evolve import replay
 from gatewright.schemas.plan import Plan, PolicyPin, StageRule
 from gatewright.schemas.records import ChangeRecord, Evidence, Outcome
 from gatewright.server.operations.deciding import apply, get_change

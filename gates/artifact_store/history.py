@@ -1,0 +1,42 @@
+"""Ask our store how commits follow each other."""
+
+from dataclasses import dataclass
+
+from ..git import Git
+from .objects import TooLarge
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One commit of a range."""
+
+    tree: str
+    parents: tuple[str, ...]
+
+
+def is_ancestor(git: Git, old: str, new: str) -> bool:
+    """Whether `old` is `new` or is reachable from it."""
+    return git.run_status("merge-base", "--is-ancestor", old, new, expected=(0, 1))[0] == 0
+
+
+def find_merge_base(git: Git, one: str, other: str) -> str | None:
+    """The best common ancestor, or None."""
+    _, printed = git.run_status("merge-base", one, other, expected=(0, 1))
+    return printed.decode("ascii").strip() or None
+
+
+def steps_between(git: Git, base: str, commit: str, commits_max: int) -> tuple[Step, ...]:
+    """Every commit that is reachable from `commit` and not from `base`; raises `TooLarge` above the bound."""
+    arguments = ("rev-list", "--no-commit-header", "--format=%T %P", f"--max-count={commits_max + 1}")
+    lines = git.text(*arguments, commit, f"^{base}").splitlines()
+    if len(lines) > commits_max:
+        raise TooLarge(f"There are more than {commits_max} commits above {base}.")
+    return tuple(Step(tree, tuple(parents)) for tree, *parents in map(str.split, lines))
+
+
+def descends(base: str, commit: str, steps: tuple[Step, ...]) -> bool:
+    """Whether `base` is `commit` or reachable from it, by the steps between them.
+
+    The commit that comes right after `base` on a way to it cannot be reachable from `base`, so it is one of the steps.
+    """
+    return base == commit or any(base in step.parents for step in steps)

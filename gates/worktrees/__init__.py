@@ -1,0 +1,9 @@
+"""Checkouts that people and agents work in.
+
+worktree     one of git's worktrees
+bring_along  a checkout of the target follows it
+problems     what stands in the way of that
+populating   a workspace before its agent comes (included: untracked files that it is given)
+snapshot     what lies in a workspace -> a commit
+here         (laying, uncommitted, untouched, changed_here, occupation, tips)
+"""
