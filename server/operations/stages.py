@@ -47,9 +47,7 @@ async def claim_stage(
     while True:
         ticket = services.changed.ticket()
         try:
-            reference = await services.run(
-                lambda tx: once(tx, request, services.clock(), lambda: _claim(tx, services, request, arguments))
-            )
+            reference, record = await services.run(lambda tx: _claimed(tx, services, request, arguments))
         except _NothingOpen as nothing:
             left = deadline - anyio.current_time()
             if left <= 0 and nothing.refusal is not None:
@@ -59,10 +57,10 @@ async def claim_stage(
             if not await wait_for(ticket, min(left, await _until_expiry_s(services))):
                 await report("nothing has opened yet")
         else:
-            change, stage = str(reference["change"]), str(reference["stage"])
+            stage = str(reference["stage"])
             if "review" in reference:
-                return await reviews.brief_of_review(services, change, stage, int(str(reference["review"])))
-            return await brief_of_claim(services, change, stage, int(str(reference["fence"])))
+                return await reviews.brief_of_review(services, record.id, stage, int(str(reference["review"])))
+            return await _brief_of(services, record, stage, int(str(reference["fence"])))
 
 
 async def _until_expiry_s(services: Services) -> float:
@@ -76,19 +74,7 @@ async def _until_expiry_s(services: Services) -> float:
 
 async def brief_of_claim(services: Services, change: str, stage: str, fence: int) -> Brief:
     """Make the holder's workspace, offer what others left, and tell all that is needed. Repeatable."""
-    record = await services.read(lambda tx: get_change(tx, change))
-    if _still_holds(record, stage, fence):
-        await _keep_leftovers(services, record, stage, fence)
-        place = await services.act(lambda: workplaces.make(services, record, stage, fence))
-        if place.problem is None and not place.is_here:
-            services.on_workspace(change, stage, place.path)
-    else:
-        place = await services.act(lambda: workplaces.find(services, record, stage, fence))
-    return await services.act(
-        lambda: services.store.read(
-            lambda tx: briefs.brief(tx, services, get_change(tx, change), stage, fence, place=place)
-        )
-    )
+    return await _brief_of(services, await services.read(lambda tx: get_change(tx, change)), stage, fence)
 
 
 async def renew_lease(services: Services, lease: LeaseName) -> RenewedReply:
@@ -142,6 +128,12 @@ class _NothingOpen(Exception):
     def __init__(self, refusal: Refusal | None = None) -> None:
         self.refusal = refusal
         super().__init__()
+
+
+def _claimed(tx: "Tx", services: Services, request: Request, arguments: ClaimStage) -> tuple[Reference, ChangeRecord]:
+    """What was claimed, and its change after that."""
+    reference = once(tx, request, services.clock(), lambda: _claim(tx, services, request, arguments))
+    return reference, get_change(tx, str(reference["change"]))
 
 
 def _claim(tx: "Tx", services: Services, request: Request, arguments: ClaimStage) -> Reference:
@@ -204,6 +196,26 @@ def _reference(record: ChangeRecord, command: c.Claim | c.ClaimReview) -> Refere
 def _still_holds(record: ChangeRecord, stage: str, fence: int) -> bool:
     found = record.find_stage(stage)
     return found is not None and found.lease is not None and found.lease.fence == fence
+
+
+async def _brief_of(services: Services, record: ChangeRecord, stage: str, fence: int) -> Brief:
+    holds = _still_holds(record, stage, fence)
+    if holds:
+        await _keep_leftovers(services, record, stage, fence)
+    place, brief = await services.act(lambda: _settle_in(services, record, stage, fence, holds=holds))
+    if holds and place.problem is None and not place.is_here:
+        services.on_workspace(record.id, stage, place.path)
+    return brief
+
+
+def _settle_in(
+    services: Services, record: ChangeRecord, stage: str, fence: int, *, holds: bool
+) -> tuple[workplaces.Workplace, Brief]:
+    """The holder's workspace, made, and the brief. Blocking: git and the store are asked in one thread."""
+    place = (workplaces.make if holds else workplaces.find)(services, record, stage, fence)
+    return place, services.store.read(
+        lambda tx: briefs.brief(tx, services, get_change(tx, record.id), stage, fence, place=place)
+    )
 
 
 async def _keep_leftovers(services: Services, record: ChangeRecord, stage: str, fence: int) -> None:
