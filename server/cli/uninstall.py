@@ -5,6 +5,7 @@ import signal
 import time
 from argparse import ArgumentParser, Namespace
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...gates.git import Git
@@ -16,6 +17,7 @@ from ...schemas.records import ChangeState
 from ..guard import GuardKind, guard_state, remove_guard
 from ..rendezvous import PID_FILE, open_socket
 from .agents_file import remove_lines
+from .aider import TRACES
 from .asking import confirm_by_typing, require_person
 from .clients import CLIENTS
 from .command import CannotGoOn, Exit
@@ -101,10 +103,9 @@ def _remove_state(repository: "SharedRepository", workspaces: Workspaces) -> Non
     from ..composition import cache_folder
 
     workspaces.remove_all()
-    for folder in (workspaces.root, workspaces.root.parent):
-        with suppress(OSError):
-            folder.rmdir()
-    repository.unexclude(EXCLUDED)
+    _remove_empty(workspaces.root, workspaces.root.parent)
+    for pattern in (EXCLUDED, TRACES):
+        repository.unexclude(pattern)
     git = Git(repository.common_dir)
     for ref in git.text("for-each-ref", "--format=%(refname)", OUR_REFS).splitlines():
         git.run("update-ref", "--no-deref", "-d", ref)
@@ -112,3 +113,11 @@ def _remove_state(repository: "SharedRepository", workspaces: Workspaces) -> Non
     for folder in (cache, repository.state_dir):
         if folder.exists():
             remove_tree(folder)
+    _remove_empty(cache.parent, repository.common_dir / "worktrees", repository.common_dir / "refs" / "gatewright")
+
+
+def _remove_empty(*folders: Path) -> None:
+    """Delete folders that were made on the way, unless something of others is in them."""
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()
