@@ -1,8 +1,8 @@
 """Hold gatewright against the protocol's official programs: `python -m tests.conformance [--verbose]`.
 
-The conformance suite runs against the real product and against the fixture, in both generations of the protocol, and
-the inspector against the real command. Ends with 1 unless everything that is not listed passes and nothing that is
-listed does. `make conformance` calls this; npm fetches what it needs once.
+The conformance suite runs against the application, against the fixture in front of it, and against the installed
+command, in both generations of the protocol; the inspector against the installed command. Ends with 1 unless all that
+is not listed passes and nothing that is listed does. `make conformance` calls this; npm fetches what it needs once.
 """
 
 import logging
@@ -12,18 +12,20 @@ import tempfile
 import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
-
-from gatewright.server.app import GatewrightApplication
+from starlette.applications import Starlette
 
 from ..acceptance.house import Repository, serving
-from .baseline import Judgement, judge, read_baseline, unknown_entries
+from .baseline import Judgement, join, judge, read_baseline, unknown_entries
 from .downloads import NotFetched, Programs, fetch
 from .fixture import FixtureSurface
-from .front import serving_http
+from .front import over_http, serving_http
 from .inspector import CALLS, ERAS, inspect
+from .installed import installed
+from .relay import relaying
 from .suite import GENERATIONS, run_suite, scenarios_of
 
 HERE = Path(__file__).resolve().parent
@@ -40,49 +42,69 @@ def main(given: Sequence[str]) -> int:
         sys.stderr.write(f"{exc}\n")
         return 1
     with tempfile.TemporaryDirectory(prefix="gw-conformance-") as folder, _own_home(Path(folder)):
-        problems = anyio.run(_run_all, programs, Path(folder), "--verbose" in given)
+        problems = anyio.run(_run_all, Run(programs, Path(folder), "--verbose" in given))
     for problem in problems:
         sys.stdout.write(f"!! {problem}\n")
     sys.stdout.write(f"{len(problems)} problems\n")
     return 1 if problems else 0
 
 
-async def _run_all(programs: Programs, folder: Path, is_verbose: bool) -> list[str]:
-    problems: list[str] = []
-    async with serving(Repository(folder / "served")) as desk:
-        # So that the lists have something in them, and the product's store is open.
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What every part of the run needs."""
+
+    programs: Programs
+    folder: Path
+    is_verbose: bool
+
+    async def hold(self, name: str, application: Starlette, *baselines: str) -> list[str]:
+        """Run the suite in both generations against an HTTP application, and hold the results against baselines."""
+        known = {scenario for generation in GENERATIONS for scenario in scenarios_of(self.programs, generation)}
+        baseline = join(read_baseline(HERE / f"{file}.yaml") for file in baselines)
+        problems = [
+            f"{name} lists {entry}, which the suite does not have" for entry in unknown_entries(baseline, known)
+        ]
+        async with serving_http(application) as url:
+            for generation in GENERATIONS:
+                begun = time.monotonic()
+                checks = await run_suite(self.programs, url, generation, self.folder / name / generation)
+                judgement = judge(checks, baseline)
+                _tell(f"{name}, {generation}", _summary(judgement), begun)
+                if self.is_verbose:
+                    for check in checks:
+                        sys.stdout.write(f"   {check.status:8} {check.scenario}:{check.id}\n")
+                problems += [f"{name}, {generation}, {problem}" for problem in judgement.problems]
+        return problems
+
+
+async def _run_all(run: Run) -> list[str]:
+    return [*await _hold_application(run), *await _hold_command(run)]
+
+
+async def _hold_application(run: Run) -> list[str]:
+    """The application as it is, and with the suite's names in front of it."""
+    async with serving(Repository(run.folder / "served")) as desk:
+        # So that the lists have something in them.
         async with desk.agent() as ada:
             await ada.start()
-        for name in ("product", "fixture"):
-            problems += await _run_suite(programs, desk.application, name, folder / name, is_verbose)
-    begun = time.monotonic()
-    inspected = await inspect(programs, folder)
-    _tell("inspector", f"{len(CALLS) * len(ERAS)} calls of the installed command, {len(inspected)} wrong", begun)
+        application = desk.application
+        surface = application.surface(PRINCIPAL)
+        fixture = FixtureSurface(surface, application.notices.bus)
+        return [
+            *await run.hold("application", over_http(application.server_of(surface)), "product"),
+            *await run.hold("fixture", over_http(application.server_of(fixture)), "fixture"),
+        ]
+
+
+async def _hold_command(run: Run) -> list[str]:
+    """What is installed, with everything between a client and the application."""
+    with installed(run.folder / "repository") as command:
+        async with relaying(command) as application:
+            problems = await run.hold("command", application, "product", "command")
+        begun = time.monotonic()
+        inspected = await inspect(run.programs, command)
+        _tell("command, inspector", f"{len(CALLS) * len(ERAS)} calls, {len(inspected)} wrong", begun)
     return [*problems, *inspected]
-
-
-async def _run_suite(
-    programs: Programs, application: GatewrightApplication, name: str, folder: Path, is_verbose: bool
-) -> list[str]:
-    """Both generations against the product, or against the fixture in front of it."""
-    baseline = read_baseline(HERE / f"{name}.yaml")
-    known = {scenario for generation in GENERATIONS for scenario in scenarios_of(programs, generation)}
-    problems = [
-        f"{name}.yaml lists {entry}, which the suite does not have" for entry in unknown_entries(baseline, known)
-    ]
-    surface = application.surface(PRINCIPAL)
-    served = surface if name == "product" else FixtureSurface(surface, application.notices.bus)
-    async with serving_http(application.server_of(served)) as url:
-        for generation in GENERATIONS:
-            begun = time.monotonic()
-            checks = await run_suite(programs, url, generation, folder / generation)
-            judgement = judge(checks, baseline)
-            _tell(f"{name}, {generation}", _summary(judgement), begun)
-            if is_verbose:
-                for check in checks:
-                    sys.stdout.write(f"   {check.status:8} {check.scenario}:{check.id}\n")
-            problems += [f"{name}, {generation}, {problem}" for problem in judgement.problems]
-    return problems
 
 
 def _summary(judgement: Judgement) -> str:
@@ -93,7 +115,7 @@ def _summary(judgement: Judgement) -> str:
 
 
 def _tell(what: str, found: str, begun: float) -> None:
-    sys.stdout.write(f"{what:20} {time.monotonic() - begun:5.1f} s  {found}\n")
+    sys.stdout.write(f"{what:23} {time.monotonic() - begun:5.1f} s  {found}\n")
     sys.stdout.flush()
 
 

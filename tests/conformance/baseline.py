@@ -48,6 +48,14 @@ def read_baseline(path: Path) -> Baseline:
     return baseline
 
 
+def join(baselines: Iterable[Baseline]) -> Baseline:
+    """The entries of all of them."""
+    found = list(baselines)
+    not_asked = {entry: reason for baseline in found for entry, reason in baseline.not_asked.items()}
+    expected = {entry: reason for baseline in found for entry, reason in baseline.expected.items()}
+    return Baseline(not_asked=not_asked, expected=expected)
+
+
 def judge(checks: Iterable[Check], baseline: Baseline) -> Judgement:
     """Hold the checks of one run against the baseline; entries about scenarios that the run did not have are left."""
     asked = [check for check in checks if _entry_of(check, baseline.not_asked) is None]

@@ -1,7 +1,7 @@
-"""A front for tests: an application's MCP server over HTTP on loopback, because that is what the suite can speak.
+"""A front for tests: an HTTP application on loopback, because HTTP is what the suite can speak.
 
-gatewright itself serves standard input and output and a unix socket; the SDK's streamable HTTP stands here around the
-same server object that each of its connections gets. All sessions of the front are one principal.
+gatewright itself serves standard input and output and a unix socket. Around the application's own server stands the
+SDK's streamable HTTP (`over_http`), whose sessions are all one principal; `relay.py` is the way to the real command.
 """
 
 import socket
@@ -12,23 +12,23 @@ from typing import Any
 import anyio
 import uvicorn
 from mcp.server.lowlevel import Server
+from starlette.applications import Starlette
 
 PATH = "/mcp"
 LEAVE_WITHIN_S = 1
 
 
 # Any: the lifespan's type is the server's own business.
+def over_http(server: Server[Any]) -> Starlette:
+    """The SDK's HTTP application around a server."""
+    return server.streamable_http_app(streamable_http_path=PATH)
+
+
 @asynccontextmanager
-async def serving_http(server: Server[Any]) -> AsyncGenerator[str]:
-    """The URL under which `server` answers until the block ends."""
+async def serving_http(application: Starlette) -> AsyncGenerator[str]:
+    """The URL under which an application answers until the block ends."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        web = uvicorn.Server(
-            uvicorn.Config(
-                server.streamable_http_app(streamable_http_path=PATH),
-                log_level="warning",
-                timeout_graceful_shutdown=LEAVE_WITHIN_S,
-            )
-        )
+        web = uvicorn.Server(uvicorn.Config(application, log_level="warning", timeout_graceful_shutdown=LEAVE_WITHIN_S))
         async with anyio.create_task_group() as tasks:
             # Who connects before it serves is let in by the listener, and waits.
             tasks.start_soon(web.serve, [listener])

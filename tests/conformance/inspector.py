@@ -1,57 +1,30 @@
 """What the official inspector makes of the product's real command: a client of the other SDK, and strict about schemas.
 
-Each call starts the `gatewright` that is installed beside this Python over standard input and output, in a repository
-and a home of its own.
+Each call starts the command anew over standard input and output; what it prints on its error output is a problem too.
 """
 
 import json
-import os
-import signal
-import sys
-import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from subprocess import DEVNULL
+from subprocess import DEVNULL, CompletedProcess
 from typing import Any
 
 import anyio
 
 from gatewright.schemas.arguments import TOOLS
-from gatewright.server.liveness import is_running
-from gatewright.server.process import IDLE_VARIABLE
-from gatewright.server.rendezvous import PID_FILE
 
-from ..acceptance.house import Repository
 from .downloads import Programs
+from .installed import Command
 
-# Of this run's environment, all that the product's command gets.
-KEPT = ("HOME", "LANG", "XDG_RUNTIME_DIR", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM")
 # What the inspector calls the two generations of the protocol.
 ERAS = ("legacy", "modern")
 CALL_TIMEOUT_S = 90.0
 # The first call starts the server, beside whatever else the machine does.
 CONNECT_TIMEOUT_MS = 60_000
 AT_ONCE = 2
-LEAVE_WITHIN_S = 10.0
-LOOK_EVERY_S = 0.05
-IDLE_S = 60
 TOLD_CHARS_MAX = 600
 
 Result = Mapping[str, Any]  # JSON
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """A program that has ended."""
-
-    status: int
-    output: str
-    errors: str
-
-
-Run = Callable[[Sequence[str]], Awaitable[Done]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +62,15 @@ CALLS = (
 )
 
 
-async def inspect(programs: Programs, folder: Path) -> tuple[str, ...]:
+async def inspect(programs: Programs, command: Command) -> tuple[str, ...]:
     """Every call in both eras; a sentence for each that went wrong."""
     problems: list[str] = []
     limiter = anyio.CapacityLimiter(AT_ONCE)
-    async with _command(folder) as run, anyio.create_task_group() as tasks:
+    async with anyio.create_task_group() as tasks:
 
         async def check(era: str, call: Call) -> None:
             async with limiter:
-                problem = await _check(run, [*programs.inspector, "--protocol-era", era], call)
+                problem = await _check(command, [*programs.inspector, "--protocol-era", era], call)
             if problem is not None:
                 problems.append(f"inspector, {era}, {' '.join(call.arguments)}: {problem[:TOLD_CHARS_MAX]}")
 
@@ -107,45 +80,20 @@ async def inspect(programs: Programs, folder: Path) -> tuple[str, ...]:
     return tuple(sorted(problems))
 
 
-async def _check(run: Run, inspector: Sequence[str], call: Call) -> str | None:
+async def _check(command: Command, inspector: Sequence[str], call: Call) -> str | None:
     options = ("--format", "json", "--connect-timeout", str(CONNECT_TIMEOUT_MS))
-    done = await run([*inspector, *options, "gatewright", *call.arguments])
-    if done.status != 0 or done.errors:
-        return f"status {done.status}: {done.errors or done.output}"
+    done = await _run(command, [*inspector, *options, *command.argv, *call.arguments])
+    output, errors = done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
+    if done.returncode != 0 or errors:
+        return f"status {done.returncode}: {errors or output}"
     try:
-        is_right = call.is_right(json.loads(done.output)["result"])
+        is_right = call.is_right(json.loads(output)["result"])
     except (ValueError, LookupError, TypeError) as exc:
-        return f"{exc!r} in {done.output}"
-    return None if is_right else f"not what the product has: {done.output}"
+        return f"{exc!r} in {output}"
+    return None if is_right else f"not what the product has: {output}"
 
 
-@asynccontextmanager
-async def _command(folder: Path) -> AsyncGenerator[Run]:
-    """Runs programs in a fresh repository with gatewright set up in it; its server is ended with the block."""
-    repository = Repository(folder / "inspected")
-    environment = {
-        **{name: value for name, value in os.environ.items() if name in KEPT},
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "MCP_CATALOG_PATH": str(folder / "catalog.json"),
-        IDLE_VARIABLE: str(IDLE_S),
-    }
-
-    async def run(argv: Sequence[str]) -> Done:
-        with anyio.fail_after(CALL_TIMEOUT_S):
-            done = await anyio.run_process(argv, cwd=repository.path, env=environment, stdin=DEVNULL, check=False)
-        return Done(done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace"))
-
-    try:
-        yield run
-    finally:
-        _end_server(repository)
-
-
-def _end_server(repository: Repository) -> None:
-    """A server that does not leave when it is told to is not ours to wait for: it leaves when idle."""
-    with suppress(FileNotFoundError, ProcessLookupError, ValueError):
-        pid = int((repository.state / PID_FILE).read_text())
-        os.kill(pid, signal.SIGTERM)
-        deadline = time.monotonic() + LEAVE_WITHIN_S
-        while is_running(pid) and time.monotonic() < deadline:
-            time.sleep(LOOK_EVERY_S)
+async def _run(command: Command, argv: Sequence[str]) -> CompletedProcess[bytes]:
+    environment = {**command.environment, "MCP_CATALOG_PATH": str(command.folder.with_suffix(".catalog"))}
+    with anyio.fail_after(CALL_TIMEOUT_S):
+        return await anyio.run_process(argv, cwd=command.folder, env=environment, stdin=DEVNULL, check=False)

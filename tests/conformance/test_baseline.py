@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from .baseline import WIRE, Baseline, judge, read_baseline, unknown_entries
+from .baseline import WIRE, Baseline, join, judge, read_baseline, unknown_entries
 from .suite import Check, Status, read_checks
 
 HERE = Path(__file__).resolve().parent
@@ -70,6 +70,12 @@ def test_no_entry_excuses_a_message_that_does_not_fit_the_protocol(baseline: Bas
     (problem,) = judge(checks, baseline).problems
 
     assert problem.startswith(f"tasks:{WIRE} ")
+
+
+def test_two_baselines_are_held_as_one() -> None:
+    both = join([Baseline(expected={"tasks": "not served"}), Baseline(not_asked={"ping": "of HTTP"})])
+
+    assert judge([check("ping", Status.FAILURE), check("tasks", Status.FAILURE)], both).problems == ()
 
 
 def test_a_scenario_that_shows_nothing_is_wrong() -> None:
