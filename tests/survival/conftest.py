@@ -3,16 +3,18 @@
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from ..acceptance.conftest import anyio_backend, clock, lean, make, repository, surroundings
 from ..server.conftest import machine
-from .session import World
+from .session import REVIEWED, World
 
 __all__ = ["anyio_backend", "clock", "lean", "machine", "make", "repository", "surroundings"]
+
+Worlds = Callable[..., World]
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -31,9 +33,20 @@ def nursery() -> Iterator[Path]:
 
 
 @pytest.fixture
-def world(tmp_path: Path, nursery: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    """A repository whose server stops where a test says, in which gates can meet the test."""
+def worlds(tmp_path: Path, nursery: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worlds]:
+    """Repositories whose servers stop where a test says, in which gates can meet the test."""
     monkeypatch.setenv("GATEWRIGHT_ISOLATION", "process")
-    made = World(tmp_path, nursery)
-    yield made
-    made.clear()
+    made: list[World] = []
+
+    def make(pipeline: str = REVIEWED) -> World:
+        made.append(World(tmp_path / str(len(made)), nursery, pipeline))
+        return made[-1]
+
+    yield make
+    for world in made:
+        world.clear()
+
+
+@pytest.fixture
+def world(worlds: Worlds) -> World:
+    return worlds()

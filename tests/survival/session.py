@@ -16,6 +16,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from gatewright import __version__
 from gatewright.gates.machine.evolve import replay
 from gatewright.schemas.ids import parse_lease
 from gatewright.server.liveness import is_running
@@ -59,13 +60,14 @@ class World:
 
     root: Path
     nursery: Path
+    pipeline: str = REVIEWED
     dooms: dict[str, Doom] = field(default_factory=dict)
     callers: list["Caller"] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.repository = Repository(self.root / "repo", REVIEWED)
+        self.repository = Repository(self.root / "repo", self.pipeline)
         self.meeting = self.root / "meeting"
-        self.meeting.mkdir()
+        self.meeting.mkdir(parents=True)
 
     def trace(self) -> list[str]:
         """Every point that servers passed, in order."""
@@ -90,11 +92,12 @@ class World:
 class Caller:
     """A client. When its bridge dies it starts another one and asks again what had no reply, under the same key."""
 
-    def __init__(self, world: World, name: str, generation: str) -> None:
+    def __init__(self, world: World, name: str, generation: str = HANDSHAKE, version: str = __version__) -> None:
         self.name = name
         self.longest_s = 0.0
         self._world = world
         self._generation = generation
+        self._version = version
         self._bridges = 0
         self._received = b""
         self._process = self._start_bridge()
@@ -137,7 +140,7 @@ class Caller:
         self._bridges += 1
         self._received = b""
         return subprocess.Popen(
-            bridge_command(self._world.nursery, self._world.meeting),
+            bridge_command(self._world.nursery, self._world.meeting, self._version),
             cwd=self._world.repository.path,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -1,6 +1,6 @@
 """Start a watched server in milliseconds: have a process fork it that has the imports behind it.
 
-    python -I -S starter.py NURSERY MEETING --common-dir PATH
+    python -I -S starter.py NURSERY MEETING VERSION --common-dir PATH
 
 What a bridge gives a server (lock, readiness pipe, log, environment) goes to the process that listens at NURSERY.
 """

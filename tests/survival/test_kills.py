@@ -1,6 +1,6 @@
 """kill -9 at every point of a session: its history is the one of a session in which nobody was killed."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,8 +19,6 @@ from .session import (
     outcome_of,
     play,
 )
-
-Worlds = Callable[..., World]
 
 SERVER, BRIDGE, BOTH = (Victim.SERVER,), (Victim.BRIDGE,), (Victim.BRIDGE, Victim.SERVER)
 # Before the request is sent; while it is under way; after each of its transactions; when the reply is written, unsent.

@@ -106,7 +106,7 @@ def _parse(line: bytes | Oversized) -> dict[str, object]:
     return {} if isinstance(line, Oversized) else parse_message(line)
 
 
-def serve(meeting: str, *arguments: str) -> int:
-    """Become the server of the repository that the arguments name."""
+def serve(meeting: str, version: str, *arguments: str) -> int:
+    """Become the server of the repository that the arguments name, as one of that release."""
     watch(Points(Path(meeting)))
-    return process.main(arguments, code=lambda: 0)
+    return process.main(arguments, version=version, code=lambda: 0)
