@@ -52,8 +52,8 @@ bypass: .venv/dev.stamp  ## Every bad commit of the bypass suite, with what stop
 chaos: .venv/dev.stamp  ## Agents, kills and broken disks around one server (MINUTES=10 SEED=word): nothing may get lost
 	$(BIN)/python -m tests.chaos --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
 
-clients: .venv/dev.stamp  ## Claude Code and Codex driven through their gates by a scripted model on loopback
-	$(BIN)/python examples/real_clients/run.py
+clients: .venv/dev.stamp  ## Six real clients driven through their gates by scripted models (CLIENTS="claude-code codex")
+	$(BIN)/python examples/real_clients/run.py $(CLIENTS)
 
 conformance: .venv/dev.stamp  ## The protocol's official suite and inspector, both generations; npm fetches them once
 	$(BIN)/python -m tests.conformance

@@ -6,7 +6,7 @@ endpoint gets the whole conversation with every request, so a story is replayed 
 A story must therefore be pure: it decides by what it has received and by nothing else.
 """
 
-import json
+import re
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -29,7 +29,7 @@ class WriteFile:
 
 @dataclass(frozen=True)
 class Say:
-    """Answer in prose, which ends the client's run."""
+    """Answer in prose, which ends the client's run unless something sends the model back to work."""
 
     text: str
 
@@ -39,39 +39,46 @@ Action = CallTool | WriteFile | Say
 
 @dataclass(frozen=True)
 class Received:
-    """The client's answer to one action, exactly as the model got to read it."""
+    """The client's answer to one action, exactly as the model got to read it: JSON, prose, or both."""
 
     text: str
 
-    def data(self) -> dict[str, object]:
-        """The first JSON object in the text, which some clients wrap in words of their own; StoryError if none."""
-        start = self.text.find("{")
-        if start < 0:
-            raise StoryError(f"no JSON in what the client gave back: {self.text[:200]!r}")
-        try:
-            value, _ = json.JSONDecoder().raw_decode(self.text, start)
-        except ValueError as problem:
-            raise StoryError(f"JSON cut short by the client: {self.text[:200]!r}") from problem
-        assert isinstance(value, dict)
-        return value
+    def find(self, name: str) -> str | None:
+        """The first text of this name, read as a model reads: `"name": "text"` in JSON, `name: text` in prose."""
+        found = re.search(rf'"{name}": ?"((?:[^"\\]|\\.)*)"|^\s*{name}: (.+)$', self.text, re.MULTILINE)
+        return (found[1] if found[1] is not None else found[2].strip()) if found else None
+
+    def get(self, name: str) -> str:
+        """As `find`; StoryError when it says nothing of that."""
+        found = self.find(name)
+        if found is None:
+            raise StoryError(f"the client gave back no {name!r}: {self.text[:300]!r}")
+        return found
+
+    def says(self, name: str, value: str) -> bool:
+        """Whether the value is told under this name anywhere, in a list too."""
+        return re.search(rf'\b{name}(": ?"|: ){re.escape(value)}\b', self.text) is not None
 
 
 @dataclass(frozen=True)
 class Conversation:
-    """One request to the model: what the client offers it, and the answers to its actions, oldest first."""
+    """One request to the model: what the client offers and tells it, and the answers to its actions, oldest first."""
 
     offered: frozenset[str]
     """gatewright's tools that the model knows of, under the server's names, whether loaded or only listed."""
-    instructions: str
-    """The server's instructions as the client hands them on; empty when it does not."""
-    received: tuple[Received, ...]
+    told: str
+    """What the client itself says to its model: system prompt, reminders, servers' instructions."""
+    received: tuple[Received, ...] = ()
+    searched: frozenset[str] = frozenset()
+    """gatewright's tools that the model has looked up, where a client shows only names at first."""
 
 
 class StoryError(Exception):
     """The client or the server did something that the story has no continuation for."""
 
 
-Story = Callable[[], Generator[CallTool | WriteFile, Received, str]]
+Telling = Generator[Action, Received, str]
+Story = Callable[[], Telling]
 
 
 def next_action(story: Story, received: Sequence[Received]) -> Action:

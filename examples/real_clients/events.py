@@ -1,4 +1,4 @@
-"""Small things that both wire formats need."""
+"""Small things that all wire formats need."""
 
 import json
 
@@ -17,6 +17,11 @@ def text_of(content: object) -> str:
     return "\n".join(str(part["text"]) for part in objects(content) if "text" in part)
 
 
-def server_sent_event(event: JsonObject) -> bytes:
+def named_event(event: JsonObject) -> bytes:
     """One event of a text/event-stream, named by its type."""
-    return f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode()
+    return f"event: {event['type']}\n".encode() + data_event(event)
+
+
+def data_event(event: JsonObject) -> bytes:
+    """One event of a text/event-stream, without a name."""
+    return f"data: {json.dumps(event)}\n\n".encode()

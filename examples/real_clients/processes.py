@@ -25,13 +25,12 @@ class Finished:
 
 @dataclass(frozen=True)
 class Scratch:
-    """A folder of its own for one client: its home, its temporary files, and the repository that it works in."""
+    """A folder of its own: the clients' homes, temporary files, and the repository that they work in."""
 
     root: Path
 
-    @property
-    def home(self) -> Path:
-        return self.root / "home"
+    def home(self, name: str) -> Path:
+        return self.root / "homes" / name
 
     @property
     def repository(self) -> Path:
@@ -40,18 +39,18 @@ class Scratch:
     def environment(self, path: str, extra: Mapping[str, str]) -> dict[str, str]:
         """Built from nothing, so that no key, proxy or setting of the machine's user reaches a client."""
         # TMPDIR keeps sockets, locks and the clients' own droppings inside the folder that is removed.
-        own = {"HOME": str(self.home), "TMPDIR": str(self.root / "tmp")}
+        own = {"HOME": str(self.home("nobody")), "TMPDIR": str(self.root / "tmp")}
         return {"PATH": path, "TERM": "dumb", "LANG": "C.UTF-8", **own, **extra}
 
 
 @contextmanager
-def scratch_folder(name: str) -> Generator[Scratch]:
+def scratch_folder() -> Generator[Scratch]:
     """Make the folder, and take it and every process that works in it away again."""
     # Short, because the paths of unix sockets end at about a hundred bytes.
-    scratch = Scratch(Path(tempfile.mkdtemp(prefix=f"gw-{name}-")).resolve())
+    scratch = Scratch(Path(tempfile.mkdtemp(prefix="gw-")).resolve())
     try:
-        for folder in (scratch.home, scratch.repository, scratch.root / "tmp"):
-            folder.mkdir()
+        for folder in (scratch.home("nobody"), scratch.repository, scratch.root / "tmp"):
+            folder.mkdir(parents=True)
         yield scratch
     finally:
         stop_processes(scratch.root)

@@ -1,31 +1,37 @@
 """A language model that follows a story, served on loopback.
 
-Speaks the Anthropic Messages API and the OpenAI Responses API, streaming or not, so that a real client can be
-driven without a network, an account or a key. It keeps what the clients really sent, to be asserted on afterwards.
+Speaks the model API of one client, streaming or not, so that a real client can be driven without a network, an account
+or a key. It keeps what the client really sent, to be asserted on afterwards.
 """
 
 import json
 import threading
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-import anthropic_messages
-import openai_responses
-from conversation import Action, Conversation, Received, Say, Story, exchanges, next_action
+from conversation import Action, CallTool, Conversation, Received, Say, Story, exchanges, next_action
 from events import JsonObject
+from hands import Hands, Turn
+from models.wire import Wire
 
+MODEL = "scripted"
+SIDE_MODEL = "scripted-side"
+"""For what clients ask beside the conversation: titles, summaries, commit messages."""
 REQUEST_BYTES_MAX = 32_000_000
 REQUESTS_MAX = 200
+COUNT_PATH = "/v1/messages/count_tokens"
 
 
 class ScriptedModel:
     """One story, told to one client. Thread-safe: clients ask side questions while a turn is running."""
 
-    def __init__(self, story: Story) -> None:
+    def __init__(self, story: Story, wire: Wire, hands: Hands) -> None:
+        self.wire = wire
         self._story = story
+        self._hands = hands
         self._lock = threading.Lock()
-        self._longest = Conversation(frozenset(), "", ())
+        self._longest = Conversation(frozenset(), "")
         self._requests = 0
         self.base_url = ""
         """Set while the model is being served."""
@@ -42,25 +48,24 @@ class ScriptedModel:
         """Every action of the story that the client carried out, and what it sent back."""
         return exchanges(self._story, self.conversation.received)
 
-    def answer(self, path: str, body: JsonObject) -> tuple[JsonObject, Iterator[bytes]] | None:
-        """The reply to a request, whole and as a stream of events; None where this model has no such address."""
+    def calls(self) -> int:
+        """How often the client called gatewright for its model."""
+        return sum(isinstance(action, CallTool) for action, _ in self.exchanges())
+
+    def answer(self, body: JsonObject) -> Turn | None:
+        """The model's turn; None when a client asks without an end."""
         with self._lock:
             self._requests += 1
             if self._requests > REQUESTS_MAX:
                 return None
-        dialect = {anthropic_messages.PATH: anthropic_messages, openai_responses.PATH: openai_responses}.get(path)
-        if dialect is None:
-            return None
-        conversation = dialect.read_request(body)
-        self._remember(conversation)
-        action = next_action(self._story, conversation.received) if conversation else Say("A side question.")
-        reply = dialect.answer(body, conversation, action)
-        return reply, dialect.stream(reply)
-
-    def _remember(self, conversation: Conversation | None) -> None:
+        conversation = self.wire.read(body, self._hands)
+        # A conversation that offers none of our tools is a side question too, where there are tools at all.
+        if body.get("model") == SIDE_MODEL or (self._hands.call_tools and not conversation.offered):
+            return Say("A side question.")
         with self._lock:
-            if conversation and len(conversation.received) >= len(self._longest.received):
+            if len(conversation.received) >= len(self._longest.received):
                 self._longest = conversation
+        return self._hands.turn(next_action(self._story, conversation.received), conversation)
 
 
 @contextmanager
@@ -87,15 +92,15 @@ class _Handler(BaseHTTPRequestHandler):
         path = self.path.partition("?")[0]
         if not path.startswith("/"):
             return self.do_GET()
-        if path == anthropic_messages.COUNT_PATH:
+        if path == COUNT_PATH:
             return self._send("application/json", [json.dumps({"input_tokens": 1000}).encode()])
-        reply = self.model.answer(path, body)
-        if reply is None:
+        wire = self.model.wire
+        turn = self.model.answer(body) if wire.is_address(path) else None
+        if turn is None:
             return self._refuse()
-        whole, events = reply
-        if body.get("stream"):
-            return self._send("text/event-stream", events)
-        return self._send("application/json", [json.dumps(whole).encode()])
+        if wire.is_streamed(path, body):
+            return self._send("text/event-stream", wire.events(body, turn))
+        return self._send("application/json", [json.dumps(wire.whole(body, turn)).encode()])
 
     def do_GET(self) -> None:
         if not self.path.startswith("/"):
