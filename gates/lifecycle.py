@@ -26,8 +26,8 @@ from ..schemas.records import (
 )
 from ..schemas.refusals import Refusal
 from . import graph
+from .machine import approvals, landing, questions, resubmission, reviewing, settlement
 from .machine import commands as c
-from .machine import landing, questions, resubmission, reviewing, settlement
 from .machine.decision import Decision
 from .machine.evolve import evolve
 from .machine.precedence import holds, lost, refuse_change, refuse_claim, refuse_lease
@@ -88,7 +88,7 @@ def decide(record: ChangeRecord | None, command: c.Command, now: datetime) -> De
         case c.GiveReview():
             return reviewing.give(decision, stage, command)
         case c.Approve():
-            return reviewing.approve(decision, stage, command)
+            return approvals.approve(decision, stage, command)
         case c.Answer():
             return questions.answer(decision, stage, command)
         case c.RetryGates():

@@ -1,16 +1,26 @@
-"""What people are still to approve in a change: pure.
+"""Decide about approvals, and say what people are still to approve: pure.
 
-One place for it, so that the status, the brief of a waiting agent and the command that approves cannot tell it
-differently. Source: docs/protocol.md, rule 10.
+One place for it, so that the status, the brief of a waiting agent, the command that approves and what decides cannot
+tell it differently. An approval names one commit and one target and is void when either changes. Whoever made the
+artifact does not approve it, and nobody counts twice. Source: docs/protocol.md, rule 10.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
 
+from ...schemas import events as e
+from ...schemas import refusals
 from ...schemas.ids import LAND, short
 from ...schemas.plan import ApprovalRule
-from ...schemas.records import Approval, ChangeRecord, LandingStep, Maker
-from . import reviewing
+from ...schemas.records import Approval, Attempt, ChangeRecord, Landing, LandingStep, Maker, StageRecord, StageState
+from ...schemas.refusals import Refusal
+from . import settlement
+from .commands import Approve
+from .decision import Decision
+from .precedence import refuse_claim
+
+Decided: TypeAlias = tuple[e.Event, ...] | Refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +28,7 @@ class OpenApproval:
     """One approval gate that has not enough of them yet.
 
     `number` is the attempt's, or the landing's when `stage` is `land`; `base` is what `commit` was made from. `given`
-    are the approvals so far, `holders` who made what is to be approved, under the names that they declared.
+    are the approvals so far, `makers` who made what is to be approved.
     """
 
     change: str
@@ -31,7 +41,12 @@ class OpenApproval:
     evaluation: str
     given: tuple[Approval, ...]
     minimum: int
-    holders: tuple[str, ...]
+    makers: tuple[Maker, ...]
+
+    @property
+    def holders(self) -> tuple[str, ...]:
+        """The names that its makers declared."""
+        return tuple(dict.fromkeys(maker.holder for maker in self.makers))
 
     @property
     def command(self) -> str:
@@ -50,6 +65,59 @@ class OpenApproval:
         """What people are asked."""
         return question(self.commit, self.target, self.minimum)
 
+    def is_enough_with(self, command: Approve) -> bool:
+        """Whether this word makes as many as are wanted."""
+        return command.is_given and len(self.given) + 1 >= self.minimum
+
+
+def approve(decision: Decision, stage: StageRecord, command: Approve) -> Decided:
+    """Take a person's word in about the current attempt's commit; a no fails the attempt."""
+    record = decision.record
+    if stage.state is not StageState.IN_REVIEW:
+        return refuse_claim(record, stage, decision.now) or refusals.unknown_attempt(
+            record.id, stage.name, "nothing to approve: no attempt has passed its floor"
+        )
+    asked = find_open(record, stage.name, command.gate)
+    if asked is None:
+        return refusals.unknown_attempt(record.id, stage.name, "no approval open")
+    refusal = refuse_approval(asked, command)
+    if refusal is not None:
+        return refusal
+    approval = approval_of(command, asked.gate, decision.now)
+    decision.add(e.ApprovalGiven(decision.now, stage.name, asked.number, approval, asked.is_enough_with(command)))
+    if command.is_given:
+        settlement.pass_when_answered(decision, stage.name)
+    else:
+        because = f"{command.person} did not approve: {command.note or 'no reason given'}"
+        settlement.fail_gate(decision, stage.name, asked.gate, (f"refused:{asked.gate}",), because)
+    return decision.events
+
+
+def refuse_approval(asked: OpenApproval, command: Approve) -> Refusal | None:
+    """Why a word about what is asked does not count: of a stage as of the landing."""
+    if command.person in {maker.principal for maker in asked.makers}:
+        return refusals.own_work(asked.change, asked.stage, "approve")
+    if command.is_given and any(approval.person == command.person for approval in asked.given):
+        return refusals.already_approved(asked.change, asked.stage, command.person)
+    if (command.commit, command.target) != (asked.commit, asked.target):
+        return refusals.approval_stale(asked.change, asked.stage, asked.commit)
+    return None
+
+
+def approval_of(command: Approve, gate: str, at: datetime) -> Approval:
+    """What is kept of a person's word; `gate` is the one that it was taken for, `at` when it was decided."""
+    return Approval(
+        gate=gate,
+        person=command.person,
+        how=command.how,
+        commit=command.commit,
+        target=command.target,
+        is_given=command.is_given,
+        at=at,
+        note=command.note,
+        signature=command.signature,
+    )
+
 
 def question(commit: str, target: str, minimum: int) -> str:
     """What an approval gate asks: it names the commit and the target, and is void when either changes."""
@@ -57,63 +125,68 @@ def question(commit: str, target: str, minimum: int) -> str:
     return f"May commit {commit} go towards '{target}'? {wanted} wanted."
 
 
+def find_open(record: ChangeRecord, stage: str, gate: str | None) -> OpenApproval | None:
+    """The first open approval of a stage, or of the landing; by this gate when it is named."""
+    found = open_approvals_of(record)
+    return next((asked for asked in found if asked.stage == stage and gate in (None, asked.gate)), None)
+
+
 def open_approvals_of(record: ChangeRecord) -> tuple[OpenApproval, ...]:
     """Every approval that a change waits for, stages first, in the order of the plan."""
-    found = [
-        _of_stage(record, stage.name, rule)
-        for stage in record.stages
-        for rule in record.rule(stage.name).approvals
-        if rule.gate in reviewing.open_approvals(record, stage)
-    ]
+    return (*(asked for stage in record.stages for asked in _of_stage(record, stage)), *_of_landing(record))
+
+
+def open_approvals(record: ChangeRecord, stage: StageRecord) -> tuple[str, ...]:
+    """The approval gates of a stage in review that have not enough of them."""
+    return tuple(asked.gate for asked in _of_stage(record, stage))
+
+
+def _of_stage(record: ChangeRecord, stage: StageRecord) -> list[OpenApproval]:
+    attempt = stage.current
+    if stage.state is not StageState.IN_REVIEW or attempt is None:
+        return []
+    waiting = [rule for rule in record.rule(stage.name).approvals if rule.gate not in attempt.allowed]
+    commits, makers = (attempt.base, attempt.commit), stage.makers(attempt) if waiting else ()
+    return [_open(record, stage.name, attempt, rule, commits=commits, makers=makers) for rule in waiting]
+
+
+def _of_landing(record: ChangeRecord) -> list[OpenApproval]:
     landing = record.landing
     if landing is None or landing.step is not LandingStep.ASKING:
-        return tuple(found)
-    waiting = {*landing.asked} - {*landing.allowed}
-    return (*found, *(_of_landing(record, rule) for rule in record.plan.land_approvals if rule.gate in waiting))
+        return []
+    assert landing.old is not None, "what asks was merged"
+    assert landing.new is not None, "what asks was merged"
+    commits, makers = (landing.old, landing.new), _makers_of_landing(record)
+    names = {*landing.asked} - {*landing.allowed}
+    waiting = (rule for rule in record.plan.land_approvals if rule.gate in names)
+    return [_open(record, LAND, landing, rule, commits=commits, makers=makers) for rule in waiting]
 
 
-def _of_stage(record: ChangeRecord, stage: str, rule: ApprovalRule) -> OpenApproval:
-    attempt = record.stage(stage).current
-    assert attempt is not None, "what waits for an approval was handed in"
+def _makers_of_landing(record: ChangeRecord) -> tuple[Maker, ...]:
+    landed = [(stage, artifact) for stage in record.stages if (artifact := stage.artifact) is not None]
+    return tuple(dict.fromkeys(maker for stage, artifact in landed for maker in stage.makers(artifact)))
+
+
+def _open(
+    record: ChangeRecord,
+    stage: str,
+    asking: Attempt | Landing,
+    rule: ApprovalRule,
+    *,
+    commits: tuple[str, str],
+    makers: tuple[Maker, ...],
+) -> OpenApproval:
+    base, commit = commits
     return OpenApproval(
         change=record.id,
         stage=stage,
         gate=rule.gate,
-        commit=attempt.commit,
-        base=attempt.base,
+        commit=commit,
+        base=base,
         target=record.target,
-        number=attempt.number,
-        evaluation=attempt.evaluation,
-        given=_given(attempt.approvals, rule.gate),
+        number=asking.number,
+        evaluation=asking.evaluation,
+        given=tuple(a for a in asking.approvals if a.gate == rule.gate and a.is_given),
         minimum=rule.minimum,
-        holders=_names(record.stage(stage).makers(attempt)),
+        makers=makers,
     )
-
-
-def _of_landing(record: ChangeRecord, rule: ApprovalRule) -> OpenApproval:
-    landing = record.landing
-    assert landing is not None, "a landing asks"
-    assert landing.old is not None, "what asks was merged"
-    assert landing.new is not None, "what asks was merged"
-    landed = [(stage, artifact) for stage in record.stages if (artifact := stage.artifact) is not None]
-    return OpenApproval(
-        change=record.id,
-        stage=LAND,
-        gate=rule.gate,
-        commit=landing.new,
-        base=landing.old,
-        target=record.target,
-        number=landing.number,
-        evaluation=landing.evaluation,
-        given=_given(landing.approvals, rule.gate),
-        minimum=rule.minimum,
-        holders=_names(maker for stage, artifact in landed for maker in stage.makers(artifact)),
-    )
-
-
-def _names(makers: Iterable[Maker]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(maker.holder for maker in makers))
-
-
-def _given(approvals: tuple[Approval, ...], gate: str) -> tuple[Approval, ...]:
-    return tuple(approval for approval in approvals if approval.gate == gate and approval.is_given)

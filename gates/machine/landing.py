@@ -15,7 +15,7 @@ from ...schemas.ids import LAND
 from ...schemas.records import Cause, ChangeRecord, ChangeState, Landing, LandingStep, Note, Outcome
 from ...schemas.refusals import Refusal
 from .. import paths, verdict
-from . import reviewing
+from . import approvals
 from .commands import Answer, Approve, BlockLanding, ConfirmLanding, LoseLanding, SettleLanding
 from .decision import LANDING_FAILURES_MAX, Decision
 
@@ -84,23 +84,14 @@ def answer(decision: Decision, command: Answer) -> Decided:
 
 def approve(decision: Decision, command: Approve) -> Decided:
     """A person's word about the merged commit; a no opens the stage whose agent made it."""
-    record, landing = decision.record, decision.record.landing
-    is_asking = landing is not None and landing.step is LandingStep.ASKING
-    waiting = {*landing.asked} - {*landing.allowed} if landing is not None and is_asking else set[str]()
-    rule = next((r for r in record.plan.land_approvals if r.gate in waiting and command.gate in (None, r.gate)), None)
-    if landing is None or rule is None:
-        return refusals.unknown_attempt(record.id, LAND, "no approval open")
-    landed = [(stage, artifact) for stage in record.stages if (artifact := stage.artifact) is not None]
-    if command.person in {maker.principal for stage, artifact in landed for maker in stage.makers(artifact)}:
-        return refusals.own_work(record.id, LAND, "approve")
-    given = [a for a in landing.approvals if a.gate == rule.gate and a.is_given]
-    if command.is_given and any(a.person == command.person for a in given):
-        return refusals.already_approved(record.id, LAND, command.person)
-    if (command.commit, command.target) != (landing.new, record.target):
-        return refusals.approval_stale(record.id, LAND, landing.new)
-    is_enough = command.is_given and len(given) + 1 >= rule.minimum
-    approval = reviewing.approval_of(command, rule.gate, decision.now)
-    decision.add(e.LandingApproved(decision.now, landing.number, approval, is_enough))
+    asked = approvals.find_open(decision.record, LAND, command.gate)
+    if asked is None:
+        return refusals.unknown_attempt(decision.record.id, LAND, "no approval open")
+    refusal = approvals.refuse_approval(asked, command)
+    if refusal is not None:
+        return refusal
+    approval = approvals.approval_of(command, asked.gate, decision.now)
+    decision.add(e.LandingApproved(decision.now, asked.number, approval, asked.is_enough_with(command)))
     if not command.is_given:
         _reopen_author(decision, command.person, Note(f"{command.person} did not approve the landing", command.note))
     else:
@@ -110,8 +101,8 @@ def approve(decision: Decision, command: Approve) -> Decided:
 
 def open_questions(record: ChangeRecord, landing: Landing) -> tuple[str, ...]:
     """The land gates whose question is not answered yet; approvals are no questions."""
-    approvals = {rule.gate for rule in record.plan.land_approvals}
-    return tuple(gate for gate in landing.asked if gate not in {*landing.allowed, *approvals})
+    approving = {rule.gate for rule in record.plan.land_approvals}
+    return tuple(gate for gate in landing.asked if gate not in {*landing.allowed, *approving})
 
 
 def _intend_when_answered(decision: Decision) -> None:

@@ -17,10 +17,10 @@ from .. import graph
 from ..lifecycle import decide
 from . import commands as c
 from . import landing
-from .approvals import open_approvals_of
+from .approvals import open_approvals, open_approvals_of
 from .precedence import is_expired, refuse_change, refuse_claim
 from .questions import open_questions
-from .reviewing import open_approvals, open_reviews
+from .reviewing import open_reviews
 
 YOU = "<your name>"
 # A principal that nobody is: what it may do, whoever has no part in the work yet may do.

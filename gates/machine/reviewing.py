@@ -1,32 +1,20 @@
-"""Decide about reviews and approvals, which come on top of a passed floor: pure.
+"""Decide about reviews, which come on top of a passed floor: pure.
 
-Both name one commit and are void with the attempt that it belongs to. Whoever made the artifact does not judge it, and
-nobody counts twice. Source: docs/protocol.md, rules 9 and 10.
+A review names one commit and is void with the attempt that it belongs to. Whoever made the artifact does not judge it,
+and nobody counts twice. Source: docs/protocol.md, rule 9.
 """
 
 import re
 from collections.abc import Iterable, Sized
-from datetime import datetime
 from typing import TypeAlias
 
 from ...schemas import events as e
 from ...schemas import refusals
-from ...schemas.plan import ApprovalRule, ReviewRule
-from ...schemas.records import (
-    BLOCKING,
-    Approval,
-    Attempt,
-    ChangeRecord,
-    GateOutcome,
-    Outcome,
-    Review,
-    ReviewLease,
-    StageRecord,
-    StageState,
-)
+from ...schemas.plan import ReviewRule
+from ...schemas.records import BLOCKING, Attempt, ChangeRecord, Review, ReviewLease, StageRecord, StageState
 from ...schemas.refusals import Refusal
 from . import settlement
-from .commands import Approve, ClaimReview, GiveReview, ReleaseReview, RenewReview
+from .commands import ClaimReview, GiveReview, ReleaseReview, RenewReview
 from .decision import Decision
 from .precedence import refuse_claim
 
@@ -113,54 +101,10 @@ def give(decision: Decision, stage: StageRecord, command: GiveReview) -> Decided
         blocking = [finding for finding in review.findings if finding.severity == BLOCKING]
         because = f"reviewer '{review.reviewer}' found {len(blocking)} blocking: {blocking[0].message}"
         marks = tuple(sorted({finding.fingerprint for finding in blocking}))
-        _fail(decision, stage.name, lease.gate, marks, because)
+        settlement.fail_gate(decision, stage.name, lease.gate, marks, because)
     else:
         settlement.pass_when_answered(decision, stage.name)
     return decision.events
-
-
-def approve(decision: Decision, stage: StageRecord, command: Approve) -> Decided:
-    """Take a person's word in about the current attempt's commit; a no fails the attempt."""
-    record = decision.record
-    if stage.state is not StageState.IN_REVIEW:
-        return refuse_claim(record, stage, decision.now) or refusals.unknown_attempt(
-            record.id, stage.name, "nothing to approve: no attempt has passed its floor"
-        )
-    attempt = _judged(stage)
-    rule = _wanted(record.rule(stage.name).approvals, open_approvals(record, stage), command.gate)
-    if rule is None:
-        return refusals.unknown_attempt(record.id, stage.name, "no approval open")
-    given = [a for a in attempt.approvals if a.gate == rule.gate and a.is_given]
-    if command.person in {maker.principal for maker in stage.makers(attempt)}:
-        return refusals.own_work(record.id, stage.name, "approve")
-    if command.is_given and any(a.person == command.person for a in given):
-        return refusals.already_approved(record.id, stage.name, command.person)
-    if (command.commit, command.target) != (attempt.commit, record.target):
-        return refusals.approval_stale(record.id, stage.name, attempt.commit)
-    approval = approval_of(command, rule.gate, decision.now)
-    is_enough = command.is_given and len(given) + 1 >= rule.minimum
-    decision.add(e.ApprovalGiven(decision.now, stage.name, attempt.number, approval, is_enough))
-    if command.is_given:
-        settlement.pass_when_answered(decision, stage.name)
-    else:
-        because = f"{command.person} did not approve: {command.note or 'no reason given'}"
-        _fail(decision, stage.name, rule.gate, (f"refused:{rule.gate}",), because)
-    return decision.events
-
-
-def approval_of(command: Approve, gate: str, at: datetime) -> Approval:
-    """What is kept of a person's word; `gate` is the one that it was taken for, `at` when it was decided."""
-    return Approval(
-        gate=gate,
-        person=command.person,
-        how=command.how,
-        commit=command.commit,
-        target=command.target,
-        is_given=command.is_given,
-        at=at,
-        note=command.note,
-        signature=command.signature,
-    )
 
 
 def refuse_review(record: ChangeRecord, stage: StageRecord, number: int, by: str | None) -> Refusal | None:
@@ -197,14 +141,6 @@ def open_reviews(record: ChangeRecord, stage: StageRecord) -> tuple[ReviewRule, 
     if stage.state is not StageState.IN_REVIEW:
         return ()
     return tuple(rule for rule in record.rule(stage.name).reviews if len(_counting(stage, rule)) < rule.quorum)
-
-
-def open_approvals(record: ChangeRecord, stage: StageRecord) -> tuple[str, ...]:
-    """The approval gates of a stage in review that have not enough of them."""
-    if stage.state is not StageState.IN_REVIEW or stage.current is None:
-        return ()
-    names = (rule.gate for rule in record.rule(stage.name).approvals)
-    return tuple(gate for gate in names if gate not in stage.current.allowed)
 
 
 def family(model: str | None) -> str | None:
@@ -305,16 +241,3 @@ def _void(record: ChangeRecord, stage: StageRecord, number: int) -> Refusal:
     assert number <= stage.review_leases, "a genuine lease was given once"
     commit = stage.current.commit if stage.state is StageState.IN_REVIEW and stage.current is not None else None
     return refusals.review_stale(record.id, stage.name, commit)
-
-
-def _wanted(rules: tuple[ApprovalRule, ...], waiting: tuple[str, ...], gate: str | None) -> ApprovalRule | None:
-    return next((rule for rule in rules if rule.gate in waiting and gate in (None, rule.gate)), None)
-
-
-def _fail(decision: Decision, name: str, gate: str, fingerprints: tuple[str, ...], because: str) -> None:
-    """Fail the current attempt by a gate that people or reviewers answer."""
-    stage = decision.record.stage(name)
-    assert stage.current is not None, "what was judged is an attempt"
-    others = tuple(g for g in stage.current.gates if g.gate != gate)
-    judged = settlement.with_gates(stage.current, (*others, GateOutcome(gate, Outcome.FAILED)))
-    settlement.fail_stage(decision, stage, judged, fingerprints, because)

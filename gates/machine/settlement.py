@@ -77,6 +77,15 @@ def with_gates(attempt: Attempt, gates: verdict.GateOutcomes) -> Attempt:
     return replace(attempt, gates=gates)
 
 
+def fail_gate(decision: Decision, name: str, gate: str, fingerprints: tuple[str, ...], because: str) -> None:
+    """Fail the current attempt by a gate that people or reviewers answer."""
+    stage = decision.record.stage(name)
+    assert stage.current is not None, "what was judged is an attempt"
+    others = tuple(g for g in stage.current.gates if g.gate != gate)
+    judged = with_gates(stage.current, (*others, GateOutcome(gate, Outcome.FAILED)))
+    fail_stage(decision, stage, judged, fingerprints, because)
+
+
 def fail_stage(
     decision: Decision, stage: StageRecord, attempt: Attempt, fingerprints: tuple[str, ...], because: str
 ) -> None:

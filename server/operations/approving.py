@@ -7,9 +7,8 @@ whoever made the artifact with it. Evidence of a decided gate is kept in the sam
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from ...gates.machine.approvals import OpenApproval, open_approvals_of
+from ...gates.machine.approvals import OpenApproval, approval_of, open_approvals_of
 from ...gates.machine.commands import Approve
-from ...gates.machine.reviewing import approval_of
 from ...gates.policy import Policy, find_gate
 from ...schemas import refusals
 from ...schemas.ids import LAND

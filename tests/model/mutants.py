@@ -13,7 +13,16 @@ from dataclasses import dataclass
 from types import CodeType, FunctionType
 
 from gatewright.gates import lifecycle, verdict
-from gatewright.gates.machine import decision, landing, precedence, questions, reviewing, settlement, stage_steps
+from gatewright.gates.machine import (
+    approvals,
+    decision,
+    landing,
+    precedence,
+    questions,
+    reviewing,
+    settlement,
+    stage_steps,
+)
 from gatewright.server.operations import repeating
 
 from . import world
@@ -170,14 +179,20 @@ MUTANTS = (
         "a person's approval counts twice",
         "approved by two",
         ("I5",),
-        (_edit(reviewing.approve, "any(a.person == command.person for a in given)", "False"),),
+        (
+            _edit(
+                approvals.refuse_approval, "any(approval.person == command.person for approval in asked.given)", "False"
+            ),
+        ),
     ),
     Mutant(
         "an approval counts for another commit",
         "approved by two",
         ("I5",),
         (
-            _edit(reviewing.approve, "(command.commit, command.target) != (attempt.commit, record.target)", "False"),
+            _edit(
+                approvals.refuse_approval, "(command.commit, command.target) != (asked.commit, asked.target)", "False"
+            ),
             _edit(stage_steps.approved, "assert approval.commit == attempt.commit", "assert attempt"),
         ),
     ),
@@ -185,7 +200,7 @@ MUTANTS = (
         "a maker approves the landing",
         "approved by two",
         ("I5",),
-        (_edit(landing.approve, "if command.person in {", "if command.person in set() & {"),),
+        (_edit(approvals._makers_of_landing, "for maker in stage.makers(artifact)", "for maker in ()"),),
     ),
     Mutant(
         "the target moves without comparing",
