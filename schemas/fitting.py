@@ -18,13 +18,27 @@ R = TypeVar("R", bound=Reply)
 M = TypeVar("M", bound=BaseModel)
 
 REPLY_BYTES_MAX = 9_500
-# Tried in this order until the reply fits: how long a text and a list may still be.
-SHORTENINGS = ((2_000, 50), (1_000, 30), (500, 20), (250, 20), (160, 12), (120, 6), (80, 3))
+# Tried in this order until the reply fits: how long a text and a list may still be, and whether findings are touched.
+SHORTENINGS = (
+    (2_000, 50, False),
+    (1_000, 30, False),
+    (500, 20, False),
+    (250, 20, False),
+    (160, 12, False),
+    (120, 6, False),
+    (80, 3, False),
+    (160, 6, True),
+    (80, 3, True),
+    (40, 2, True),
+    (20, 1, True),
+)
 DOTS = "..."
 # What only works whole, and what is told in pages that were made to fit.
 NEVER_SHORTENED = frozenset(
-    {"lease", "workspace", "commit", "base_commit", "evaluation", "next", "text", "output", "findings", "adopt", "how"}
+    {"lease", "workspace", "commit", "base_commit", "evaluation", "next", "text", "output", "adopt", "how"}
 )
+# Paged like those: none of them is left out, but where nothing else helps their texts are cut.
+FINDINGS = "findings"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +58,14 @@ def fit(reply: R) -> R:
 def fit_forms(reply: R) -> Fitted[R]:
     """`fit`, with both forms: each is made once, because that takes longer than most questions to the store."""
     whole = fitted = _forms(reply)
-    for chars_max, items_max in SHORTENINGS:
-        if max(size_of(fitted.content), len(fitted.text.encode())) <= REPLY_BYTES_MAX:
-            break
-        fitted = _forms(type(reply).model_validate(_shortened(whole.content, chars_max, items_max)))
-    return fitted
+    for chars_max, items_max, are_findings_cut in SHORTENINGS:
+        if size_of(fitted.content) <= REPLY_BYTES_MAX:
+            fitted = _densely(fitted)
+            if len(fitted.text.encode()) <= REPLY_BYTES_MAX:
+                break
+        cut = _Cut(chars_max, items_max, are_findings_cut)
+        fitted = _forms(type(reply).model_validate(cut.of(whole.content)))
+    return _densely(fitted)
 
 
 def fitting(items: Sequence[M], bytes_max: int) -> tuple[M, ...]:
@@ -84,16 +101,36 @@ def _forms(reply: R) -> Fitted[R]:
     return Fitted(reply, content, text_of_fields(reply.headline(), content))
 
 
-def _shortened(value: object, chars_max: int, items_max: int) -> object:
-    match value:
-        case str() if len(value) > chars_max:
-            return value[: chars_max - len(DOTS)] + DOTS
-        case list():
-            return [_shortened(item, chars_max, items_max) for item in value[:items_max]]
-        case dict():
-            return {
-                name: part if name in NEVER_SHORTENED else _shortened(part, chars_max, items_max)
-                for name, part in value.items()
-            }
-        case _:
+def _densely(fitted: Fitted[R]) -> Fitted[R]:
+    """The same, with a dense text where the other is too long."""
+    if len(fitted.text.encode()) <= REPLY_BYTES_MAX:
+        return fitted
+    text = text_of_fields(fitted.reply.headline(), fitted.content, is_dense=True)
+    return Fitted(fitted.reply, fitted.content, text)
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """How far a JSON value is shortened."""
+
+    chars_max: int
+    items_max: int
+    are_findings_cut: bool
+
+    def of(self, value: object) -> object:
+        match value:
+            case str() if len(value) > self.chars_max:
+                return value[: self.chars_max - len(DOTS)] + DOTS
+            case list():
+                return [self.of(item) for item in value[: self.items_max]]
+            case dict():
+                return {name: self._field(name, part) for name, part in value.items()}
+            case _:
+                return value
+
+    def _field(self, name: str, value: object) -> object:
+        if name in NEVER_SHORTENED:
             return value
+        if name == FINDINGS and isinstance(value, list):
+            return [self.of(item) for item in value] if self.are_findings_cut else value
+        return self.of(value)

@@ -8,12 +8,13 @@ Source: docs/tools.md
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import mcp_types as types
 from pydantic import ValidationError
 
+from ..gates.text import shorten
 from ..schemas import arguments as a
 from ..schemas import refusals
 from ..schemas import replies as r
@@ -27,6 +28,8 @@ from .progress import keep_told
 from .services import Services
 from .signal import Report
 
+# In letters of four bytes they still fit, and in lines of one letter too.
+REFUSAL_CHARS_MAX = 2_000
 CALL_STAMP = "gatewright/call"
 WAITED = "gatewright/waited_s"
 WAIT_S_DEFAULT = 45
@@ -311,10 +314,11 @@ async def _renew_quietly(services: Services, parsed: a.Arguments) -> None:
 
 
 def refused(refusal: Refusal) -> types.CallToolResult:
-    """A refusal on the wire."""
-    content = r.RefusalReply(code=refusal.code, message=refusal.message, next=refusal.next)
+    """A refusal on the wire; what is quoted in it may be long."""
+    told = replace(refusal, message=shorten(refusal.message, REFUSAL_CHARS_MAX))
+    content = r.RefusalReply(code=told.code, message=told.message, next=told.next)
     return types.CallToolResult(
-        content=[types.TextContent(type="text", text=text_of_refusal(refusal))],
+        content=[types.TextContent(type="text", text=text_of_refusal(told))],
         structured_content=content.model_dump(mode="json"),
         is_error=True,
     )
