@@ -157,12 +157,15 @@ class Fleetwright(Peer):
 
     name = "fleetwright"
     package = Pip("fleetwright", "0.25.0")
+    _is_defined = False
 
     def command(self) -> list[str]:
         return [str(self.programs / "fleetwright"), "serve", "--db", str(self.folder / "work.db"), "--create"]
 
     def create(self, client: LineClient, title: str) -> str | None:
-        client.call("define_kind", kind="work", instructions="Do $name.", done_when="it is done")
+        if not self._is_defined:
+            client.call("define_kind", kind="work", instructions="Do $name.", done_when="it is done")
+            self._is_defined = True
         added = _json(client.call("add_jobs", kind="work", names=[title]))
         return f"work:{title}" if added.get("added") == 1 else None
 
