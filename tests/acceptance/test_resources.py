@@ -186,3 +186,54 @@ async def test_the_list_is_bounded(desk: Server) -> None:
     assert len(titles) == 33
     assert CHANGE.format(change="c35") in titles
     assert CHANGE.format(change="c1") not in titles
+
+
+def many_stages(count: int) -> str:
+    """A pipeline of so many stages with names and goals as long as they may be, each with a few gates."""
+    names = [f"s{number:02}-{'x' * 28}" for number in range(count)]
+    lines = ["version: 1", "target: main", "stages:"]
+    for number, name in enumerate(names):
+        lines += [f"  {name}:", f"    goal: {'Do it well. ' * 30}", f'    writes: ["src/{number}/**"]', "    gates:"]
+        lines += [f'      - command: {{name: g{gate}-{"y" * 26}, run: "make check"}}' for gate in range(3)]
+    return "\n".join([*lines, f"land: {{needs: [{', '.join(names)}]}}", ""])
+
+
+@pytest.mark.slow
+async def test_forty_stages_with_long_names_fit_everywhere(make: Repositories, generation: Generation) -> None:
+    async with (
+        serving(make(many_stages(40)), has_engine=False) as server,
+        server.agent("a" * 80, generation) as ada,
+    ):
+        change = await ada.start("T" * 200)
+        for _ in range(6):
+            await ada.claim()
+        pipeline = await read(ada.client, PIPELINE)
+        one = await read(ada.client, CHANGE.format(change=change))
+        await read(ada.client, CHANGES)
+        await ada.get("get_status", change=change)
+        await ada.get("get_status")
+        await ada.get("claim_stage", agent="b" * 80, role="nobody")
+
+    assert pipeline["summary"].startswith("40 stages, ")
+    assert pipeline["stages"]
+    assert one["changes"][0]["stages"]
+
+
+async def test_questions_without_end_fit_everywhere(desk: Server) -> None:
+    """What an agent asks people may be as long as an argument may be."""
+    async with desk.agent() as ada:
+        for number in range(4):
+            change = await ada.start(f"{number} " + "漢" * 190)
+            lease = (await ada.claim(change))["lease"]
+            reason = "Which of them, and why? \U0001f642\n" * 700
+            await ada.get("release_stage", lease=lease, because="needs_decision", reason=reason)
+        status = await ada.get("get_status")
+        stage = await ada.get("get_status", change="c1", stage="code")
+        await read(ada.client, CHANGES)
+        await read(ada.client, STAGE.format(change="c1", stage="code"))
+        none = await ada.get("claim_stage", agent="ada")
+        await ada.get("wait_for_update", after=0, wait_s=0)
+
+    assert len(status["waiting_for_people"]) == 4
+    assert stage["why"]["state"] == "escalated"
+    assert none["kind"] == "none"
