@@ -6,7 +6,7 @@ Source: docs/decisions/0016-workspace-here.md
 """
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -15,7 +15,6 @@ from pathlib import Path
 from ..files import locked
 from ..git import Git, GitFailed
 from ..repository import SharedRepository
-from .bring_along import Entry
 from .changed_here import ID_CHARS, take_changed
 from .laying import Wanted, lay, present, wanted
 from .occupation import Occupation, forget_occupation, read_occupation, write_occupation
@@ -70,9 +69,8 @@ class Here:
     def enter(self, place: Place, *, is_live: Callable[[Occupation], bool], when: datetime) -> Path:
         """Give the checkout to a lease, with what its stage builds on; returns its top. Safe to repeat.
 
-        `is_live` tells whether a lease still works there. What one of another change left there is kept under a ref
-        first. Raises `WorkspaceProblem` with the reason why this one
-        cannot, and then nobody's file was changed.
+        `is_live` tells whether a lease still works there. What another stage left there is kept under a ref first.
+        Raises `WorkspaceProblem` with the reason why this one cannot, and then nobody's file was changed.
         """
         if self.path is None:
             message = "This repository has no checkout of its own."
@@ -136,26 +134,29 @@ class Here:
         if found is not None and is_live(found):
             message = f"{top} is in use for '{found.stage}' of {found.change}."
             raise WorkspaceProblem(message, "One lease at a time works there.")
+        write_occupation(self._repository.state_dir, self._prepare(place, top, found, when))
+
+    def _prepare(self, place: Place, top: Path, found: Occupation | None, when: datetime) -> Occupation:
+        """Find out what of the checkout is whose, and put there what the stage builds on."""
         git = self._git()
         refuse_unfinished(git)
         head = _head_for(git, place)
-        former = found if found is not None and found.change == place.change else None
-        if found is not None and former is None:
-            # The files stay; but who comes now may change them.
-            with suppress(WorkspaceProblem):
-                self.save_unsaved(found, when=when)
         step = wanted(git, head, place.base, place.content)
+        former = found if found is not None and found.change == place.change else None
         with index_copy(git) as copy:
             names = uncommitted(copy, head)
             _refuse_too_many(names, top)
             now = present(copy, step.paths & {*names})
-            person = _persons(top, names, former, step, now)
+            worked = {} if former is None else _worked_on(top, names, former)
+            if former is not None and former.stage == place.stage:
+                person = _still_persons(top, names, former)
+            else:
+                own = worked.get(place.stage, frozenset())
+                person = look_at(top, [name for name in names if not step.is_there(name, now) and name not in own])
+                self._keep_left(found, top, person.keys(), when)
             laid = lay(copy, head, step.to_content, step.to_content.paths - {*names})
-        inputs = frozenset(
-            p for p in step.to_base.paths - person.keys() if p in {*names, *laid} or _is_as(top, step, p)
-        )
-        kept_out = former.ignored if former is not None else ignored(git)
-        occupation = Occupation(
+        inputs = step.to_base.paths - person.keys()
+        return Occupation(
             change=place.change,
             stage=place.stage,
             fence=place.fence,
@@ -164,10 +165,16 @@ class Here:
             base=place.base,
             content=place.content,
             person=person,
-            ignored=kept_out,
-            laid=inputs,
+            others={stage: paths for stage, paths in worked.items() if stage != place.stage},
+            ignored=former.ignored if former is not None else ignored(git),
+            laid=frozenset(path for path in inputs if path in {*names, *laid} or _is_as(top, step, path)),
         )
-        write_occupation(self._repository.state_dir, occupation)
+
+    def _keep_left(self, found: Occupation | None, top: Path, paths: Collection[str], when: datetime) -> None:
+        """Keep what another stage left unsaved there: its files stay, but who comes now may change them."""
+        if found is not None and {*paths} - still_untouched(top, found.person):
+            with suppress(WorkspaceProblem):
+                self.save_unsaved(found, when=when)
 
     def _git(self) -> Git:
         assert self.path is not None, "only a checkout is worked in"
@@ -190,14 +197,16 @@ def _refuse_too_many(names: Sequence[str], top: Path) -> None:
         raise WorkspaceProblem(message, "Name their folder in .gitignore, or commit them.")
 
 
-def _persons(
-    top: Path, names: Sequence[str], former: Occupation | None, step: Wanted, now: Mapping[str, Entry]
-) -> Mapping[str, Seen]:
-    """What is uncommitted and no work of the change: it was there before, and the stage does not build on it."""
-    if former is None:
-        return look_at(top, [name for name in names if not step.is_there(name, now)])
+def _still_persons(top: Path, names: Sequence[str], former: Occupation) -> Mapping[str, Seen]:
+    """Of what was there before this stage first came, what nobody has touched; all else is work that goes on."""
     kept = still_untouched(top, former.person) & {*names}
     return {name: former.person[name] for name in kept}
+
+
+def _worked_on(top: Path, names: Sequence[str], former: Occupation) -> dict[str, frozenset[str]]:
+    """By stage of the change, what of the uncommitted paths it has worked on."""
+    untouched = still_untouched(top, former.person)
+    return {**former.others, former.stage: frozenset(name for name in names if name not in untouched)}
 
 
 def _is_as(top: Path, step: Wanted, path: str) -> bool:

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Collection, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from ..artifact_store.objects import SUBMODULE
 from ..git import Git
@@ -76,7 +76,7 @@ def add(copy: Git, names: Collection[str]) -> None:
         return
     # Out first: a `skip-worktree` of the person's, or a file that became a folder, would be in the way.
     replace_entries(copy, dict.fromkeys(names))
-    there = sorted(name for name in names if _is_content(_root(copy) / name))
+    there = sorted(name for name in names if _is_content(_root(copy), name))
     arguments = ("update-index", "-z", "--add", "--remove", "--replace", "--stdin")
     copy.run(*arguments, stdin=joined(there), timeout_s=SNAPSHOT_TIMEOUT_S)
 
@@ -114,8 +114,11 @@ def _without_submodules(step: Step) -> Step:
     return Step(*kept)
 
 
-def _is_content(place: Path) -> bool:
-    """Whether git can record what is there: of a folder only that it is a repository of its own."""
+def _is_content(root: Path, name: str) -> bool:
+    """Whether git can record what is there: nothing behind a link, of a folder only that it is a repository itself."""
+    place = root / name
+    if any((root / folder).is_symlink() for folder in PurePosixPath(name).parents[:-1]):
+        return False
     if place.is_dir() and not place.is_symlink():
         return (place / ".git").exists()
     return place.is_symlink() or place.exists()

@@ -16,8 +16,9 @@ class Occupation:
     """A lease that works in the checkout.
 
     `head` is the commit that the checkout stood at, `base` what the stage starts from, `content` what its files are
-    those of. `person` is what was uncommitted when the change came here, `ignored` what git ignored then (a folder
-    ends in a slash), `laid` the paths of what the stage builds on that the commit `head` has otherwise.
+    those of. `person` is what was uncommitted when the stage first came here and is no part of that, `others` the
+    paths that earlier stages of the change had worked on when the next one came; `ignored` is what git ignored when the
+    change came (a folder ends in a slash), `laid` the paths of what the stage builds on that `head` has otherwise.
     """
 
     change: str
@@ -28,6 +29,7 @@ class Occupation:
     base: str
     content: str
     person: Mapping[str, Seen]
+    others: Mapping[str, frozenset[str]]
     ignored: frozenset[str]
     laid: frozenset[str]
 
@@ -44,9 +46,10 @@ def read_occupation(state_dir: Path) -> Occupation | None:
     """The last lease that was given the checkout; None without one, or when its file cannot be read."""
     try:
         told = json.loads((state_dir / FILE).read_text("utf-8", "surrogateescape"))
-        seen = {path: Seen(Kind(kind), *rest) for path, (kind, *rest) in told.pop("person").items()}
+        person = {path: Seen(Kind(kind), *rest) for path, (kind, *rest) in told.pop("person").items()}
+        others = {stage: frozenset(paths) for stage, paths in told.pop("others").items()}
         ignored, laid = frozenset(told.pop("ignored")), frozenset(told.pop("laid"))
-        return Occupation(**told, person=seen, ignored=ignored, laid=laid)
+        return Occupation(**told, person=person, others=others, ignored=ignored, laid=laid)
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
 
@@ -56,6 +59,7 @@ def write_occupation(state_dir: Path, occupation: Occupation) -> None:
     told = {
         **asdict(occupation),
         "person": {path: [s.kind, s.mode, s.size, s.mtime_ns, s.digest] for path, s in occupation.person.items()},
+        "others": {stage: sorted(paths) for stage, paths in occupation.others.items()},
         "ignored": sorted(occupation.ignored),
         "laid": sorted(occupation.laid),
     }

@@ -55,7 +55,11 @@ def make(services: Services, record: ChangeRecord, stage: str, fence: int) -> Wo
     for commit in {start.base, start.content}:
         bases.make_reachable(services, commit)
     notes: tuple[str, ...] = ()
-    if services.policies.at(record.policy.commit).pipeline.workspace == "here":
+    pipeline = services.policies.at(record.policy.commit).pipeline
+    if pipeline.workspace == "here":
+        for kept in pipeline.setup.keep if pipeline.setup is not None else ():
+            # As in every other workspace: an agent that makes its environment by itself would hand it in.
+            services.repository.exclude(f"/{kept}")
         reason = _enter(services, record, stage, fence, start)
         if reason is None:
             return find(services, record, stage, fence)

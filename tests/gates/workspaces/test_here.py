@@ -30,8 +30,10 @@ def here(project: Path) -> Here:
 def enter(here: Here, base: str) -> Enter:
     """Give the checkout to a lease: of c1/code on the first commit, unless told otherwise."""
 
-    def give(*, change: str = "c1", fence: int = 1, on: str = base, content: str | None = None) -> Path:
-        place = Place(change, "code", fence, f"token-{fence}", root=base, base=on, content=content or on)
+    def give(
+        stage: str = "code", *, change: str = "c1", fence: int = 1, on: str = base, content: str | None = None
+    ) -> Path:
+        place = Place(change, stage, fence, f"token-{fence}", root=base, base=on, content=content or on)
         return here.enter(place, is_live=lambda found: found.change != change, when=NOW)
 
     return give
@@ -277,6 +279,69 @@ def test_whoever_takes_over_has_the_work_and_still_not_what_was_the_persons(
     assert here.find_lease(project / "src") == "token-2"
 
 
+def test_the_work_of_a_stage_beside_it_is_not_handed_in_again(
+    project: Path, enter: Enter, take: Take, base: str
+) -> None:
+    enter("one")
+    (project / "one.py").write_text("1\n")
+    enter("two")
+    (project / "two.py").write_text("2\n")
+    beside = changed(project, take())
+    both = commit_on(project, base, one__py="1\n", two__py="2\n")
+    enter("three", on=both)
+    (project / "three.py").write_text("3\n")
+
+    assert beside == ["A two.py"]
+    assert changed(project, take()) == ["A three.py"]
+
+
+def test_work_that_a_stage_left_is_its_own_again_when_it_comes_back(
+    project: Path, enter: Enter, take: Take, base: str
+) -> None:
+    """As after a spec conflict: the stage before is worked on again meanwhile."""
+    plan = commit_on(project, base, plan__md="plan\n")
+    better = commit_on(project, base, plan__md="better\n")
+    (project / "notes.txt").write_text("mine\n")
+    enter("plan")
+    (project / "plan.md").write_text("plan\n")
+    enter("code", on=plan)
+    (project / "code.py").write_text("half\n")
+    enter("plan", fence=2, content=plan)
+    (project / "plan.md").write_text("better\n")
+    replanned = changed(project, take())
+    kept = git(project, "show", "refs/gatewright/saved/c1-code-1:code.py")
+    enter("code", fence=2, on=better)
+    (project / "more.py").write_text("more\n")
+
+    assert replanned == ["A plan.md"]
+    assert kept == "half"
+    assert changed(project, take()) == ["A code.py", "A more.py"]
+
+
+def test_a_folder_that_becomes_a_link_is_taken_as_git_would(project: Path, enter: Enter, take: Take) -> None:
+    enter()
+    (project / "src").rename(project.parent / "moved")
+    (project / "src").symlink_to(project.parent / "moved")
+
+    assert changed(project, take()) == ["A src", "D src/x.py"]
+
+
+@pytest.mark.parametrize("other", ["rm the file", "new inputs there"])
+def test_nothing_is_written_through_a_link_in_the_place_of_a_folder(
+    project: Path, enter: Enter, take: Take, base: str, other: str
+) -> None:
+    inputs = commit_on(project, base, src_x__py="x = 2\n", src_new__py="new\n")
+    (project / "src").rename(project.parent / "moved")
+    (project / "src").symlink_to(project.parent / "moved")
+    if other == "rm the file":
+        (project.parent / "moved" / "x.py").unlink()
+    enter(on=inputs)
+    (project / "more.txt").write_text("more\n")
+
+    assert not (project.parent / "moved" / "new.py").exists()
+    assert changed(project, take()) == ["A more.txt"]
+
+
 def test_a_lease_that_is_live_keeps_others_out(project: Path, here: Here, enter: Enter) -> None:
     enter()
 
@@ -496,7 +561,7 @@ def test_a_lease_file_that_is_broken_means_that_nobody_works_there(project: Path
     enter()
     file = project / ".git" / "gatewright" / "here.json"
     assert file.stat().st_mode & 0o777 == 0o600
-    for text in ("", "[]", "{}", '{"change": 1, "person": []}', '{"person": {"a": []}, "ignored": [], "laid": []}'):
+    for text in ("", "[]", "{}", '{"person": []}', '{"person": {"a": []}}', '{"person": {}, "others": 3}'):
         file.write_text(text)
         assert here.occupation() is None
     enter(change="c2")
