@@ -21,6 +21,9 @@ from gatewright.schemas import refusals
 from gatewright.schemas.events import Event
 from gatewright.schemas.records import StageState
 from gatewright.schemas.refusals import Refusal
+from gatewright.server.app import INSTRUCTIONS
+from gatewright.server.prompts import PROMPTS
+from gatewright.server.resources import KINDS
 from gatewright.server.tool_list import tool_list
 from gatewright.server.tools import TOOLS, WAIT_S_BY_CLIENT, WAIT_S_DEFAULT
 
@@ -148,6 +151,26 @@ def waits(_about: str) -> str:
     )
 
 
+def reading(_about: str) -> str:
+    """Every resource and template, with what it tells."""
+    rows = [f"| `{kind.uri}` | {kind.title}. {kind.description} |" for kind in KINDS]
+    return "\n".join(["| Address | Tells |", "|---|---|", *rows])
+
+
+def prompts(_about: str) -> str:
+    """Every prompt with its arguments."""
+    rows = [
+        f"| `{prompt.name}` | {', '.join(f'`{name}`' for name in prompt.takes)} | {prompt.description} |"
+        for prompt in PROMPTS.values()
+    ]
+    return "\n".join(["| Prompt | Takes, all optional | Does |", "|---|---|---|", *rows])
+
+
+def instructions(_about: str) -> str:
+    """What a model is told before anything else."""
+    return "\n".join(["```", INSTRUCTIONS, "```"])
+
+
 def events(about: str) -> str:
     """Every kind of event of a class of them, `stage` or `change`: what it says and its fields."""
     return "\n\n".join(_event(found) for found in _event_classes() if found.__module__.endswith(f"{about}_events"))
@@ -167,6 +190,9 @@ PARTS: Mapping[str, Callable[[str], str]] = {
     "refusal": refusal,
     "tool": tool,
     "waits": waits,
+    "resources": reading,
+    "prompts": prompts,
+    "instructions": instructions,
     "events": events,
     "values": values,
 }
