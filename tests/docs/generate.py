@@ -168,7 +168,7 @@ def prompts(_about: str) -> str:
 
 def instructions(_about: str) -> str:
     """What a model is told before anything else."""
-    return "\n".join(["```", INSTRUCTIONS, "```"])
+    return f"```\n{INSTRUCTIONS}\n```"
 
 
 def events(about: str) -> str:
