@@ -6,9 +6,18 @@ that are no repository too. Standard library only: this stands on the bridge's p
 
 from .. import __version__
 
-HANDSHAKE_VERSION = "2025-11-25"
+# What the SDK speaks; `tests/conformance/test_unserved.py` holds them together.
+HANDSHAKE_VERSIONS = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
 STATELESS_VERSION = "2026-07-28"
 
+_SERVER = {"name": "gatewright", "version": __version__}
+# Some clients ask for all of them at their start, declared or not.
+_LISTS = {
+    "tools/list": "tools",
+    "resources/list": "resources",
+    "resources/templates/list": "resourceTemplates",
+    "prompts/list": "prompts",
+}
 _CAPABILITIES = {"tools": {"listChanged": False}}
 
 
@@ -17,9 +26,9 @@ def answer(request: dict[str, object], sentence: str) -> dict[str, object] | Non
     match request:
         case {"method": "initialize", "params": {"protocolVersion": str(version)}}:
             return {
-                "protocolVersion": version if version < STATELESS_VERSION else HANDSHAKE_VERSION,
+                "protocolVersion": version if version in HANDSHAKE_VERSIONS else HANDSHAKE_VERSIONS[-1],
                 "capabilities": _CAPABILITIES,
-                "serverInfo": {"name": "gatewright", "version": __version__},
+                "serverInfo": _SERVER,
                 "instructions": sentence,
             }
         case {"method": "server/discover"}:
@@ -29,8 +38,8 @@ def answer(request: dict[str, object], sentence: str) -> dict[str, object] | Non
                 "instructions": sentence,
                 **_complete(),
             }
-        case {"method": "tools/list"}:
-            return {"tools": [], **_complete()}
+        case {"method": str(method)} if method in _LISTS:
+            return {_LISTS[method]: [], **_complete()}
         case {"method": "ping"}:
             return {}
         case _:
@@ -39,4 +48,9 @@ def answer(request: dict[str, object], sentence: str) -> dict[str, object] | Non
 
 def _complete() -> dict[str, object]:
     # Not to be kept: the folder may become a repository.
-    return {"resultType": "complete", "ttlMs": 0, "cacheScope": "private"}
+    return {
+        "resultType": "complete",
+        "ttlMs": 0,
+        "cacheScope": "private",
+        "_meta": {"io.modelcontextprotocol/serverInfo": _SERVER},
+    }
