@@ -389,9 +389,114 @@ def policy_invalid(ref: str, problems: str) -> Refusal:
     )
 
 
-def not_allowed(what: str, channel: str) -> Refusal:
-    """The caller may never do this; `channel` is where people do it."""
-    return Refusal(RefusalCode.NOT_ALLOWED, what, channel)
+def people_alone(command: str) -> Refusal:
+    """What only people do was asked for without a terminal at both ends."""
+    return Refusal(
+        RefusalCode.NOT_ALLOWED,
+        "People decide this, at a terminal: this command has none on its input and output.",
+        f"A person runs `{command}` in a terminal of their own.",
+    )
+
+
+def secret_needs_terminal() -> Refusal:
+    """The process has no terminal of its own to read a secret from."""
+    return Refusal(
+        RefusalCode.NOT_ALLOWED,
+        "A secret is read from a terminal, and this process has none of its own.",
+        "A person runs this command in a terminal of their own.",
+    )
+
+
+def secret_wrong() -> Refusal:
+    """What was typed is not what was registered."""
+    return Refusal(
+        RefusalCode.NOT_ALLOWED,
+        "That is not the secret. Nothing was decided.",
+        "Run the command again; each wrong guess makes the next one wait.",
+    )
+
+
+def secret_slowed(name: str, wait_s: float) -> Refusal:
+    """The next guess comes too soon after a wrong one."""
+    return Refusal(
+        RefusalCode.NOT_ALLOWED,
+        f"The last secret for '{name}' was wrong, or is being looked at: the next one is taken in {wait_s:.0f} s.",
+        "Wait that long, then run the command again. Nothing was decided.",
+    )
+
+
+def person_unknown(name: str, known: Sequence[str]) -> Refusal:
+    """Nobody of this name is registered."""
+    return Refusal(
+        RefusalCode.NOT_ALLOWED,
+        f"Nobody is registered as '{name}' (registered: {', '.join(known) or 'nobody'}).",
+        "A registered person adds another: `gatewright people add NAME`.",
+    )
+
+
+def person_vouches() -> Refusal:
+    """What nobody had to be known for needs a registered person by now."""
+    return Refusal(
+        RefusalCode.NOT_ALLOWED,
+        "Somebody is registered by now, so that a registered person has to say who they are.",
+        "Run the command again.",
+    )
+
+
+def nobody_registered() -> Refusal:
+    """An approval by secret where nobody has one."""
+    return Refusal(
+        RefusalCode.NOT_ALLOWED,
+        "Nobody is registered here, and an approval is that of somebody who is known.",
+        "A person registers at a terminal: `gatewright people add NAME`.",
+    )
+
+
+def signature_alone(gate: str, command: str) -> Refusal:
+    """A gate whose policy names signers takes no secret."""
+    return Refusal(
+        RefusalCode.NOT_ALLOWED,
+        f"Gate '{gate}' counts signatures alone: its policy names who may sign.",
+        f"`{command} --gate {gate} --statement` prints what to sign; the signature comes with --signature FILE "
+        "--as IDENTITY.",
+    )
+
+
+def secret_alone(gate: str, command: str) -> Refusal:
+    """A gate whose policy names no signers takes no signature."""
+    return Refusal(
+        RefusalCode.NOT_ALLOWED,
+        f"Gate '{gate}' counts no signatures: its policy names nobody who may sign (`signers`).",
+        f"A registered person runs `{command}` in a terminal of their own.",
+    )
+
+
+def signers_missing(path: str, commit: str, gate: str) -> Refusal:
+    """The policy's commit has no such file of signers."""
+    return Refusal(
+        RefusalCode.NOT_ALLOWED,
+        f"The trusted branch has no file {path} at {commit[:10]}, so that nobody can sign for '{gate}'.",
+        "Commit that file on the trusted branch, then re-pin the change.",
+    )
+
+
+def signature_wrong(identity: str, said: str, namespace: str) -> Refusal:
+    """OpenSSH does not verify it; `said` is how it says so."""
+    return Refusal(
+        RefusalCode.NOT_ALLOWED,
+        f"The signature is not one of '{identity}' over this statement: {said or 'it does not verify'}.",
+        "Print what is to be signed with --statement and the same --note, sign exactly those bytes with "
+        f"`ssh-keygen -Y sign -n {namespace} -f KEY FILE`, and give FILE.sig with --signature.",
+    )
+
+
+def verifier_missing(program: str) -> Refusal:
+    """OpenSSH is not installed."""
+    return Refusal(
+        RefusalCode.NOT_ALLOWED,
+        f"There is no {program} on this machine, which verifies signatures.",
+        "Install OpenSSH 8.2 or newer, then run the command again.",
+    )
 
 
 def person_replaced(name: str) -> Refusal:

@@ -88,11 +88,11 @@ def _decide(
     signers = signers_of(services, policy, found)
     if options.signature is None:
         if signers is not None:
-            raise Refused(_by_signature_alone(command, found))
+            raise Refused(refusals.signature_alone(found.gate, _named(command, found.change, found.stage)))
         person = _at_terminal(command, services, found, terminal)
     else:
         if signers is None:
-            raise Refused(_by_secret_alone(command, found))
+            raise Refused(refusals.secret_alone(found.gate, _named(command, found.change, found.stage)))
         person = _signed(command, options, found, signers)
     request = request_of(command, options, person)
     given = command == "approve"
@@ -127,8 +127,7 @@ def _at_terminal(command: str, services: "Services", asked: OpenApproval, termin
     require_person(terminal, _named(command, asked.change, asked.stage))
     people = services.store.read(read_people)
     if not people:
-        what = "Nobody is registered here, and an approval is that of somebody who is known."
-        raise Refused(refusals.not_allowed(what, "A person registers at a terminal: `gatewright people add NAME`."))
+        raise Refused(refusals.nobody_registered())
     _show(services, asked, terminal)
     name = terminal.ask(f"Say who you are, to {command} it ({', '.join(people)}):")
     return prove(services, name)
@@ -176,15 +175,3 @@ def _show(services: "Services", asked: OpenApproval, terminal: Terminal) -> None
 
 def _named(command: str, change: str, stage: str) -> str:
     return f"gatewright {command} {change} {stage}"
-
-
-def _by_signature_alone(command: str, asked: OpenApproval) -> Refusal:
-    what = f"Gate '{asked.gate}' counts signatures alone: its policy names who may sign."
-    how = f"`{_named(command, asked.change, asked.stage)} --gate {asked.gate} --statement` prints what to sign; "
-    return refusals.not_allowed(what, f"{how}the signature comes with --signature FILE --as IDENTITY.")
-
-
-def _by_secret_alone(command: str, asked: OpenApproval) -> Refusal:
-    what = f"Gate '{asked.gate}' counts no signatures: its policy names nobody who may sign (`signers`)."
-    how = f"A registered person runs `{_named(command, asked.change, asked.stage)}` in a terminal of their own."
-    return refusals.not_allowed(what, how)

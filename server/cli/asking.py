@@ -56,8 +56,7 @@ def request_of(command: str, options: Namespace, person: Person) -> "Request | N
 def require_person(terminal: Terminal, command: str) -> None:
     """Raise `Refused` (not_allowed) unless a terminal is at both ends."""
     if not terminal.is_interactive:
-        what = "People decide this, at a terminal: this command has none on its input and output."
-        raise Refused(refusals.not_allowed(what, f"A person runs `{command}` in a terminal of their own."))
+        raise Refused(refusals.people_alone(command))
 
 
 def authenticate(terminal: Terminal, services: "Services", what: str, *, otherwise: Callable[[], None]) -> Person:
@@ -90,8 +89,7 @@ def prove(services: "Services", name: str) -> Person:
     if isinstance(kept, Refusal):
         raise Refused(kept)
     if not is_secret(guess, kept):
-        what = "That is not the secret. Nothing was decided."
-        raise Refused(refusals.not_allowed(what, "Run the command again; each wrong guess makes the next one wait."))
+        raise Refused(refusals.secret_wrong())
     services.store.run(lambda tx: end_guess(tx, name, kept))
     return Person(name, Proof.SECRET, secret=kept)
 

@@ -21,8 +21,7 @@ def read_secret(prompt: str) -> str:
     try:
         terminal = os.open(TERMINAL, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError as exc:
-        what = "A secret is read from a terminal, and this process has none of its own."
-        raise Refused(refusals.not_allowed(what, "A person runs this command in a terminal of their own.")) from exc
+        raise Refused(refusals.secret_needs_terminal()) from exc
     try:
         with _unseen(terminal):
             os.write(terminal, f"{prompt} ".encode())

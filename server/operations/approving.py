@@ -62,12 +62,7 @@ def signers_of(services: Services, policy: Policy, asked: OpenApproval) -> bytes
         return None
     data = services.artifacts.read(policy.commit, str(PurePosixPath(str(path))), SIGNERS_BYTES_MAX)
     if data is None:
-        what = (
-            f"The trusted branch has no file {path} at {policy.commit[:10]}, so that nobody can sign for '{asked.gate}'"
-        )
-        raise Refused(
-            refusals.not_allowed(f"{what}.", "Commit that file on the trusted branch, then re-pin the change.")
-        )
+        raise Refused(refusals.signers_missing(str(path), policy.commit, asked.gate))
     return data
 
 

@@ -49,7 +49,7 @@ def add_person(tx: "Tx", name: str, secret: Hashed, *, vouched: Person | None, n
     """Register a person. `vouched` is the registered one who vouches; None only for the very first."""
     people = read_people(tx)
     if vouched is None and people:
-        raise Refused(_somebody_vouches())
+        raise Refused(refusals.person_vouches())
     if vouched is not None:
         require_still_known(tx, vouched)
     if name in people:
@@ -73,13 +73,13 @@ def begin_guess(tx: "Tx", name: str, now: datetime) -> Hashed | Refusal:
     people = read_people(tx)
     person = people.get(name)
     if person is None:
-        return _unknown(people, name)
+        return refusals.person_unknown(name, [*people])
     wait_s = 0.0 if person.not_before is None else (datetime.fromisoformat(person.not_before) - now).total_seconds()
     if wait_s > 0:
         # A clock that was set back must not lock anybody out.
         wait_s = min(wait_s, DELAY_MAX_S)
         _keep(tx, {**people, name: replace(person, not_before=(now + timedelta(seconds=wait_s)).isoformat())})
-        return _slowed(name, wait_s)
+        return refusals.secret_slowed(name, wait_s)
     after = now + timedelta(seconds=delay_s(person.wrong + 1))
     _keep(tx, {**people, name: replace(person, wrong=person.wrong + 1, not_before=after.isoformat())})
     return person.secret
@@ -103,14 +103,14 @@ def require_still_known(tx: "Tx", person: Person) -> None:
     if person.proof is Proof.SECRET:
         _require_same(people, person.name, person.secret)
     if person.proof is Proof.WORD and people:
-        raise Refused(_somebody_vouches())
+        raise Refused(refusals.person_vouches())
 
 
 def get_person(people: Mapping[str, Registered], name: str) -> Registered:
     """The person of this name; raises `Refused`."""
     person = people.get(name)
     if person is None:
-        raise Refused(_unknown(people, name))
+        raise Refused(refusals.person_unknown(name, [*people]))
     return person
 
 
@@ -127,27 +127,10 @@ def _require_same(people: Mapping[str, Registered], name: str, secret: Hashed | 
     return person
 
 
-def _slowed(name: str, wait_s: float) -> Refusal:
-    what = f"The last secret for '{name}' was wrong, or is being looked at: the next one is taken in {wait_s:.0f} s."
-    return refusals.not_allowed(what, "Wait that long, then run the command again. Nothing was decided.")
-
-
-def _unknown(people: Mapping[str, Registered], name: str) -> Refusal:
-    known = ", ".join(people) or "nobody"
-    what = f"Nobody is registered as '{name}' (registered: {known})."
-    return refusals.not_allowed(what, "A registered person adds another: `gatewright people add NAME`.")
-
-
-def _somebody_vouches() -> Refusal:
-    what = "Somebody is registered by now, so that a registered person has to say who they are."
-    return refusals.not_allowed(what, "Run the command again.")
-
-
 def _read(values: dict[str, object]) -> Registered:
     secret = values.pop("secret")
     assert isinstance(secret, dict), "a person has a secret"
-    # The types are those that `_keep` wrote.
-    return Registered(**values, secret=Hashed(**secret))  # type: ignore[arg-type]
+    return Registered(**values, secret=Hashed(**secret))  # type: ignore[arg-type]  # of the types that `_keep` wrote
 
 
 def _keep(tx: "Tx", people: Mapping[str, Registered]) -> None:

@@ -74,8 +74,7 @@ def verify(text: str, *, signature: bytes, signers: bytes, identity: str) -> str
     good = _GOOD.search(done.stdout.decode("utf-8", "replace"))
     if done.returncode != 0 or good is None:
         said = clean_text(last_lines((done.stderr or done.stdout).decode("utf-8", "replace"))).strip().rstrip(".")
-        what = f"The signature is not one of '{identity}' over this statement: {said or 'it does not verify'}."
-        raise Refused(refusals.not_allowed(what, _how_to_sign()))
+        raise Refused(refusals.signature_wrong(identity, said, NAMESPACE))
     return good[1]
 
 
@@ -85,17 +84,9 @@ def armour_of(signature: bytes) -> str:
     return found[0] if found is not None else ""
 
 
-def _how_to_sign() -> str:
-    return (
-        "Print what is to be signed with --statement and the same --note, sign exactly those bytes with "
-        f"`ssh-keygen -Y sign -n {NAMESPACE} -f KEY FILE`, and give FILE.sig with --signature."
-    )
-
-
 def _find_program() -> str:
     own = [folder for folder in os.environ.get("PATH", "").split(os.pathsep) if Path(folder).is_absolute()]
     found = shutil.which(PROGRAM, path=os.pathsep.join([*SYSTEM_FOLDERS, *own]))
     if found is None:
-        what = f"There is no {PROGRAM} on this machine, which verifies signatures."
-        raise Refused(refusals.not_allowed(what, "Install OpenSSH 8.2 or newer, then run the command again."))
+        raise Refused(refusals.verifier_missing(PROGRAM))
     return found

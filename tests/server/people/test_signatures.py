@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from gatewright.gates.machine.approvals import OpenApproval
+from gatewright.schemas.records import Maker
 from gatewright.schemas.refusals import RefusalCode, Refused
 from gatewright.server.people.signatures import statement, verify
 
@@ -23,7 +24,7 @@ ASKED = OpenApproval(
     evaluation="c1.e2",
     given=(),
     minimum=1,
-    holders=("ada",),
+    makers=(Maker("stdio:ada", "ada"),),
 )
 TEXT = statement(ASKED, is_given=True, note="")
 ANN = "ann@example.org"
