@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from gatewright.server.cli.demo_agent import Agent
+from gatewright.server.liveness import is_running
 
 from ..acceptance.house import OK_GATE, Repository, solo
-from .session import PATIENCE_S, Caller, World, is_running, until
+from .session import PATIENCE_S, Caller, World, until
 
 pytestmark = pytest.mark.slow
 
