@@ -9,6 +9,7 @@ import shlex
 import shutil
 import subprocess
 import tempfile
+import time
 from argparse import SUPPRESS, ArgumentParser, Namespace
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,11 +22,13 @@ from .opening import open_git, set_up_common_dir
 from .replies import Result, exit_of, show, text_of
 from .terminal import Terminal
 from .tool_arguments import LEASE_VARIABLE, VERDICT_WAIT_S, find_lease
-from .waiting import call_and_wait
+from .waiting import call_and_wait, running_evaluation
 
 AIDER_TIMEOUT_S = 3_600.0
 # Well within the shortest lease, so that thinking loses no stage.
 BEAT_S = 60.0
+# A call about a verdict waits for everybody's word; the gates' own is looked for this often.
+PIECE_S = 5.0
 # Refusals that another edit can do something about.
 MENDABLE = frozenset({"bad_artifact", "unchanged_artifact", "too_large"})
 
@@ -59,6 +62,7 @@ def configure(_command: str, parser: ArgumentParser) -> None:
     text = 'aider\'s own arguments, as on a shell: --arguments="--model NAME src/a.py"'
     parser.add_argument("--arguments", metavar="TEXT", type=shlex.split, default=[], help=text)
     parser.add_argument("--hand-in", action="store_true", help=SUPPRESS)
+    parser.add_argument("--objection", action="append", default=[], help=SUPPRESS)
 
 
 def run(_command: str, options: Namespace, terminal: Terminal) -> int:
@@ -96,7 +100,8 @@ def _work(held: Held, program: str, options: Namespace) -> bool:
         message = Path(scratch) / "brief.md"
         message.write_text(_message_of(held.brief), encoding="utf-8")
         again = ("--repo", str(repository.top), "run-aider", "--hand-in", options.change, options.stage)
-        hand_in = [*server_command(), *again]
+        objections = [word for finding in _objections(held.brief) for word in ("--objection", finding)]
+        hand_in = [*server_command(), *again, *objections]
         files = _files_of(held.brief, held.workspace)
         run = AiderRun(program, held.workspace, message, hand_in, files, tuple(options.arguments))
         return run_aider(
@@ -110,16 +115,33 @@ def _work(held: Held, program: str, options: Namespace) -> bool:
 
 def _hand_in(common_dir: str, options: Namespace, terminal: Terminal) -> int:
     """What aider runs after each edit: 1, with what to mend, when another edit can mend it; else 0, and aider ends."""
-    given = {"lease": find_lease(options), "summary": f"aider's work on {options.stage} of {options.change}"}
-    result = call_and_wait(common_dir, "submit_artifact", given, wait_s=VERDICT_WAIT_S, on_progress=terminal.progress)
+    lease, summary = find_lease(options), f"aider's work on {options.stage} of {options.change}"
+
+    def submit(answers: list[dict[str, str]] | None) -> Result:
+        given = {"lease": lease, "summary": summary, **({} if answers is None else {"answers": answers})}
+        progress = terminal.progress
+        return call_and_wait(common_dir, "submit_artifact", given, wait_s=VERDICT_WAIT_S, on_progress=progress)
+
+    result = submit(None)
+    if _code_of(result) == "findings_unanswered" and options.objection:
+        # Its model was told of them and has no way to answer one by one; the reviewers see what it changed.
+        said = {"disposition": "fixed", "note": "aider was told of this and changed what it did about it"}
+        result = submit([{"finding": finding, **said} for finding in options.objection])
     terminal.say(text_of(result))
     match result:
         case {"structuredContent": {"outcome": "failed", "stage_state": "claimed"}}:
             return Exit.FAILED
-        case {"isError": True, "structuredContent": {"code": code}} if code in MENDABLE:
-            return Exit.FAILED
         case _:
-            return Exit.OK
+            return Exit.FAILED if _code_of(result) in MENDABLE else Exit.OK
+
+
+def _code_of(result: Result) -> str | None:
+    """That of a refusal; None of anything else."""
+    match result:
+        case {"isError": True, "structuredContent": {"code": str(code)}}:
+            return code
+        case _:
+            return None
 
 
 def _decide(held: Held, options: Namespace, terminal: Terminal, *, is_ended: bool) -> int:
@@ -131,17 +153,26 @@ def _decide(held: Held, options: Namespace, terminal: Terminal, *, is_ended: boo
         terminal.warn(f"gatewright: {said}, and nothing was handed in; '{options.stage}' is free again.")
         terminal.warn("next: Read what aider said above, then run it again, or claim the stage yourself.")
         return Exit.UNDECIDED
-    asked = {"evaluation": evaluation}
-    progress = terminal.progress
-    verdict = call_and_wait(held.common_dir, "wait_for_update", asked, wait_s=VERDICT_WAIT_S, on_progress=progress)
+    verdict = _verdict_of_gates(held.common_dir, evaluation, terminal)
     show("wait", verdict, terminal, as_json=options.json)
     status = exit_of(verdict)
+    if status is not Exit.OK:
+        # Whoever is still to judge goes on; what they object to is for the next holder, who can be this command again.
+        _release(held.common_dir, held.lease, f"aider hands in up to {HAND_INS_MAX} times, and has ended")
     if status is Exit.FAILED:
-        _release(
-            held.common_dir, held.lease, f"aider handed in up to {HAND_INS_MAX} times, and its last attempt failed"
-        )
         terminal.warn(f"next: gatewright run-aider {options.change} {options.stage} begins with these findings.")
     return status
+
+
+def _verdict_of_gates(common_dir: str, evaluation: str, terminal: Terminal) -> Result:
+    """The verdict as soon as the gates have one; nobody waits here for people and reviewers."""
+    asked, progress, piece_s = {"evaluation": evaluation}, terminal.progress, 0.0
+    deadline_s = time.monotonic() + VERDICT_WAIT_S
+    while True:
+        verdict = call_and_wait(common_dir, "wait_for_update", asked, wait_s=piece_s, on_progress=progress)
+        if running_evaluation(verdict) is None or time.monotonic() > deadline_s:
+            return verdict
+        piece_s = PIECE_S
 
 
 def _last_evaluation(held: Held, options: Namespace) -> str | None:
@@ -162,6 +193,15 @@ def _message_of(content: Result) -> str:
     brief = Brief.model_validate(content)
     told = brief.model_copy(update={"lease": None, "workspace": None, "next": "edit the files."})
     return PREFACE.format(answers=HAND_INS_MAX - 1) + prose_of(told) + "\n"
+
+
+def _objections(content: Result) -> list[str]:
+    """The findings that reviewers wait to have answered."""
+    from ...schemas.replies import Brief
+
+    brief = Brief.model_validate(content)
+    reviews = {gate.gate for gate in brief.gates if gate.kind == "review"}
+    return [finding.id for finding in brief.findings if finding.gate in reviews]
 
 
 def _files_of(content: Result, workspace: Path) -> Sequence[str]:

@@ -119,8 +119,8 @@ def _environment(project: Project) -> Iterator[str]:
     if not project.test_files and not project.key_files and project.ruff_pin is None and installed is None:
         # Downloads for nothing would be the first thing that a person waits for.
         yield "\n# Nothing here needs an environment yet. Together with the first test gate:\n"
-        steps = " && ".join(setup_steps(project))
-        yield f'# setup: {{run: {json.dumps(steps)}, key: [{PIPELINE_FILE}], keep: [".venv"]}}\n'
+        one_line = json.dumps(" && ".join(setup_steps(project)))
+        yield f'# setup: {{run: {one_line}, key: [{PIPELINE_FILE}], keep: [".venv"]}}\n'
         return
     yield "\n# Makes what the gates need, once for each content of the key files, from them alone; with network.\n"
     for comment in _comments(project):

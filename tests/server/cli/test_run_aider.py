@@ -1,16 +1,20 @@
 """`run-aider`: the brief goes in as a file, each edit is handed in by the test command, the server's word counts."""
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import anyio
 import pytest
+from mcp.client import Client
+from mcp.client.stdio import StdioServerParameters, stdio_client
 
 from gatewright.server.cli.aider import HAND_INS_MAX, AiderRun, run_aider
 from gatewright.server.cli.command import CannotGoOn, Exit
 
-from .conftest import Desk, Ran
+from .conftest import PIPELINE, Desk, Ran
 
 Call = Callable[..., Ran]
 
@@ -135,6 +139,40 @@ def test_what_cannot_be_claimed_is_refused_as_by_claim_and_aider_is_not_started(
         _ = aider.notes
 
 
+@pytest.mark.slow
+def test_what_reviewers_object_to_is_told_and_answered_and_they_look_again(
+    desk: Desk, call: Call, aider: FakeAider
+) -> None:
+    gate = "      - review: {quorum: 1, independence: principal}\n"
+    desk.commit({"gatewright.yaml": PIPELINE.replace("sections: [Goal]}\n", f"sections: [Goal]}}\n{gate}")})
+    call("init")
+    call("start", "Answer")
+    aider.answers("# Goal\nVague.\n")
+    first = desk.run("run-aider", "c1", "plan", "--aider", str(aider.program))
+    anyio.run(_object, desk.top)
+    aider.answers("# Goal\nForty-two.\n")
+
+    second = desk.run("run-aider", "c1", "plan", "--aider", str(aider.program))
+
+    assert (first.status, second.status) == (Exit.UNDECIDED, Exit.UNDECIDED), (first, second)
+    assert "Say what." in aider.notes["seen"][0]
+    assert aider.notes["statuses"] == ["0"], "whoever waits for reviewers has nothing to mend"
+    assert call("evidence", "c1", "plan", "--json").json["attempt"] == 2
+
+
+async def _object(top: Path) -> None:
+    """Another client reviews the plan and rejects it."""
+    arguments = ["-m", "gatewright", "--repo", str(top)]
+    parameters = StdioServerParameters(command=sys.executable, args=arguments, env=dict(os.environ))
+    finding = {"severity": "blocking", "path": "docs/changes/c1.md", "line": 2, "message": "Say what."}
+    async with Client(stdio_client(parameters)) as bob:
+        claimed = await bob.call_tool("claim_stage", {"agent": "bob", "change": "c1", "stage": "plan"})
+        brief = claimed.structured_content or {}
+        given = {"lease": brief["lease"], "findings": [finding], "inspected": ["docs/changes/c1.md"]}
+        reviewed = await bob.call_tool("review_artifact", given)
+    assert not reviewed.is_error, reviewed
+
+
 def test_without_aider_it_says_so_before_it_claims(ready: Desk, call: Call) -> None:
     told = call("run-aider", "c1", "plan", "--aider", "no-such-aider")
 
@@ -146,20 +184,28 @@ def _run_of(program: Path, folder: Path) -> AiderRun:
     return AiderRun(str(program), folder, folder / "brief.md", ["hand", "in ü"], ["a.md"], [])
 
 
-def test_one_that_never_ends_is_ended_with_its_children_and_the_lease_is_kept_alive_meanwhile(tmp_path: Path) -> None:
+def test_the_lease_is_kept_alive_meanwhile_and_an_interruption_ends_aider_with_its_children(tmp_path: Path) -> None:
     program = tmp_path / "aider"
-    program.write_text(f"#!/bin/sh\nsleep 60 &\necho $! > '{tmp_path}/child'\nwait\n")
+    program.write_text("#!/bin/sh\nsleep 60 &\necho $! > child.new\nmv child.new child\nwait\n")
     program.chmod(0o755)
-    beats: list[int] = []
 
-    is_ended = run_aider(
-        _run_of(program, tmp_path), {}, timeout_s=0.5, beat_s=0.1, on_beat=lambda: beats.append(len(beats))
-    )
+    def interrupt_once_it_runs() -> None:
+        if (tmp_path / "child").exists():
+            raise KeyboardInterrupt
 
-    assert not is_ended
-    assert len(beats) >= 2
+    with pytest.raises(KeyboardInterrupt):
+        run_aider(_run_of(program, tmp_path), {}, timeout_s=60, beat_s=0.05, on_beat=interrupt_once_it_runs)
+
     child = int((tmp_path / "child").read_text())
     assert not Path(f"/proc/{child}/exe").exists()
+
+
+def test_one_that_never_ends_is_ended_when_its_time_is_up(tmp_path: Path) -> None:
+    program = tmp_path / "aider"
+    program.write_text("#!/bin/sh\nsleep 60\n")
+    program.chmod(0o755)
+
+    assert not run_aider(_run_of(program, tmp_path), {}, timeout_s=0.2, beat_s=0.1, on_beat=lambda: None)
 
 
 def test_a_program_that_does_not_start_is_told(tmp_path: Path) -> None:
