@@ -30,6 +30,7 @@ from .machine import approvals, landing, questions, resubmission, reviewing, set
 from .machine import commands as c
 from .machine.decision import Decision
 from .machine.evolve import evolve
+from .machine.independence import FAMILY
 from .machine.precedence import holds, lost, refuse_change, refuse_claim, refuse_lease
 
 Decided: TypeAlias = tuple[e.Event, ...] | Refusal
@@ -139,7 +140,7 @@ def _start(command: c.Start, now: datetime) -> tuple[e.Event, ...]:
 
 def _claim(decision: Decision, stage: StageRecord, command: c.Claim) -> Decided:
     reviews = decision.record.rule(stage.name).reviews
-    if command.model is None and any(review.independence == reviewing.FAMILY for review in reviews):
+    if command.model is None and any(review.independence == FAMILY for review in reviews):
         # Without the author's own, every family would count as another.
         return refusals.bad_argument("another model family reviews this stage: say which `model` you are")
     refusal = refuse_claim(decision.record, stage, decision.now)

@@ -95,8 +95,8 @@ class Evidence:
     """What one gate found about one commit; immutable.
 
     `counted` is the denominator in units of `unit`; zero never goes with PASSED. `question` is set exactly when the
-    outcome is PENDING; `unasked` is what a gate that failed would have asked besides. `findings` are those that hold the
-    gate up; `tolerated` are the base's own, shown and not held against it.
+    outcome is PENDING; `unasked` is what a gate that failed would have asked besides. `findings` are those that hold
+    the gate up; `tolerated` are the base's own, shown and not held against it.
     """
 
     gate: str
@@ -457,3 +457,8 @@ class ChangeRecord:
     def rule(self, name: str) -> StageRule:
         """What the pinned policy says of the named stage."""
         return next(rule for rule in self.plan.stages if rule.name == name)
+
+    def inputs_of(self, name: str) -> tuple[str, ...]:
+        """The commits that the stage's needs hand over now, in their order; those that have not passed left out."""
+        artifacts = (self.stage(need).artifact for need in self.rule(name).needs)
+        return tuple(artifact.commit for artifact in artifacts if artifact is not None)

@@ -4,7 +4,7 @@ One rule for reviews by agents and by programs: what points nowhere helps nobody
 objected to is a file of the commit, or about one of the base's that the commit took away.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ...schemas.records import BLOCKING, REMARK
@@ -67,6 +67,11 @@ def problems_of(objections: Sequence[Objection], contents: Mapping[str, bytes]) 
         )
         for objection in objections
     )
+
+
+def paths_with_lines(objections: Iterable[Objection]) -> frozenset[str]:
+    """The files of which a line is named, whose text has to be read."""
+    return frozenset(objection.path for objection in objections if objection.path and objection.line is not None)
 
 
 def lines_of(data: bytes) -> list[str]:

@@ -16,6 +16,7 @@ from ..contract import CannotJudge, Specimen, Spoiled
 from ..findings import Judged, conclude, make_findings
 from ..judging.objections import is_rejected, problems_of
 from ..judging.submission import Submission
+from ..machine.independence import WORDS
 from ..regime import what_was_restored
 from ..text import shorten, some_of
 from .review_run import Reviewed, review
@@ -23,11 +24,6 @@ from .review_run import Reviewed, review
 ASK_CHARS_MAX = 2_000
 ASK_SHOWN_CHARS_MAX = 300
 INSPECTED_SHOWN_MAX = 8
-COUNTED_BY = {
-    "principal": "principals",
-    "agent": "agents as they declare themselves",
-    "family": "model families as they are declared",
-}
 
 
 class Options(Model):
@@ -68,7 +64,7 @@ class Review:
         if options.run is not None:
             what = f"`{options.run}` reviews what passed the other gates; a blocking finding rejects it."
             return f"{what} Counted: {self.unit}.{ask}"
-        who = f"{options.quorum} of other {COUNTED_BY[options.independence]}"
+        who = f"{options.quorum} of other {WORDS[options.independence].others}"
         return f"Reviews on top of the passed floor, {who}; one blocking finding rejects. Counted: {self.unit}.{ask}"
 
     def references(self, options: Options) -> tuple[str, ...]:

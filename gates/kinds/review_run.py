@@ -12,7 +12,7 @@ from typing import Protocol
 from ...schemas.pipeline import GateSpec
 from ...schemas.records import Finding
 from ..contract import CannotJudge
-from ..judging.objections import Objection, find_contradiction
+from ..judging.objections import Objection, find_contradiction, paths_with_lines
 from ..judging.submission import Submission
 from ..process import Finished, by_shell, judge_exit
 from ..regime import judged_tree
@@ -157,7 +157,7 @@ async def _contents(submission: Submission, objections: Sequence[Objection]) -> 
     """The files of which a line is named, of the commit or, where it has them no more, of its base."""
     job = submission.job
     contents: dict[str, bytes] = {}
-    for path in {objection.path for objection in objections if objection.path and objection.line is not None}:
+    for path in paths_with_lines(objections):
         for commit in (job.commit, job.scope_base):
             data = await submission.read(commit, path, submission.limits.tree)
             if data is not None:

@@ -7,7 +7,7 @@ precedence    which refusal comes first
 resubmission  what may be handed in again
 settlement    what a verdict does to a stage
 questions     what only people decide
-reviewing     reviews; approvals: those of people
+reviewing     reviews (independence: what makes two reviewers two); approvals: those of people
 landing       landing, and what hands it back
 reasons       why something does not move, and what would unlock it
 evolve        event -> next record (stage_steps: what it makes of one stage)

@@ -18,7 +18,7 @@ from ...schemas.records import (
     StageState,
 )
 from .. import graph
-from .evolve import evolve, inputs_of
+from .evolve import evolve
 from .stage_steps import has_kept_question
 
 SERVER = "server"
@@ -153,7 +153,7 @@ class Decision:
 
     def is_current(self, name: str, attempt: Attempt) -> bool:
         """Whether the attempt was made from what the stage's needs hand over now (I1, I7)."""
-        return attempt.inputs == inputs_of(self.record, name)
+        return attempt.inputs == self.record.inputs_of(name)
 
     def resubmit(self, stage: StageRecord, number: int, summary: str) -> None:
         """Judge a former artifact of the stage once more, free of charge."""

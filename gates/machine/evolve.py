@@ -36,12 +36,6 @@ def evolve(record: ChangeRecord | None, event: e.Event) -> ChangeRecord:
     return replace(changed, version=record.version + 1, touched_at=max(record.touched_at, event.at))
 
 
-def inputs_of(record: ChangeRecord, name: str) -> tuple[str, ...]:
-    """The commits that the stage's needs hand over now, in their order; those that have not passed left out."""
-    artifacts = (record.stage(need).artifact for need in record.rule(name).needs)
-    return tuple(artifact.commit for artifact in artifacts if artifact is not None)
-
-
 def _dated(before: ChangeRecord, after: ChangeRecord, at: datetime) -> ChangeRecord:
     """The record after an event at `at`, with that time on what came into another state, or step, by it."""
     landing, stages = after.landing, after.stages
@@ -130,7 +124,7 @@ def _stage_event(record: ChangeRecord, event: e.Event) -> ChangeRecord:  # noqa:
         case e.TransformStarted(evaluation=evaluation):
             return _counted(_with(record, event.stage, lambda s: steps.run(s, evaluation)), evaluation)
         case e.ArtifactSubmitted():
-            inputs = inputs_of(record, event.stage)
+            inputs = record.inputs_of(event.stage)
             submitted = _with(record, event.stage, lambda s: steps.submitted(s, event, inputs))
             # What the server made comes with the evaluation that made it.
             is_made = record.stage(event.stage).transform == event.evaluation

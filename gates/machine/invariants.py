@@ -2,7 +2,8 @@
 
 `broken` is about one record, `broken_between` about what a decision did to it. Both say what they find instead of
 raising, so that the search through every state, the examination of a store and the chaos run share one truth. They
-decide nothing and call none of the functions that decide: a defect there must not hide itself here.
+decide nothing and call none of the functions that decide: a defect there must not hide itself here. What they share
+with those is what a word means (`independence`, `StageRecord.makers`) and how large a bound is.
 Source: docs/protocol.md, Invariants
 """
 
@@ -23,8 +24,7 @@ from ...schemas.records import (
     StageState,
 )
 from . import settlement
-from .evolve import inputs_of
-from .reviewing import family
+from .independence import AGENT, FAMILY, family
 from .step_invariants import Broken, broken_between
 
 __all__ = ["Broken", "broken", "broken_between"]
@@ -90,7 +90,7 @@ def _inputs(record: ChangeRecord, stage: StageRecord, rule: StageRule) -> Iterat
         if before.state is not _S.PASSED or before.artifact is None:
             yield Broken("I1", f"'{stage.name}' is {stage.state}, and its need '{need}' is {before.state}")
     is_made = (stage.state in JUDGED and stage.transform is None) or stage.state is _S.PASSED
-    if is_made and stage.current is not None and stage.current.inputs != inputs_of(record, stage.name):
+    if is_made and stage.current is not None and stage.current.inputs != record.inputs_of(stage.name):
         yield Broken("I7", f"'{stage.name}' is {stage.state} with what was made from former artifacts of its needs")
 
 
@@ -199,9 +199,9 @@ def _are_independent(attempt: Attempt, makers: Sequence[Maker], rule: StageRule)
         given = [review for review in attempt.reviews if review.gate == wanted.gate]
         labels = [*{maker.holder for maker in makers}, *(review.reviewer for review in given)]
         models = [*{family(maker.model) for maker in makers}, *(family(review.model) for review in given)]
-        if wanted.independence in {"agent", "family"} and len(labels) != len(set(labels)):
+        if wanted.independence in {AGENT, FAMILY} and len(labels) != len(set(labels)):
             return False
-        if wanted.independence == "family" and len(models) != len(set(models)):
+        if wanted.independence == FAMILY and len(models) != len(set(models)):
             return False
     return True
 

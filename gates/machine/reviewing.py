@@ -4,7 +4,6 @@ A review names one commit and is void with the attempt that it belongs to. Whoev
 and nobody counts twice. Source: docs/protocol.md, rule 9.
 """
 
-import re
 from collections.abc import Iterable, Sized
 from typing import TypeAlias
 
@@ -16,20 +15,12 @@ from ...schemas.refusals import Refusal
 from . import settlement
 from .commands import ClaimReview, GiveReview, ReleaseReview, RenewReview
 from .decision import Decision
+from .independence import FAMILY, PRINCIPAL, family
 from .precedence import refuse_claim
 
 Decided: TypeAlias = tuple[e.Event, ...] | Refusal
 
-# What makes two reviewers two; the third way is by the declared label of the agent.
-PRINCIPAL, FAMILY = "principal", "family"
-
-# What stands before the name of a model, by whom or where it is offered.
-VENDORS = frozenset(
-    {"anthropic", "openai", "google", "meta", "mistralai", "amazon", "azure", "bedrock", "vertex", "openrouter"}
-    | {"models", "us", "eu", "apac", "global"}
-)
 SAYS_NOTHING = "A review that found nothing says what it looked at, in `inspected`"
-_WORD = re.compile(r"[a-z]+")
 
 
 def claim(decision: Decision, stage: StageRecord, command: ClaimReview) -> Decided:
@@ -141,12 +132,6 @@ def open_reviews(record: ChangeRecord, stage: StageRecord) -> tuple[ReviewRule, 
     if stage.state is not StageState.IN_REVIEW:
         return ()
     return tuple(rule for rule in record.rule(stage.name).reviews if len(_counting(stage, rule)) < rule.quorum)
-
-
-def family(model: str | None) -> str | None:
-    """The family of a declared model: the first word of its name that names no vendor or region (`claude`, `gpt`)."""
-    words = _WORD.findall((model or "").lower())
-    return next((word for word in words if word not in VENDORS), words[0] if words else None)
 
 
 def _choose(decision: Decision, stage: StageRecord, command: ClaimReview) -> ReviewRule | Refusal:

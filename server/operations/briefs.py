@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 from ...gates.checkouts.filling import SUBMODULES_MEND
 from ...gates.kinds import KINDS
-from ...gates.machine.evolve import inputs_of
 from ...gates.machine.precedence import missing_needs
 from ...gates.paths import fill
 from ...gates.policy import SCOPE_GATE, Policy
@@ -32,7 +31,7 @@ def brief(
 ) -> Brief:
     """The brief of a lease. Blocking: git is asked for the paths of the inputs."""
     stage = record.find_stage(name)
-    if stage is None or record.state is not ChangeState.ACTIVE or len(inputs_of(record, name)) < _needs(record, name):
+    if stage is None or record.state is not ChangeState.ACTIVE or len(record.inputs_of(name)) < _needs(record, name):
         return _ended(record, name)
     policy = services.policies.at(record.policy.commit)
     declared = policy.pipeline.stages[name]

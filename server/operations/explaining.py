@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from ...gates.machine.decision import SERVER
+from ...gates.machine.independence import WORDS
 from ...gates.machine.reasons import Reason, Unlock, Wanted, reason_of, reason_of_landing, wanted_reviews
 from ...gates.text import shorten
 from ...schemas.ids import LAND, short
@@ -87,13 +88,12 @@ def _reviews(stage: StageRecord, wanted: Wanted) -> ReviewsReply:
     judged = [f"'{review.reviewer}'" for review in attempt.reviews]
     made = [f"'{maker.holder}'" for maker in stage.makers(attempt)]
     others = ", ".join(dict.fromkeys([*made, *judged]))
-    counted = {"principal": "principal", "agent": "agent", "family": "family of models"}[wanted.rule.independence]
     return ReviewsReply(
         gate=wanted.rule.gate,
         given=wanted.given,
         missing=wanted.missing,
         reviewing=", ".join(map(_reviewing, wanted.reviewing)) or None,
-        may_review=f"any other {counted} than {others}",
+        may_review=f"any other {WORDS[wanted.rule.independence].one} than {others}",
     )
 
 

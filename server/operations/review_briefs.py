@@ -4,6 +4,7 @@ The summary, the notes and the talk of whoever made it would only lead the revie
 former reviewer's finding is told, because that is what this one decides.
 """
 
+from ...gates.machine.independence import WORDS
 from ...gates.machine.reasons import reason_of
 from ...gates.machine.reviewing import find_lease
 from ...gates.text import clean_text, number_of, shorten
@@ -16,11 +17,6 @@ from .briefs import filled, gate_brief, input_artifact, writes_of
 from .evidence import finding_reply, told_findings
 
 STAT_PATHS_MAX = 12
-DECLARED = {
-    "principal": "You count as another than the author by your principal, which is authenticated.",
-    "agent": "You count as another than the author by your principal, authenticated, and your name, declared.",
-    "family": "You count as another than the author by your principal, authenticated, and name and model, declared.",
-}
 
 
 def review_brief(services: Services, record: ChangeRecord, name: str, number: int) -> Brief:
@@ -51,7 +47,7 @@ def review_brief(services: Services, record: ChangeRecord, name: str, number: in
         gates=(gate_brief(gate, record, name),),
         findings=told_findings([finding_reply(finding) for finding in former.objections(stage)]),
         answers=packets.told(former.answers(stage)),
-        notes=(DECLARED[rule.independence],),
+        notes=(WORDS[rule.independence].told,),
         artifact={
             "commit": attempt.commit,
             "diff_stat": _stat(services, attempt),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ...gates.artifact_store.objects import TooLarge
 from ...gates.artifacts import ArtifactStore, TreeBudget
 from ...gates.findings import make_findings
-from ...gates.judging.objections import Objection, find_contradiction, problems_of
+from ...gates.judging.objections import Objection, find_contradiction, paths_with_lines, problems_of
 from ...gates.machine import commands as c
 from ...gates.machine.precedence import refuse_change
 from ...gates.machine.reviewing import find_lease, refuse_review
@@ -165,7 +165,7 @@ def _contents(
 ) -> Mapping[str, bytes]:
     """The files of which a line is named, of the first commit that has them."""
     contents: dict[str, bytes] = {}
-    for path in {objection.path for objection in objections if objection.path and objection.line is not None}:
+    for path in paths_with_lines(objections):
         try:
             found = (store.read(commit, path, bytes_max) for commit in commits)
             data = next((data for data in found if data is not None), None)

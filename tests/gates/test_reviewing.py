@@ -7,7 +7,8 @@ import pytest
 from gatewright.gates.machine import commands as c
 from gatewright.gates.machine.approvals import open_approvals
 from gatewright.gates.machine.evolve import replay
-from gatewright.gates.machine.reviewing import family, open_reviews
+from gatewright.gates.machine.independence import family
+from gatewright.gates.machine.reviewing import open_reviews
 from gatewright.schemas.plan import ApprovalRule, PolicyPin, ReviewRule, StageRule
 from gatewright.schemas.records import Answered, AttemptState, Cause, Outcome, StageState
 from gatewright.schemas.refusals import RefusalCode as Code

@@ -224,7 +224,7 @@ MUTANTS = (
         "what is carried is judged on former inputs",
         "one after the other",
         ("I7",),
-        (_edit(decision.Decision.is_current, "attempt.inputs == inputs_of(self.record, name)", "True"),),
+        (_edit(decision.Decision.is_current, "attempt.inputs == self.record.inputs_of(name)", "True"),),
     ),
     Mutant(
         "a lease runs out while the gates judge",
