@@ -110,10 +110,11 @@ def _tree(copy: Git, occupation: Occupation, compared: str, base: str) -> str:
     to_now = step_between(copy, base, now)
     chosen = {path: to_now.new.get(path) for path in changed & to_now.paths}
     _refuse_ignored(occupation, chosen, to_now.old)
+    if chosen.keys() == to_now.paths:
+        return now
     with scratch_index(copy) as scratch:
         scratch.run("read-tree", base)
-        if chosen:
-            replace_entries(scratch, chosen)
+        replace_entries(scratch, chosen)
         return scratch.text("write-tree")
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path, PurePosixPath
 
 from ..files import replace_text
@@ -57,7 +57,7 @@ def read_occupation(state_dir: Path) -> Occupation | None:
 def write_occupation(state_dir: Path, occupation: Occupation) -> None:
     """Durable as a whole, mode 0600: it holds the lease."""
     told = {
-        **asdict(occupation),
+        **{field.name: getattr(occupation, field.name) for field in fields(occupation)},
         "person": {path: [s.kind, s.mode, s.size, s.mtime_ns, s.digest] for path, s in occupation.person.items()},
         "others": {stage: sorted(paths) for stage, paths in occupation.others.items()},
         "ignored": sorted(occupation.ignored),
