@@ -6,7 +6,7 @@ twice, and is not repeated for who was away. Nothing correct depends on one: `wa
 """
 
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING
@@ -155,7 +155,7 @@ class Notices:
         self.listen = ListenHandler(self.bus)
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Subscriber]:
+    async def connection(self) -> AsyncGenerator[Subscriber]:
         """A subscriber for as long as its connection lasts."""
         subscriber = Subscriber(self.bus)
         async with anyio.create_task_group() as tasks:

@@ -34,12 +34,13 @@ async def keep_told(work: Callable[[Report], Awaitable[T]], send: Report, text: 
             if anyio.current_time() >= told_at + SILENCE_MAX_S:
                 await report(text)
 
+    results: list[T] = []
     try:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(speak_up)
-            result = await work(report)
+            results.append(await work(report))
             tasks.cancel_scope.cancel()
     except ExceptionGroup as group:
         # What leaves a task group is wrapped in a group, of one here: callers know what the work raises.
         raise group.exceptions[0] from None
-    return result
+    return results[0]

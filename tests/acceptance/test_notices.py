@@ -9,7 +9,16 @@ from mcp.client import Client
 from mcp.client.session import IncomingMessage, MessageHandlerFnT
 from mcp.shared.exceptions import MCPError
 from mcp.shared.subscriptions import ResourcesListChanged, ResourceUpdated
-from mcp_types import Implementation, ResourceListChangedNotification, ResourceUpdatedNotification
+from mcp_types import (
+    EmptyResult,
+    Implementation,
+    ResourceListChangedNotification,
+    ResourceUpdatedNotification,
+    SubscribeRequest,
+    SubscribeRequestParams,
+    UnsubscribeRequest,
+    UnsubscribeRequestParams,
+)
 
 from gatewright.gates.machine.commands import Cancel
 from gatewright.schemas import refusals
@@ -23,11 +32,7 @@ from gatewright.server.store.tx import Tx
 from .conftest import Repositories
 from .house import Agent, Generation, Repository, Server, serving, staged
 
-pytestmark = [
-    pytest.mark.anyio,
-    # The handshake generation's own way is what is tested here.
-    pytest.mark.filterwarnings("ignore::mcp.MCPDeprecationWarning"),
-]
+pytestmark = pytest.mark.anyio
 
 LIST = "(the list of resources)"
 WITHIN_S = 20.0
@@ -57,6 +62,18 @@ class Watch:
         await self.until(lambda told: set(uris) <= set(told))
 
 
+async def subscribe(client: Client, uri: str) -> None:
+    """The handshake generation's own way, which the SDK's client calls deprecated."""
+    request = SubscribeRequest(params=SubscribeRequestParams(uri=uri))
+    await client.session.send_request(request, EmptyResult)
+
+
+async def unsubscribe(client: Client, uri: str) -> None:
+    """As above."""
+    request = UnsubscribeRequest(params=UnsubscribeRequestParams(uri=uri))
+    await client.session.send_request(request, EmptyResult)
+
+
 @asynccontextmanager
 async def watching(server: Server, generation: Generation, *uris: str, lists: bool = False) -> AsyncGenerator[Watch]:
     """A client that watches these resources, and the list of them when it should."""
@@ -80,7 +97,7 @@ async def watching(server: Server, generation: Generation, *uris: str, lists: bo
     async with connection as client:
         if generation == "legacy":
             for uri in uris:
-                await client.subscribe_resource(uri)
+                await subscribe(client, uri)
             if lists:
                 await client.list_resources()
             yield watch
@@ -187,10 +204,10 @@ async def test_who_unsubscribed_is_told_nothing_more(server: Server) -> None:
         heard = Watch()
         other = Client(server.application.mcp_server("stdio:other"), mode="legacy", message_handler=_into(heard))
         async with other as client:
-            await client.subscribe_resource(CHANGES)
-            await client.subscribe_resource(LEDGER)
-            await client.unsubscribe_resource(CHANGES)
-            await client.unsubscribe_resource("gatewright://pipeline")
+            await subscribe(client, CHANGES)
+            await subscribe(client, LEDGER)
+            await unsubscribe(client, CHANGES)
+            await unsubscribe(client, "gatewright://pipeline")
             await ada.start()
             await watch.hears(CHANGES)
             await all_told(server, ada)
@@ -214,7 +231,7 @@ async def test_who_asked_for_nothing_is_told_nothing(server: Server, generation:
 async def test_what_cannot_be_a_resource_is_not_watched(server: Server) -> None:
     async with server.agent("ada", "legacy") as ada:
         with pytest.raises(MCPError, match="no such resource"):
-            await ada.client.subscribe_resource("gatewright://weather")
+            await subscribe(ada.client, "gatewright://weather")
     async with server.agent() as ada, ada.client.listen(resource_subscriptions=["gatewright://weather", LEDGER]) as sub:
         assert sub.honored.resource_subscriptions == [LEDGER]
 
@@ -223,10 +240,10 @@ async def test_how_much_one_client_watches_is_bounded(server: Server) -> None:
     uris = [f"gatewright://changes/c{number}" for number in range(1, URIS_MAX + 2)]
     async with server.agent("ada", "legacy") as ada:
         for uri in uris[:URIS_MAX]:
-            await ada.client.subscribe_resource(uri)
-        await ada.client.subscribe_resource(uris[0])
+            await subscribe(ada.client, uri)
+        await subscribe(ada.client, uris[0])
         with pytest.raises(MCPError, match="256"):
-            await ada.client.subscribe_resource(uris[-1])
+            await subscribe(ada.client, uris[-1])
     async with server.agent() as ada:
         with pytest.raises(MCPError, match="256"):
             async with ada.client.listen(resource_subscriptions=uris):
@@ -252,7 +269,7 @@ async def test_a_client_that_does_not_read_holds_up_nobody(server: Server, gener
 
     slow = Client(server.application.mcp_server("stdio:slow"), mode="legacy", message_handler=never)
     async with slow as client, server.agent() as ada, watching(server, generation, CHANGES) as watch:
-        await client.subscribe_resource(CHANGES)
+        await subscribe(client, CHANGES)
         for _ in range(5):
             watch.told.clear()
             await ada.start()
