@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -144,7 +144,7 @@ def test_a_runtime_folder_that_is_full_or_read_only_keeps_nobody_from_a_server(
 
 
 @contextlib.contextmanager
-def _mounted(folder: Path, options: str) -> Iterator[None]:
+def _mounted(folder: Path, options: str) -> Generator[None]:
     folder.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
     if subprocess.run(command, capture_output=True, check=False).returncode != 0:
