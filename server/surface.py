@@ -4,7 +4,10 @@ Both generations of the protocol are spoken by the same server object; what diff
 of changes, is settled here. The conformance tests serve a surface of their own through it.
 """
 
-from typing import Any, Protocol
+import logging
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from typing import Any, Protocol, TypeVar
 
 import mcp_types as types
 from mcp.server.context import ServerRequestContext
@@ -17,6 +20,11 @@ from .. import __version__
 from .notices import URIS_MAX, Notices, Subscriber
 
 Context = ServerRequestContext[Subscriber, Any]  # Any: what the transport attached, which nothing here looks at
+Params = TypeVar("Params")
+Answer = TypeVar("Answer")
+Handler = Callable[[Context, Params], Awaitable[Answer]]
+
+log = logging.getLogger(__name__)
 
 
 class Surface(Protocol):
@@ -60,17 +68,17 @@ class SurfaceServer(Server[Subscriber]):
             description="Staged handoffs between coding agents, with gates that the server runs.",
             instructions=instructions,
             lifespan=lambda _: notices.connection(),
-            on_list_tools=self._list_tools,
-            on_call_tool=surface.call_tool,
-            on_list_resources=self._list_resources,
-            on_list_resource_templates=self._list_resource_templates,
-            on_read_resource=self._read_resource,
-            on_subscribe_resource=self._subscribe,
-            on_unsubscribe_resource=self._unsubscribe,
-            on_subscriptions_listen=self._listen,
-            on_list_prompts=self._list_prompts,
-            on_get_prompt=surface.get_prompt,
-            on_completion=self._complete,
+            on_list_tools=_guarded(self._list_tools),
+            on_call_tool=_guarded(surface.call_tool),
+            on_list_resources=_guarded(self._list_resources),
+            on_list_resource_templates=_guarded(self._list_resource_templates),
+            on_read_resource=_guarded(self._read_resource),
+            on_subscribe_resource=_guarded(self._subscribe),
+            on_unsubscribe_resource=_guarded(self._unsubscribe),
+            on_subscriptions_listen=_guarded(self._listen),
+            on_list_prompts=_guarded(self._list_prompts),
+            on_get_prompt=_guarded(surface.get_prompt),
+            on_completion=_guarded(self._complete),
         )
 
     def create_initialization_options(
@@ -128,3 +136,24 @@ class SurfaceServer(Server[Subscriber]):
 
     async def _complete(self, _: Context, params: types.CompleteRequestParams) -> types.CompleteResult:
         return await self._surface.complete(params)
+
+
+def _guarded(handler: Handler[Params, Answer]) -> Handler[Params, Answer]:
+    """A handler whose own defects are logged, and told as such.
+
+    The SDK by itself gives an exception's words to clients of the handshake generation, and takes a model of ours that
+    cannot be made for a mistake of the client's.
+    """
+
+    @wraps(handler)
+    async def answer(context: Context, params: Params) -> Answer:
+        try:
+            return await handler(context, params)
+        except MCPError:
+            raise
+        except Exception as exc:
+            log.exception("%s %s failed in our own code", context.method, getattr(params, "name", ""))
+            sentence = f"gatewright failed at {context.method} in its own code; .git/gatewright/server.log says where."
+            raise MCPError(types.INTERNAL_ERROR, sentence) from exc
+
+    return answer

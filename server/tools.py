@@ -5,7 +5,6 @@ goes out as structured content and as text, because some clients show the model 
 Source: docs/tools.md
 """
 
-import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -41,8 +40,6 @@ WAIT_S_BY_CLIENT: Mapping[str, int] = {
     "opencode": 240,
     "qwen-cli-mcp-client": 240,
 }
-
-log = logging.getLogger(__name__)
 
 OpenServices = Callable[[], Awaitable[Services]]
 
@@ -249,7 +246,7 @@ async def call_tool(
     report: Report,
     waited_s: float = 0.0,
 ) -> types.CallToolResult:
-    """Run one tool and answer; a refusal is a result with `isError`, a defect of ours is logged and says so.
+    """Run one tool and answer; a refusal is a result with `isError`. A defect of ours is raised.
 
     `open_services` is asked once the arguments are in order; it may refuse, where there is nothing to serve.
     `waited_s`: what the client has waited for this call at earlier servers, so that no wait becomes longer than asked.
@@ -266,9 +263,6 @@ async def call_tool(
         return _answered(await (work(report) if is_quick else keep_told(work, report, f"{name} is being worked on")))
     except Refused as exc:
         return refused(exc.refusal)
-    except Exception:
-        log.exception("%s failed in our own code", name)
-        raise
 
 
 def _parse(name: str, given: Mapping[str, object]) -> tuple[Tool, a.Arguments]:
