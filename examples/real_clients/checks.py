@@ -31,8 +31,10 @@ def check_run(report: Report, client: Client, errand: Errand, told: Told) -> Non
     said = DONE in told.finished.output or not client.hands.call_tools
     ended = said and told.finished.returncode == 0
     report.check(name, f"{leg}: told the person that it is done, and ended", holds=ended, detail=_history(told))
-    outside = [address for address in told.turned_away if not re.match(client.asks_for or "(?!)", address)]
-    but = f" but {client.asks_for}, in vain" if client.asks_for else ""
+    outside = [
+        address for address in told.turned_away if not any(re.match(known, address) for known in client.asks_for)
+    ]
+    but = "".join(f" but for {words}, in vain" for words in client.asks_for.values())
     report.check(name, f"{leg}: asked for nothing outside loopback{but}", holds=not outside, detail=str(outside))
     report.add(name, seconds=told.seconds, calls=told.calls)
 

@@ -19,7 +19,7 @@ ROOT = HERE.parent.parent
 CACHE = ROOT / ".cache" / "real_clients"
 WHEELS = CACHE / "wheels"
 AIDER_CONSTRAINTS = HERE / "aider-constraints.txt"
-DOWNLOAD_TIMEOUT_S = 300.0
+DOWNLOAD_TIMEOUT_S = 600.0
 
 
 class Package(Protocol):
@@ -95,9 +95,7 @@ class Pip:
         uv = shutil.which("uv")
         python = str(self.programs / "python")
         make = [uv, "venv", "--quiet", "--clear"] if uv else [sys.executable, "-m", "venv", "--clear"]
-        install = (
-            [uv, "pip", "install", "--python", python] if uv else [python, "-m", "pip", "install", "--no-cache-dir"]
-        )
+        install = [uv, "pip", "install", "--python", python] if uv else [python, "-m", "pip", "install"]
         constraints = f"--constraint={AIDER_CONSTRAINTS}"
         CACHE.mkdir(parents=True, exist_ok=True)
         problem = _download([*make, str(self._folder)], CACHE)

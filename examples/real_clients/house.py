@@ -1,6 +1,7 @@
 """The scratch house of a run: one small repository with gatewright in it, and a home for every client."""
 
 import json
+import shutil
 import threading
 import time
 from dataclasses import dataclass, field
@@ -25,7 +26,7 @@ PROJECT = {
     ".gitignore": "__pycache__/\n",
 }
 # The set-up that `init` writes runs pip, which takes its settings from the home: the project stays without a network.
-PIP_SETTINGS = f"[global]\nno-index = true\nfind-links = {WHEELS.as_uri()}\n"
+PIP_SETTINGS = "[global]\nno-index = true\nfind-links = {wheels}\n"
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ class House:
 
     def make_repository(self) -> None:
         """A tiny Python project with gatewright set up in it."""
+        shutil.copytree(WHEELS, self.scratch.tools / "wheels")
         self.git("init", "--quiet", "--initial-branch=main")
         self.git("config", "user.name", "Real Clients")
         self.git("config", "user.email", "real.clients@example.invalid")
@@ -109,5 +111,5 @@ class House:
         pip_settings = home / ".config" / "pip" / "pip.conf"
         if not pip_settings.is_file():
             pip_settings.parent.mkdir(parents=True, exist_ok=True)
-            pip_settings.write_text(PIP_SETTINGS)
+            pip_settings.write_text(PIP_SETTINGS.format(wheels=(self.scratch.tools / "wheels").as_uri()))
         return home

@@ -36,6 +36,11 @@ class Scratch:
     def repository(self) -> Path:
         return self.root / "tally"
 
+    @property
+    def tools(self) -> Path:
+        """An installation of ours: what lies beside its `bin`, which is on every PATH, is readable for `setup`."""
+        return self.root / "tools"
+
     def environment(self, path: str, extra: Mapping[str, str]) -> dict[str, str]:
         """Built from nothing, so that no key, proxy or setting of the machine's user reaches a client."""
         # TMPDIR keeps sockets, locks and the clients' own droppings inside the folder that is removed.
@@ -49,7 +54,7 @@ def scratch_folder() -> Generator[Scratch]:
     # Short, because the paths of unix sockets end at about a hundred bytes.
     scratch = Scratch(Path(tempfile.mkdtemp(prefix="gw-")).resolve())
     try:
-        for folder in (scratch.home("nobody"), scratch.repository, scratch.root / "tmp"):
+        for folder in (scratch.home("nobody"), scratch.repository, scratch.tools / "bin", scratch.root / "tmp"):
             folder.mkdir(parents=True)
         yield scratch
     finally:

@@ -66,6 +66,8 @@ class Report:
         """The table, and the last line."""
         rows = [f"{'client':<14}{'result':<9}{'seconds':>8}{'calls':>7}  what its model was shown of the refusal"]
         for client, tally in self.tallies.items():
+            if tally.result == "passed" and not tally.seconds:
+                continue  # What is checked of the house, not of a client.
             told = tally.skipped or tally.shown or "-"
             rows.append(f"{client:<14}{tally.result:<9}{tally.seconds:>8.1f}{tally.calls:>7}  {told}")
         counts = {name: sum(getattr(tally, name) for tally in self.tallies.values()) for name in ("passed", "failed")}

@@ -34,7 +34,12 @@ class Setting:
     def environment(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
         """The scrubbed environment; every request that is not for loopback goes to the model, which refuses it."""
         proxy = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), self.model_url)
-        folders = [self.programs, self.gatewright.parent, Path(shutil.which("node") or "/").parent]
+        folders = [
+            self.programs,
+            self.gatewright.parent,
+            self.scratch.tools / "bin",
+            Path(shutil.which("node") or "/").parent,
+        ]
         path = os.pathsep.join([*map(str, folders), "/usr/local/bin", "/usr/bin", "/bin"])
         return self.scratch.environment(
             path, {"HOME": str(self.home), **proxy, "NO_PROXY": "127.0.0.1,localhost", **(extra or {})}
@@ -54,8 +59,8 @@ class Client(ABC):
     program: ClassVar[str]
     wire: ClassVar[Wire]
     hands: ClassVar[Hands]
-    asks_for: ClassVar[str] = ""
-    """A pattern of what it asks the network for whatever its settings, and does without; empty for most."""
+    asks_for: ClassVar[Mapping[str, str]] = {}
+    """What it asks the network for whatever its settings, and does without: a pattern of the address, and the words."""
     has_hook: ClassVar[bool] = False
     """Whether `prepare` gives it a hook that sends a model back to an unsubmitted lease."""
 

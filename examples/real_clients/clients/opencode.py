@@ -1,5 +1,6 @@
 """opencode. Shows its model the text of a result; its home says which model it talks to."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from conversation import WriteFile
@@ -27,8 +28,8 @@ class OpenCode(Client):
     program = "opencode"
     wire: ClassVar[Wire] = openai_chat
     hands = Hands("gatewright_", _write)
-    # Its plug-ins' own package, from npm, in the background of every start.
-    asks_for = r"registry\."
+    # In the background of every start.
+    asks_for: ClassVar[Mapping[str, str]] = {r"registry\.": "its plug-ins' package on npm"}
 
     def health(self, setting: Setting) -> tuple[bool, str]:
         _write_settings(setting)
