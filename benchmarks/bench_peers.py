@@ -155,13 +155,18 @@ def create_all(peer: Peer, client: LineClient, number: int, figures: Figures) ->
 
 
 def claim_all(peer: Peer, client: LineClient, items: list[str], number: int, figures: Figures) -> list[str]:
-    """What this client got: of its server's choice, else of all items in their order."""
+    """What this client got: of its server's choice, else of all items in their order. Timed is what it got."""
     got, who = [], f"agent-{number}"
-    while item := timed(figures.claim_ms, partial(peer.claim_next, client, who)):
+    takes_ms: list[float] = []
+    while item := timed(takes_ms, partial(peer.claim_next, client, who)):
         got.append(item)
-    if not got:
-        figures.claim_ms.pop()
-        got = [item for item in items if timed(figures.claim_ms, partial(peer.claim, client, item, who))]
+        figures.claim_ms.append(takes_ms[-1])
+    if got:
+        return got
+    for item in items:
+        if timed(takes_ms, partial(peer.claim, client, item, who)):
+            got.append(item)
+            figures.claim_ms.append(takes_ms[-1])
     return got
 
 

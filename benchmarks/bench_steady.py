@@ -9,18 +9,17 @@ Prints medians, their ratios to the bare call, and what the many cost of the few
 
 import sys
 import tempfile
-from contextlib import AsyncExitStack
+from contextlib import ExitStack
 from pathlib import Path
 
-import anyio
-from mcp.client import Client
+from line_client import LineClient
 from served_project import (
     BARE,
     GATEWRIGHT,
     Times,
-    connected,
     end_server,
     git,
+    leases_of,
     make_repository,
     store_changes,
     use_folder,
@@ -34,6 +33,7 @@ WARM_UP = 5
 SIZES = (100, 5_000)
 STAGE = "plan"
 BARE_CALL = "a bare SDK call"
+REFUSED = "a call that is refused at once"
 
 
 def main(rounds: int) -> None:
@@ -43,7 +43,7 @@ def main(rounds: int) -> None:
         use_folder(folder)
         for size in SIZES:
             prepare(folder / str(size), size, rounds + WARM_UP)
-        times = anyio.run(measure, folder, rounds)
+        times = measure(folder, rounds)
         for size in SIZES:
             end_server(folder / str(size))
     report(times, rounds)
@@ -54,34 +54,38 @@ def prepare(repository: Path, size: int, claims: int) -> None:
     make_repository(repository)
     store_changes(repository, size)
     workspaces, base = Workspaces(open_repository(repository)), git(repository, "rev-parse", "HEAD")
+    leases = leases_of(repository)
     for number in range(1, claims + 1):
-        workspaces.ensure(f"c{number}", STAGE, 1, base=base, lease="-")
+        change = f"c{number}"
+        workspaces.ensure(change, STAGE, 1, base=base, lease=leases.token(change, STAGE, 1))
 
 
-async def measure(folder: Path, rounds: int) -> Times:
-    async with AsyncExitStack() as stack:
-        bare = await stack.enter_async_context(connected(BARE, folder))
-        ours = {size: await stack.enter_async_context(connected(GATEWRIGHT, folder / str(size))) for size in SIZES}
+def measure(folder: Path, rounds: int) -> Times:
+    with ExitStack() as stack:
+        bare = stack.enter_context(LineClient(BARE, folder))
+        ours = {size: stack.enter_context(LineClient(GATEWRIGHT, folder / str(size))) for size in SIZES}
         times = Times()
         for number in range(1, rounds + WARM_UP + 1):
             if number == WARM_UP + 1:
                 times = Times()
-            await one_round(times, bare, ours, number)
+            one_round(times, bare, ours, number)
         return times
 
 
-async def one_round(times: Times, bare: Client, ours: dict[int, Client], number: int) -> None:
+def one_round(times: Times, bare: LineClient, ours: dict[int, LineClient], number: int) -> None:
     for size, client in ours.items():
         with times.measure(BARE_CALL):
-            await bare.call_tool("echo", {"text": "hello"})
+            bare.call("echo", text="hello")
+        with times.measure(f"{REFUSED}, {size:,} changes"):
+            client.call("renew_lease", lease="none")
         with times.measure(f"get_status, {size:,} changes"):
-            status = await client.call_tool("get_status", {})
-        claimed = {"agent": f"ada-{number}", "change": f"c{number}", "stage": STAGE}
+            status = client.call("get_status")
+        with times.measure(f"get_status of one, {size:,} changes"):
+            of_one = client.call("get_status", change=f"c{number}")
         with times.measure(f"claim_stage, {size:,} changes"):
-            brief = await client.call_tool("claim_stage", claimed)
-        assert not status.is_error, status.content
-        assert not brief.is_error, brief.content
-        assert (brief.structured_content or {})["workspace"], "the workspace was there"
+            brief = client.call("claim_stage", agent=f"ada-{number}", change=f"c{number}", stage=STAGE)
+        assert not any(reply.get("isError") for reply in (status, of_one, brief)), brief
+        assert brief["structuredContent"]["workspace"], "the workspace was there"
 
 
 def report(times: Times, rounds: int) -> None:

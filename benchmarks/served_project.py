@@ -18,6 +18,7 @@ from gatewright.gates.policy import plan_of
 from gatewright.schemas.plan import PolicyPin
 from gatewright.schemas.records import ChangeState
 from gatewright.server.composition import open_services
+from gatewright.server.leases import Leases
 from gatewright.server.operations.deciding import apply
 from gatewright.server.store import open_store
 from gatewright.server.store.tx import Tx
@@ -111,6 +112,12 @@ def store_changes(repository: Path, count: int) -> None:
 
     services.store.run(start)
     services.store.close()
+
+
+def leases_of(repository: Path) -> Leases:
+    """The tokens that its server gives out."""
+    with closing(open_store(repository / ".git" / "gatewright", create=False)) as store:
+        return Leases(store.secret)
 
 
 @asynccontextmanager
