@@ -103,6 +103,7 @@ def test_a_policy_cannot_be_changed_or_extended(kinds: Kinds) -> None:
         ("src/new.py", ""),
         ("pyproject.toml", "[project]\nname = 'y'\n[tool.ruff]\nline-length = 100\n"),
         ("gatewright.yaml", "# a comment\n" + FILE),
+        ("gatewright.yaml", FILE.replace("target: main", "target: main\nworkspace: here")),
     ],
 )
 def test_the_digest_stays_when_nothing_that_a_gate_is_run_by_changes(path: str, text: str, kinds: Kinds) -> None:

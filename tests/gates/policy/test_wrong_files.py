@@ -32,6 +32,10 @@ WRONG_FILES = [
         "gatewright.yaml:1: version: version 2 is not read by this gatewright; write 'version: 1'",
     ),
     (
+        DEFAULT.replace("target: main", "target: main\nworkspace: hear"),
+        "gatewright.yaml:3: workspace: 'hear' is not among 'own' or 'here'; did you mean 'here'?",
+    ),
+    (
         DEFAULT.replace("target: main\n", ""),
         "gatewright.yaml:1: target: is missing; name the branch that finished changes land on",
     ),
