@@ -12,9 +12,10 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .files import locked, replace_text, sync_folder
+from .files import sync_folder
 from .git import BARE_ENVIRONMENT, SERVER_IDENTITY, Git, GitFailed
 from .worktrees.bring_along import Obstacle, bring_along, find_obstacle
+from .worktrees.excluded import exclude, unexclude
 from .worktrees.problems import ProblemKind, RepositoryProblem
 from .worktrees.worktree import WorktreeInfo, holds_branch, list_worktrees, user_environment, user_git
 
@@ -156,29 +157,11 @@ class SharedRepository:
 
     def exclude(self, pattern: str) -> None:
         """Have git ignore `pattern` in every worktree, by one line in `info/exclude`, which is never committed."""
-        with self._excluded_lines() as lines:
-            if pattern not in lines:
-                lines.append(pattern)
+        exclude(self.common_dir, self.state_dir, pattern)
 
-    def unexclude(self, pattern: str) -> None:
-        """Undo `exclude`; every other line stays."""
-        with self._excluded_lines() as lines:
-            lines[:] = [line for line in lines if line != pattern]
-
-    @contextmanager
-    def _excluded_lines(self) -> Generator[list[str], None, None]:
-        """The lines of `info/exclude`, written back as a whole when they changed; one process at a time."""
-        # A person may keep the file elsewhere and link to it.
-        file = Path(os.path.realpath(self.common_dir / "info" / "exclude"))
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with locked(file.parent):
-            before = file.read_text(encoding="utf-8", errors="surrogateescape") if file.exists() else ""
-            lines = before.split("\n")[: -1 if before.endswith("\n") or not before else None]
-            old_lines = list(lines)
-            yield lines
-            if lines != old_lines:
-                mode = file.stat().st_mode & 0o777 if file.exists() else 0o644
-                replace_text(file, "".join(f"{line}\n" for line in lines), mode=mode)
+    def unexclude(self) -> None:
+        """Undo every `exclude`; lines of the person stay."""
+        unexclude(self.common_dir, self.state_dir)
 
     @staticmethod
     def _symbolic_ref(git_dir: Path, ref: str, prefix: str) -> str | None:

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 from ...gates.git import Git
 from ...gates.judging.scratch import remove_tree
 from ...gates.text import number_of
-from ...gates.workspaces import EXCLUDED, Workspaces
+from ...gates.workspaces import Workspaces
 from ...schemas.pipeline import PIPELINE_FILE
 from ...schemas.records import ChangeState
 from ..guard import GuardKind, guard_state, remove_guard
 from ..rendezvous import PID_FILE, open_socket
 from .agents_file import remove_lines
-from .aider import TRACES
 from .asking import confirm_by_typing, require_person
 from .clients import CLIENTS
 from .command import CannotGoOn, Exit
@@ -104,8 +103,7 @@ def _remove_state(repository: "SharedRepository", workspaces: Workspaces) -> Non
 
     workspaces.remove_all()
     _remove_empty(workspaces.root, workspaces.root.parent)
-    for pattern in (EXCLUDED, TRACES):
-        repository.unexclude(pattern)
+    repository.unexclude()
     git = Git(repository.common_dir)
     for ref in git.text("for-each-ref", "--format=%(refname)", OUR_REFS).splitlines():
         git.run("update-ref", "--no-deref", "-d", ref)

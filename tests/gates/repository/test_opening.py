@@ -221,22 +221,39 @@ def test_only_regular_committed_files_within_the_bound_are_read(project: Path) -
         repository.read_file(tip, "a.txt", 1)
 
 
-def test_a_pattern_is_excluded_once_and_taken_back_without_a_trace(project: Path) -> None:
+def test_what_is_excluded_is_excluded_once_and_taken_back_without_a_trace(project: Path) -> None:
     repository = open_repository(project)
     file = project / ".git" / "info" / "exclude"
-    file.write_text("*.mine\nlast line without end")
+    file.write_text(before := "*.mine\n/.venv\nlast line without end")
 
-    repository.exclude("/.gatewright/")
-    repository.exclude("/.gatewright/")
-    assert file.read_text() == "*.mine\nlast line without end\n/.gatewright/\n"
+    for pattern in ("/.gatewright/", "/.gatewright/", "/.venv", "/node_modules"):
+        repository.exclude(pattern)
+    assert file.read_text() == f"{before}\n/.gatewright/\n/node_modules\n"
 
-    repository.unexclude("/.gatewright/")
-    assert file.read_text() == "*.mine\nlast line without end\n"
+    repository.unexclude()
+    assert file.read_text() == before
+    repository.unexclude()
+    assert file.read_text() == before
+
+
+def test_what_a_person_excluded_meanwhile_stays(project: Path) -> None:
+    repository = open_repository(project)
+    file = project / ".git" / "info" / "exclude"
+    repository.exclude("/.gatewright/")
+    file.write_text(f"{file.read_text()}*.mine\n")
+
+    repository.unexclude()
+
+    assert file.read_text().splitlines()[-1] == "*.mine"
+    assert "/.gatewright/" not in file.read_text()
 
 
 def test_excluding_works_without_an_info_folder(tmp_path: Path) -> None:
     git(tmp_path, "init", "-q", "--template=", "plain")
 
-    open_repository(tmp_path / "plain").exclude("x")
+    repository = open_repository(tmp_path / "plain")
+    repository.exclude("x")
 
     assert (tmp_path / "plain" / ".git" / "info" / "exclude").read_text() == "x\n"
+    repository.unexclude()
+    assert not (tmp_path / "plain" / ".git" / "info" / "exclude").exists()

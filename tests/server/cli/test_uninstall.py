@@ -70,7 +70,8 @@ def test_after_a_whole_journey_nothing_is_left(desk: Desk, call: Call, tmp_path:
         assert call("install", client).status == 0
     desk.at_terminal("install", "claude-code", "--hooks", answers=["y"])
     _journey(desk, call)
-    open_repository(desk.top).exclude(TRACES)
+    for pattern in (TRACES, "/.venv"):
+        open_repository(desk.top).exclude(pattern)
     assert (desk.top / ".claude").is_dir()
     assert len(everything(tmp_path)) > len(before) + 20
 
