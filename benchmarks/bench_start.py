@@ -3,12 +3,14 @@
     python benchmarks/bench_start.py [rounds]
 
 Compared in one run, in turn, so that a busy machine slows all of them alike: a client whose server runs already (warm),
-the first client of a repository (cold: bridge, server and application), and a bare echo server of the SDK over stdio.
-Prints medians and their ratios to the bare server. Needs Linux for the memory figures.
+the first client of a repository (cold: bridge, server and application), a bare echo server of the SDK over stdio, and
+fleetwright, the fastest server of this kind that others publish (see `downloads.py`; told where it cannot be had).
+Prints medians and their ratios to the bare server and to fleetwright. Needs Linux for the memory figures.
 """
 
 import json
 import os
+import re
 import select
 import shutil
 import signal
@@ -20,19 +22,14 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from downloads import Unavailable
+from peers import Fleetwright
+from served_project import BARE, GATEWRIGHT
+
 ROUNDS = 9
+BARE_NAME, OTHER_NAME = "bare SDK echo", "fleetwright"
 ANSWER_WITHIN_S = 60.0
 KIB_PER_MIB = 1024
-GATEWRIGHT = [sys.executable, "-P", "-m", "gatewright"]
-BARE_SERVER = """
-from mcp.server import MCPServer
-server = MCPServer("bare")
-@server.tool()
-def echo(text: str) -> str:
-    "Answer with the text."
-    return text
-server.run("stdio")
-"""
 META = {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28",
     "io.modelcontextprotocol/clientCapabilities": {},
@@ -59,24 +56,43 @@ class Sample:
 def main(rounds: int) -> int:
     with tempfile.TemporaryDirectory(prefix="gw-bench-") as folder:
         repository = make_repository(Path(folder))
+        other = fleetwright(Path(folder) / "other")
         os.environ["XDG_RUNTIME_DIR"] = folder
         samples: dict[str, list[Sample]] = {}
         for _ in range(rounds):
             for generation, messages in GENERATIONS.items():
-                for name, measure in contestants(repository, messages).items():
+                for name, measure in contestants(repository, other, messages).items():
                     samples.setdefault(f"{name}, {generation}", []).append(measure())
                 stop_server(repository)
     report(samples)
     return 0
 
 
-def contestants(repository: Path, messages: Sequence[dict[str, object]]) -> dict[str, Callable[[], Sample]]:
+def contestants(
+    repository: Path, other: Fleetwright | None, messages: Sequence[dict[str, object]]
+) -> dict[str, Callable[[], Sample]]:
     """In the order of measuring: the cold start leaves the server that the warm one finds."""
-    return {
-        "bare SDK echo": lambda: start([sys.executable, "-c", BARE_SERVER], repository, messages),
+    ours: dict[str, Callable[[], Sample]] = {
+        BARE_NAME: lambda: start(BARE, repository, messages),
         "gatewright, cold": lambda: start(GATEWRIGHT, repository, messages),
         "gatewright, warm": lambda: start(GATEWRIGHT, repository, messages),
     }
+    if other is None or messages[0]["method"] != "initialize":
+        return ours
+    return {**ours, OTHER_NAME: lambda: start(other.command(), other.folder, messages)}
+
+
+def fleetwright(folder: Path) -> Fleetwright | None:
+    """The other one, its store made; None when it cannot be had."""
+    try:
+        programs = Fleetwright.package.fetch()
+    except Unavailable as exc:
+        print(f"fleetwright is not measured: {exc}")
+        return None
+    folder.mkdir()
+    other = Fleetwright(folder, programs)
+    with other.connect("agent"):
+        return other
 
 
 def start(command: Sequence[str], cwd: Path, messages: Sequence[dict[str, object]]) -> Sample:
@@ -89,7 +105,7 @@ def start(command: Sequence[str], cwd: Path, messages: Sequence[dict[str, object
     process.stdin.write(request)
     process.stdin.flush()
     answer = b""
-    while b'"tools"' not in answer or not answer.endswith(b"\n") or b'"id":1' not in answer:
+    while not answer.endswith(b"\n") or not re.search(rb'"id": ?1\b', answer):
         readable, _, _ = select.select([process.stdout], [], [], ANSWER_WITHIN_S)
         data = os.read(process.stdout.fileno(), 65_536) if readable else b""
         assert data, f"no tools from {command}: {answer!r}"
@@ -131,12 +147,15 @@ def peak_memory_mib(pid: int) -> float:
 
 
 def report(samples: dict[str, list[Sample]]) -> None:
-    print(f"{'start to first tools/list':34} {'ms':>7} {'of bare':>8} {'MiB':>7}")
+    print(f"{'start to first tools/list':34} {'ms':>7} {'of bare':>8} {'of fleetwright':>15} {'MiB':>7}")
+    medians = {name: statistics.median(sample.start_ms for sample in taken) for name, taken in samples.items()}
     for name, taken in samples.items():
-        bare = samples[f"bare SDK echo, {name.rsplit(', ', 1)[1]}"]
-        start_ms = statistics.median(sample.start_ms for sample in taken)
-        ratio = start_ms / statistics.median(sample.start_ms for sample in bare)
-        print(f"{name:34} {start_ms:7.0f} {ratio:8.2f} {statistics.median(s.peak_mib for s in taken):7.1f}")
+        generation = name.rpartition(", ")[2]
+        of_bare = medians[name] / medians[f"{BARE_NAME}, {generation}"]
+        other = medians.get(f"{OTHER_NAME}, {generation}")
+        of_other = f"{medians[name] / other:15.2f}" if other is not None else f"{'':15}"
+        mib = statistics.median(sample.peak_mib for sample in taken)
+        print(f"{name:34} {medians[name]:7.0f} {of_bare:8.2f} {of_other} {mib:7.1f}")
 
 
 if __name__ == "__main__":

@@ -156,7 +156,7 @@ class Fleetwright(Peer):
     """A queue of units: whoever claims gets the next one."""
 
     name = "fleetwright"
-    package = Pip("fleetwright", "0.25.0")
+    package: Pip = Pip("fleetwright", "0.25.0")
     _is_defined = False
 
     def command(self) -> list[str]:
