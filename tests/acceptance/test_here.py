@@ -222,6 +222,27 @@ async def test_who_takes_over_finds_the_work_in_the_checkout_and_a_copy_is_kept(
 
 
 @pytest.mark.slow
+async def test_a_stage_that_is_opened_again_upstream_is_mended_there_and_the_work_below_goes_on(
+    repository: Repository, server: Server, ada: Agent
+) -> None:
+    await ada.start()
+    await ada.submit(await ada.claim(), {"docs/changes/c1.md": PLAN})
+    code = await ada.claim()
+    write_all(repository.path, {"half.py": "half\n"})
+    lease = code["lease"]
+    await ada.get("release_stage", lease=lease, because="spec_conflict", stage="plan", reason="R1 contradicts itself.")
+    plan = await ada.claim()
+    replanned = await ada.submit(plan, {"docs/changes/c1.md": f"{PLAN}\nR2: more.\n"})
+    again = await ada.claim()
+    verdict = await ada.submit(again, {"whole.py": "whole\n"})
+
+    assert [in_checkout(repository, brief) for brief in (code, plan, again)] == [True] * 3
+    assert replanned["outcome"] == "passed", replanned.text
+    names = repository.git("diff", "--name-only", f"{verdict['commit']}^", verdict["commit"]).split()
+    assert names == ["half.py", "whole.py"]
+
+
+@pytest.mark.slow
 async def test_what_another_change_left_there_is_kept_before_the_next_one_works_there(
     repository: Repository, server: Server, ada: Agent
 ) -> None:

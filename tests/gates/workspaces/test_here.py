@@ -150,6 +150,7 @@ def test_what_the_person_had_stays_out_and_is_not_stored(
     ],
     ids=["saved again", "another time", "other bytes", "executable", "a link instead"],
 )
+@pytest.mark.slow
 def test_a_file_of_the_persons_enters_when_it_is_changed(
     project: Path, enter: Enter, take: Take, touch: Callable[[Path], object], enters: bool
 ) -> None:
@@ -175,6 +176,7 @@ def test_a_file_of_the_persons_that_is_put_back_as_committed_is_no_change(
 @pytest.mark.parametrize(
     "name", ["ü/ä ö.txt", "a\nb.txt", "-dash", "it's", ":(glob)*", "a\tb", os.fsdecode(b"latin-\xe4")]
 )
+@pytest.mark.slow
 def test_odd_names_are_kept_apart_and_handed_in(project: Path, enter: Enter, take: Take, name: str) -> None:
     mine, theirs = project / f"{name}1", project / f"{name}2"
     mine.parent.mkdir(exist_ok=True)
@@ -209,6 +211,7 @@ def test_what_a_stage_builds_on_is_put_there_and_its_index_stays(
 
 
 @pytest.mark.parametrize("taken_by", ["a file", "an ignored file", "a folder", "a link", "a file on the way"])
+@pytest.mark.slow
 def test_what_the_person_has_in_the_place_of_an_input_stays_and_the_input_is_not_deleted(
     project: Path, enter: Enter, take: Take, base: str, taken_by: str
 ) -> None:
@@ -327,6 +330,7 @@ def test_a_folder_that_becomes_a_link_is_taken_as_git_would(project: Path, enter
 
 
 @pytest.mark.parametrize("other", ["rm the file", "new inputs there"])
+@pytest.mark.slow
 def test_nothing_is_written_through_a_link_in_the_place_of_a_folder(
     project: Path, enter: Enter, take: Take, base: str, other: str
 ) -> None:
@@ -342,6 +346,35 @@ def test_nothing_is_written_through_a_link_in_the_place_of_a_folder(
     assert changed(project, take()) == ["A more.txt"]
 
 
+@pytest.mark.parametrize("way", [".gitignore", "git add -f", "another stage"])
+def test_what_git_ignored_is_refused_by_name_whatever_is_done_to_the_rules(
+    project: Path, enter: Enter, take: Take, way: str
+) -> None:
+    (project / ".env").write_text("SECRET=1\n")
+    (project / "cache").mkdir()
+    (project / "cache" / "key").write_text("secret\n")
+    enter()
+    if way == "git add -f":
+        git(project, "add", "-f", ".env", "cache/key")
+    else:
+        (project / ".gitignore").write_text("")
+    if way == "another stage":
+        enter("next")
+        (project / ".env").write_text("SECRET=2\n")
+        (project / "cache" / "key").write_text("other\n")
+
+    with pytest.raises(WorkspaceProblem, match=r"\.env, cache/key was there before and git ignored it"):
+        take()
+
+
+def test_what_the_agent_made_and_no_longer_ignores_is_handed_in(project: Path, enter: Enter, take: Take) -> None:
+    enter()
+    (project / "built.log").write_text("made since\n")
+    (project / ".gitignore").write_text(".env\ncache/\n")
+
+    assert changed(project, take()) == ["M .gitignore", "A built.log"]
+
+
 def test_a_lease_that_is_live_keeps_others_out(project: Path, here: Here, enter: Enter) -> None:
     enter()
 
@@ -352,6 +385,7 @@ def test_a_lease_that_is_live_keeps_others_out(project: Path, here: Here, enter:
     assert here.holds("c1", "code", 1)
 
 
+@pytest.mark.slow
 def test_only_one_of_many_that_ask_at_once_is_let_in(project: Path, enter: Enter) -> None:
     start, let_in, kept_out = threading.Barrier(6), [], []
 
@@ -372,6 +406,7 @@ def test_only_one_of_many_that_ask_at_once_is_let_in(project: Path, enter: Enter
     assert (len(let_in), len(kept_out)) == (1, 5)
 
 
+@pytest.mark.slow
 def test_the_persons_index_may_be_locked_missing_broken_or_split(project: Path, enter: Enter, take: Take) -> None:
     enter()
     (project / "new.txt").write_text("n\n")
@@ -417,6 +452,7 @@ def test_files_outside_of_a_sparse_checkout_are_no_deletions(
     assert not (project / "run.sh").exists()
 
 
+@pytest.mark.slow
 def test_no_program_of_the_persons_hooks_or_monitor_runs(project: Path, enter: Enter, take: Take, base: str) -> None:
     ran = project.parent / "ran"
     program = project.parent / "ran.sh"
@@ -436,6 +472,7 @@ def test_no_program_of_the_persons_hooks_or_monitor_runs(project: Path, enter: E
     assert not ran.exists()
 
 
+@pytest.mark.slow
 def test_a_submodule_of_the_persons_counts_by_its_commit_alone(
     project: Path, here: Here, enter: Enter, take: Take
 ) -> None:
@@ -497,6 +534,7 @@ def test_what_was_pulled_since_is_no_part_of_the_work(project: Path, enter: Ente
     assert changed(project, take()) == ["A more.txt", "A own.txt"]
 
 
+@pytest.mark.slow
 def test_a_file_that_is_written_all_the_time_is_taken_whole_or_refused(project: Path, enter: Enter, take: Take) -> None:
     enter()
     file, over = project / "busy.txt", threading.Event()
@@ -531,6 +569,7 @@ def test_a_file_that_is_written_all_the_time_is_taken_whole_or_refused(project: 
         assert set(text) in (set(), {ord("a")}, {ord("b")})
 
 
+@pytest.mark.slow
 def test_through_a_link_to_the_checkout_it_is_the_same_one(project: Path, here: Here, enter: Enter, base: str) -> None:
     link = project.parent / "link"
     link.symlink_to(project)
@@ -544,6 +583,7 @@ def test_through_a_link_to_the_checkout_it_is_the_same_one(project: Path, here: 
         seen.enter(Place("c2", "code", 1, "t", root=base, base=base, content=base), is_live=lambda _: True, when=NOW)
 
 
+@pytest.mark.slow
 def test_from_a_linked_worktree_here_is_the_main_one(project: Path, enter: Enter, base: str) -> None:
     linked = project.parent / "linked"
     git(project, "worktree", "add", "-q", str(linked))
