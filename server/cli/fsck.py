@@ -4,6 +4,7 @@ import json
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
+from ...gates.text import number_of
 from .command import Exit
 from .opening import open_git, set_up_common_dir
 from .terminal import Terminal
@@ -64,7 +65,7 @@ def _say(report: "Report", terminal: Terminal) -> None:
     for problem in left[:TOLD_MAX]:
         terminal.say(f"{problem.kind}: {problem.what} {problem.do}", "dim")
     looked = f"{report.changes} changes with {report.events} events, their evidence, artifacts and refs"
-    wrong = f"{len(bad)} problem{'' if len(bad) == 1 else 's'}" if bad else "all is well"
+    wrong = number_of(len(bad), "problems") if bad else "all is well"
     terminal.say(f"Looked at {looked}: {wrong}.", "red" if bad else "green")
 
 

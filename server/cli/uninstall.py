@@ -76,7 +76,9 @@ def _remove_registrations(installed: list[Installation], terminal: Terminal) -> 
             terminal.say(f"{one.client}: {exc.message} {exc.next}", "yellow")
             continue
         if removed:
-            terminal.say(f"{one.client} knows nothing of gatewright any more; restart it.")
+            client = CLIENTS.get(one.client)
+            where = ", in any project" if client is not None and client.is_shared else ""
+            terminal.say(f"{one.client} knows nothing of gatewright any more{where}; restart it.")
 
 
 def _stop_server(repository: "SharedRepository") -> None:

@@ -37,6 +37,7 @@ class ClaudeCode:
     """`claude mcp add`, for this project and this user alone; without the program, `.mcp.json`."""
 
     file: str = PROJECT_FILE.file
+    is_shared: bool = False
 
     def text(self, top: Path) -> str:
         """The project's file."""

@@ -45,6 +45,11 @@ class Client(Protocol):
         """The file that its settings are in, for people."""
         ...
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether one entry serves all of the user's repositories."""
+        ...
+
     def text(self, top: Path) -> str:
         """What that file holds when nothing else does; `top` is the repository's checkout."""
         ...

@@ -34,6 +34,7 @@ class Codex:
     """`$CODEX_HOME/config.toml`."""
 
     file: str = "$CODEX_HOME/config.toml"
+    is_shared: bool = True
 
     def text(self, _top: Path) -> str:
         """The table as it is written where there is none."""

@@ -36,6 +36,7 @@ class JsonClient:
     takes_comments: bool = True
     name: Callable[[Mapping[str, object], Path], str] = _same_name
     links: Callable[[JsonObject], tuple[str, ...]] = _no_links
+    is_shared: bool = False
 
     def text(self, top: Path) -> str:
         """What the file holds when nothing else does."""

@@ -79,6 +79,7 @@ def test_an_outdated_table_of_ours_is_renewed_in_place_of_a_second_one(ready: De
     assert text.startswith(f"{THEIRS}\n# the last\n[last]\n")
 
 
+@pytest.mark.slow
 def test_a_file_that_held_nothing_but_our_table_goes_with_it(ready: Desk, call: Call, codex: Path) -> None:
     call("install", "codex")
     assert codex.is_file()
