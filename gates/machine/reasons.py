@@ -15,6 +15,7 @@ from ...schemas.records import Attempt, Cause, ChangeRecord, LandingStep, Review
 from ...schemas.refusals import Refusal
 from .. import graph
 from ..lifecycle import decide
+from ..text import number_of
 from . import commands as c
 from . import landing
 from .approvals import open_approvals, open_approvals_of
@@ -126,7 +127,7 @@ def _awaited(record: ChangeRecord, stage: StageRecord, now: datetime) -> str:
     for wanted in wanted_reviews(record, stage, now):
         busy = _quoted([lease.reviewer for lease in wanted.reviewing])
         under_way = f" ({busy} at it)" if busy else ""
-        parts.append(f"{_times(wanted.missing, 'more review')} by '{wanted.rule.gate}'{under_way}")
+        parts.append(f"{number_of(wanted.missing, 'more reviews')} by '{wanted.rule.gate}'{under_way}")
     if questions := open_questions(record, stage):
         parts.append(f"people to answer what {_quoted(questions)} asks")
     if approvals := open_approvals(record, stage):
@@ -136,10 +137,6 @@ def _awaited(record: ChangeRecord, stage: StageRecord, now: datetime) -> str:
 
 def _quoted(names: Sequence[str]) -> str:
     return ", ".join(f"'{name}'" for name in names)
-
-
-def _times(number: int, thing: str) -> str:
-    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def _accepted(record: ChangeRecord, candidates: Iterator[Unlock], now: datetime) -> tuple[Unlock, ...]:

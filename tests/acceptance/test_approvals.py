@@ -15,8 +15,8 @@ from gatewright.server.people.known import Person, Proof
 from gatewright.server.people.register import add_person, remove_person
 
 from .conftest import Repositories
+from .examining import found
 from .house import OK_GATE, WITHIN_S, Agent, Generation, Repository, Server, solo
-from .test_fsck import found
 
 pytestmark = pytest.mark.anyio
 

@@ -7,8 +7,8 @@ import anyio
 import pytest
 
 from .conftest import Repositories
+from .examining import altering, found
 from .house import Agent, Clock, Generation, Repository, Server, Told, serving, solo, staged, write_all
-from .test_fsck import altering, found
 
 pytestmark = pytest.mark.anyio
 

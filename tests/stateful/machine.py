@@ -69,7 +69,7 @@ class Protocol(Acting):
 
     @rule(agent=AGENTS)
     def claim_whatever_is_open(self, agent: str) -> None:
-        expected = self.model._over(PLAN)
+        expected = self.model.over(PLAN)
         free = self.model.claimable(agent)
         brief = self.call(agent, "claim_stage", expected, False, agent=agent, change=self.change)
         if expected is not None:

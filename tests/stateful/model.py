@@ -35,7 +35,7 @@ class Model(Reviewing):
     # What agents call
 
     def claim(self, name: str, holder: str) -> str | None:
-        if refusal := self._over(name):
+        if refusal := self.over(name):
             return refusal
         stage = self.stages[name]
         if stage.state == "in_review":
@@ -59,7 +59,7 @@ class Model(Reviewing):
         return [name for name in self.stages if name not in mine and deepcopy(self).claim(name, who) is None]
 
     def renew(self, name: str, fence: int) -> str | None:
-        if refusal := self._over(name):
+        if refusal := self.over(name):
             return refusal
         stage = self.stages[name]
         if stage.lease is None or stage.lease.fence != fence:
@@ -70,7 +70,7 @@ class Model(Reviewing):
 
     def submit(self, name: str, fence: int, content: int, *, says: str) -> str | None:
         """`says` of every finding of the last failed attempt: `fixed`, `disputed`, or nothing about any."""
-        refusal = self._over(name) or self._not_claimed(name, fence)
+        refusal = self.over(name) or self._not_claimed(name, fence)
         if refusal is not None:
             return refusal
         stage = self.stages[name]
@@ -95,7 +95,7 @@ class Model(Reviewing):
         return None
 
     def release(self, name: str, fence: int, because: str, upstream: str | None) -> str | None:
-        if refusal := self._over(name):
+        if refusal := self.over(name):
             return refusal
         stage = self.stages[name]
         is_holder = stage.lease is not None and stage.lease.fence == fence
@@ -144,7 +144,7 @@ class Model(Reviewing):
     # What people do
 
     def answer(self, name: str, *, allowed: bool) -> str | None:
-        if refusal := self._over(name):
+        if refusal := self.over(name):
             return refusal
         stage = self.stages[name]
         if stage.state == "escalated":
@@ -163,7 +163,7 @@ class Model(Reviewing):
         return None
 
     def retry(self, name: str) -> str | None:
-        if refusal := self._over(name):
+        if refusal := self.over(name):
             return refusal
         stage = self.stages[name]
         if stage.state != "escalated" or not stage.tries or stage.tries[-1].inputs != self._inputs(name):
@@ -172,7 +172,7 @@ class Model(Reviewing):
         return None
 
     def grant(self, name: str, count: int) -> str | None:
-        if refusal := self._over(name):
+        if refusal := self.over(name):
             return refusal
         stage = self.stages[name]
         if stage.state != "escalated":
@@ -183,7 +183,7 @@ class Model(Reviewing):
         return None
 
     def reopen(self, name: str) -> str | None:
-        if refusal := self._over(name):
+        if refusal := self.over(name):
             return refusal
         if self.stages[name].state not in {"passed", "escalated"}:
             return "bad_argument"
@@ -191,7 +191,7 @@ class Model(Reviewing):
         return None
 
     def cancel(self) -> str | None:
-        if refusal := self._over(PLAN):
+        if refusal := self.over(PLAN):
             return refusal
         self.change, self.landing = "cancelled", None
         for stage in self.stages.values():
@@ -200,7 +200,7 @@ class Model(Reviewing):
 
     # Refusals that many share
 
-    def _over(self, name: str) -> str | None:
+    def over(self, name: str) -> str | None:
         if self.change in {"landed", "cancelled"}:
             return "change_over"
         if self.change == "landing":

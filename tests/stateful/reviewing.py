@@ -17,7 +17,7 @@ class Reviewing:
     stages: dict[str, Stage]
 
     @abstractmethod
-    def _over(self, name: str) -> str | None: ...
+    def over(self, name: str) -> str | None: ...
 
     @abstractmethod
     def _fail(self, stage: Stage, mark: str) -> None: ...
@@ -26,7 +26,7 @@ class Reviewing:
     def _pass(self, stage: Stage) -> None: ...
 
     def renew_review(self, name: str, number: int) -> str | None:
-        if refusal := self._over(name):
+        if refusal := self.over(name):
             return refusal
         seat = self._seat(self.stages[name], number)
         if seat is None:
@@ -40,7 +40,7 @@ class Reviewing:
             if self.change == "active" and seat is not None:
                 self._renew_seat(self.stages[name], seat)
             return "bad_argument"
-        if refusal := self._over(name):
+        if refusal := self.over(name):
             return refusal
         if seat is None:
             return "review_stale"
@@ -49,7 +49,7 @@ class Reviewing:
 
     def review(self, name: str, number: int, *, objects: bool, is_empty: bool) -> str | None:
         """One blocking finding, or none; with `is_empty` it does not even say what was looked at."""
-        if refusal := self._over(name):
+        if refusal := self.over(name):
             return refusal
         stage = self.stages[name]
         seat, current = self._seat(stage, number), stage.tries[-1]
