@@ -13,7 +13,7 @@ from processes import Finished, run
 from scripted_model import MODEL, SIDE_MODEL
 from story import PLAN, RIGHT_CODE, WRONG_CODE, Errand, Leg, plan_path
 
-from clients.client import DUMMY_KEY, Client, Setting, gatewright, program
+from clients.client import DUMMY_KEY, Client, Setting, gatewright, program, write_json
 
 
 class Aider(Client):
@@ -26,7 +26,9 @@ class Aider(Client):
     hands = Hands("", None)
 
     def prepare(self, setting: Setting) -> None:
-        """Nothing is to be installed: gatewright starts aider, not aider gatewright."""
+        """Nothing is to be plugged in: gatewright starts aider, not aider gatewright."""
+        # Prices of models: it fetches a list of them unless it has a recent one.
+        write_json(setting.home / ".aider" / "caches" / "model_prices_and_context_window.json", {MODEL: {}})
 
     def health(self, setting: Setting) -> tuple[bool, str]:
         finished = program(self, setting, ["--version"])
@@ -46,7 +48,7 @@ class Aider(Client):
         options = ["--agent", errand.agent, "--aider", str(setting.programs / self.program)]
         argv = [str(setting.gatewright), "run-aider", errand.change, errand.leg, *options]
         model = {"OPENAI_API_KEY": DUMMY_KEY, "OPENAI_API_BASE": f"{setting.model_url}/v1"}
-        # Prices of models come from the network, unless its own copy is to do.
+        # The same list, of a library of its own.
         environment = setting.environment({**model, "LITELLM_LOCAL_MODEL_COST_MAP": "True"})
         argv.append(f"--arguments={models} {quiet}")
         return run(argv, cwd=setting.scratch.repository, environment=environment, timeout_s=timeout_s)

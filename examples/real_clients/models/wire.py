@@ -58,20 +58,30 @@ def conversation_of(utterances: Iterable[Utterance], *, offers: str, told: str, 
     """Sort out what answers the story's actions; `offers` is the text in which tools are named."""
     received: list[Received] = []
     searched: set[str] = set()
-    is_waiting = False
+    # What came after prose of the story's own, until its next action; None while nothing is awaited.
+    heard: list[str] | None = None
     for utterance in utterances:
         match utterance:
-            case ToolAnswer(id=name, text=text) if name.startswith(STORY_ID):
-                received.append(Received(text))
-            case ToolAnswer(id=name) if name.startswith(SEARCH_ID):
-                searched.add(name.removeprefix(SEARCH_ID))
-            case ToolAnswer():
-                pass
-            case Said(text):
-                is_waiting = text.lstrip().startswith(VOICE)
-            case Heard(text):
-                if is_waiting:
+            case ToolAnswer(id=name, text=text):
+                _take(heard, received)
+                heard = None
+                if name.startswith(STORY_ID):
                     received.append(Received(text))
-                is_waiting = False
+                else:
+                    searched.add(name.removeprefix(SEARCH_ID))
+            case Said(text) if text.lstrip().startswith(VOICE):
+                _take(heard, received)
+                heard = []
+            case Heard(text) if heard is not None:
+                heard.append(text)
+            case Said() | Heard():
+                pass
+    _take(heard, received)
     offered = frozenset(re.findall(re.escape(hands.prefix) + r"([a-z_]+)", offers)) if hands.prefix else frozenset()
     return Conversation(offered, told, tuple(received), frozenset(searched))
+
+
+def _take(heard: list[str] | None, received: list[Received]) -> None:
+    """Count what was heard as the answer to prose, if there was any."""
+    if heard:
+        received.append(Received("\n".join(heard)))
