@@ -2,11 +2,15 @@
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import anyio
 import pytest
 from mcp.client import Client
 from mcp.client.session import IncomingMessage, MessageHandlerFnT
+from mcp.client.stdio import StdioServerParameters
+from mcp.client.subscriptions import Subscription
+from mcp.server.lowlevel import Server as ProtocolServer
 from mcp.shared.exceptions import MCPError
 from mcp.shared.subscriptions import ResourcesListChanged, ResourceUpdated
 from mcp_types import (
@@ -77,49 +81,45 @@ async def unsubscribe(client: Client, uri: str) -> None:
 @asynccontextmanager
 async def watching(server: Server, generation: Generation, *uris: str, lists: bool = False) -> AsyncGenerator[Watch]:
     """A client that watches these resources, and the list of them when it should."""
+    connection = server.application.mcp_server("stdio:watcher")
+    async with watching_over(connection, generation, *uris, lists=lists) as (_, watch):
+        yield watch
+
+
+@asynccontextmanager
+async def watching_over(
+    connection: ProtocolServer[Any] | StdioServerParameters, generation: Generation, *uris: str, lists: bool = False
+) -> AsyncGenerator[tuple[Client, Watch]]:
+    """The same over any connection, with the client."""
     watch = Watch()
-
-    async def take(message: IncomingMessage) -> None:
-        match message:
-            case ResourceUpdatedNotification(params=params):
-                watch.take(str(params.uri))
-            case ResourceListChangedNotification():
-                watch.take(LIST)
-            case _:
-                pass
-
-    connection = Client(
-        server.application.mcp_server("stdio:watcher"),
-        mode=generation,
-        client_info=Implementation(name="test", version="1"),
-        message_handler=take if generation == "legacy" else None,
-    )
-    async with connection as client:
+    handler = _into(watch) if generation == "legacy" else None
+    information = Implementation(name="test", version="1")
+    async with Client(connection, mode=generation, client_info=information, message_handler=handler) as client:
         if generation == "legacy":
             for uri in uris:
                 await subscribe(client, uri)
             if lists:
                 await client.list_resources()
-            yield watch
+            yield client, watch
             return
         async with (
             client.listen(resource_subscriptions=uris, resources_list_changed=lists) as stream,
             anyio.create_task_group() as tasks,
         ):
-
-            async def follow() -> None:
-                async for event in stream:
-                    match event:
-                        case ResourceUpdated(uri=uri):
-                            watch.take(uri)
-                        case ResourcesListChanged():
-                            watch.take(LIST)
-                        case _:
-                            pass
-
-            tasks.start_soon(follow)
-            yield watch
+            tasks.start_soon(follow, stream, watch)
+            yield client, watch
             tasks.cancel_scope.cancel()
+
+
+async def follow(stream: Subscription, watch: Watch) -> None:
+    async for event in stream:
+        match event:
+            case ResourceUpdated(uri=uri):
+                watch.take(uri)
+            case ResourcesListChanged():
+                watch.take(LIST)
+            case _:
+                pass
 
 
 async def test_a_watched_change_is_told_of_and_no_other(server: Server, generation: Generation) -> None:
@@ -372,8 +372,13 @@ async def test_a_store_that_cannot_be_read_ends_no_notices(
 
 def _into(watch: Watch) -> MessageHandlerFnT:
     async def take(message: IncomingMessage) -> None:
-        if isinstance(message, ResourceUpdatedNotification | ResourceListChangedNotification):
-            watch.take(message.method)
+        match message:
+            case ResourceUpdatedNotification(params=params):
+                watch.take(str(params.uri))
+            case ResourceListChangedNotification():
+                watch.take(LIST)
+            case _:
+                pass
 
     return take
 
