@@ -18,7 +18,7 @@ from anyio.abc import SocketAttribute, SocketListener, SocketStream, TaskGroup
 from mcp.server.lowlevel import Server
 
 from .lines import LineSplitter, Oversized, message_line, parse_message
-from .reach import GREETING_VERSION, older
+from .reach import GREETING_VERSION
 from .rendezvous import SOCKET_LINK, peer_uid, socket_paths, state_folder
 from .transport import READ_BYTES, serve_connection
 
@@ -158,9 +158,6 @@ class Daemon:
         # A copied repository carries the link to the original's socket with it.
         if greeting.get("common_dir") != str(self._common_dir):
             return False, {**mine, "ok": False, "elsewhere": True}
-        if greeting.get("drain") is True and older(self._version, str(greeting.get("version"))):
-            await self._drain("a newer version takes over")
-            return False, {**mine, "ok": True}
         if not self._is_current():
             await self._drain("its code was replaced")
         if self._is_draining:

@@ -45,8 +45,8 @@ class Greeting:
         self.kind = kind
         self.version = version
 
-    def line(self, *, drain: bool = False) -> bytes:
-        """The hello as it travels; with `drain` it asks an older server to make room instead."""
+    def line(self) -> bytes:
+        """The hello as it travels."""
         return message_line(
             {
                 "gatewright": GREETING_VERSION,
@@ -54,7 +54,6 @@ class Greeting:
                 "connection": self.connection,
                 "kind": self.kind,
                 "common_dir": self.common_dir,
-                "drain": drain,
             }
         )
 
@@ -92,12 +91,8 @@ def older(version: str, than: str) -> bool:
     return _numbers(version) < _numbers(than)
 
 
-def _greet(greeting: Greeting, *, replaces_older: bool = False) -> Socket | None:
-    """A greeted connection; `None` when there is no server, or none that serves this repository and this version.
-
-    `replaces_older`: an older server is asked to make room. Only whoever holds the start lock asks: that server's
-    clients look for another at once, and one of them could start the older release again.
-    """
+def _greet(greeting: Greeting) -> Socket | None:
+    """A greeted connection; `None` when there is no server, or none that serves this repository and this version."""
     connection = open_socket(greeting.common_dir)
     if connection is None:
         return None
@@ -111,20 +106,19 @@ def _greet(greeting: Greeting, *, replaces_older: bool = False) -> Socket | None
         return connection
     connection.close()
     if answer.get("ok") is True:
-        if replaces_older:
-            _ask_to_drain(greeting)
+        # An older one. It makes room by itself once a newer has taken its place, and stays if none comes up.
         return None
     if answer.get("elsewhere") is True or answer.get("leaving") is True:
         return None
     raise NoServer(str(answer.get("problem", "The server refused the connection.")))
 
 
-def _ask(connection: Socket, greeting: Greeting, *, drain: bool = False) -> dict[str, object] | None:
+def _ask(connection: Socket, greeting: Greeting) -> dict[str, object] | None:
     """Greet and read the answer; `None` when the server went away in between, as a leaving one does."""
     connection.settimeout(GREETING_TIMEOUT_S)
     splitter = LineSplitter()
     try:
-        connection.sendall(greeting.line(drain=drain))
+        connection.sendall(greeting.line())
         while data := connection.recv(READ_BYTES):
             for answer in splitter.feed(data):
                 return None if isinstance(answer, Oversized) else parse_message(answer)
@@ -138,21 +132,12 @@ def _ask(connection: Socket, greeting: Greeting, *, drain: bool = False) -> dict
     return None
 
 
-def _ask_to_drain(greeting: Greeting) -> None:
-    connection = open_socket(greeting.common_dir)
-    if connection is not None:
-        try:
-            _ask(connection, greeting, drain=True)
-        finally:
-            connection.close()
-
-
 def _start_and_greet(greeting: Greeting, command: Sequence[str]) -> Socket | None:
     folder = state_folder(greeting.common_dir)
     lock = _above_standard(_open_lock(os.path.join(folder, LOCK_FILE)))
     try:
         # Somebody else may start one while this process waits for the lock.
-        if (connection := _await_lock(lock, greeting) or _greet(greeting, replaces_older=True)) is not None:
+        if (connection := _await_lock(lock, greeting) or _greet(greeting)) is not None:
             return connection
         ready = _spawn([*command, "--common-dir", greeting.common_dir], folder, lock)
     finally:

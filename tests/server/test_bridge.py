@@ -254,7 +254,7 @@ def test_without_a_repository_a_client_starts_and_is_told_what_to_do(
 def test_a_server_that_cannot_start_says_why_and_the_next_request_tries_again(machine: "Machine") -> None:
     machine.make("problem", "The store is of a newer version: upgrade gatewright.\n(and a detail)")
     client = machine.start()
-    client.send({"jsonrpc": "2.0", "id": 1, "method": "ping"})
+    client.call(1, "echo")
     refused = client.reply_to(1)
 
     (machine.meeting / "problem").unlink()
