@@ -33,8 +33,7 @@ class Programs:
 
 def fetch() -> Programs:
     """Fill the cache with what is not there yet; raises `NotFetched`."""
-    wanted = json.loads((HERE / "package.json").read_text("utf-8"))["dependencies"]
-    if any(_installed_version(package) != version for package, version in wanted.items()):
+    if not _is_fetched():
         _install()
     suite = PACKAGES / "@modelcontextprotocol" / "conformance"
     inspector = PACKAGES / "@modelcontextprotocol" / "inspector"
@@ -44,6 +43,15 @@ def fetch() -> Programs:
         inspector=(node, str(inspector / "clients" / "launcher" / "build" / "index.js"), "--cli"),
         suite_folder=suite,
     )
+
+
+def _is_fetched() -> bool:
+    """Whether what is wanted now is what was fetched, to its end."""
+    wanted, fetched = HERE / "package.json", CACHE / "package.json"
+    if not fetched.is_file() or fetched.read_bytes() != wanted.read_bytes():
+        return False
+    versions = json.loads(wanted.read_text("utf-8"))["dependencies"]
+    return all(_installed_version(package) == version for package, version in versions.items())
 
 
 def _install() -> None:
