@@ -41,7 +41,7 @@ def take_changed(git: Git, occupation: Occupation, *, base: str, message: str, a
     """
     refuse_unfinished(git)
     try:
-        compared = _committed_elsewhere(git, occupation)
+        compared = committed_elsewhere(git, occupation.head)
         base_tree = git.text("rev-parse", "--verify", f"{base}^{{tree}}")
         tree = _retried(git, occupation, compared, base, base_tree)
         commit = base
@@ -53,24 +53,22 @@ def take_changed(git: Git, occupation: Occupation, *, base: str, message: str, a
     return Snapshot(commit, tree, changed=tree != base_tree)
 
 
-def _committed_elsewhere(git: Git, occupation: Occupation) -> str:
-    """The newest commit of HEAD that is not the work itself: where it stood, or what was landed or pulled since.
+def committed_elsewhere(git: Git, since: str) -> str:
+    """The newest commit of HEAD that is not the work itself: `since`, or what was landed or pulled on top of that.
 
-    What was committed in the checkout besides is part of the work.
+    What was committed in the checkout besides is part of the work. Raises `WorkspaceProblem` when HEAD does not descend
+    from `since`.
     """
     head = find_head(git)
-    if head == occupation.head:
-        return occupation.head
-    if head is not None and is_ancestor(git, occupation.head, head):
-        added = git.text("rev-list", "--first-parent", head, f"^{occupation.head}").split("\n")
-        local = _committers(git, head, occupation.head)
+    if head == since:
+        return since
+    if head is not None and is_ancestor(git, since, head):
+        added = git.text("rev-list", "--first-parent", head, f"^{since}").split("\n")
+        local = _committers(git, head, since)
         known = [commit for commit in added if local.get(commit) in {None, SERVER_IDENTITY["GIT_COMMITTER_EMAIL"]}]
-        return known[0] if known else occupation.head
+        return known[0] if known else since
     now = "a branch without a commit" if head is None else head[:ID_CHARS]
-    message = (
-        f"The checkout stood at {occupation.head[:ID_CHARS]} when the stage was claimed, and now stands at {now},"
-        " which does not build on it."
-    )
+    message = f"The checkout stood at {since[:ID_CHARS]}, and now stands at {now}, which does not build on it."
     action = "Switch back, or hand in a `commit` or `files`; release_stage and claim_stage begin afresh."
     raise WorkspaceProblem(message, action)
 

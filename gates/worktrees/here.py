@@ -15,7 +15,7 @@ from pathlib import Path
 from ..files import locked
 from ..git import Git, GitFailed
 from ..repository import SharedRepository
-from .changed_here import ID_CHARS, take_changed
+from .changed_here import ID_CHARS, committed_elsewhere, take_changed
 from .laying import Wanted, lay, present, wanted
 from .occupation import Occupation, forget_occupation, read_occupation, write_occupation
 from .problems import WorkspaceProblem
@@ -140,9 +140,9 @@ class Here:
         """Find out what of the checkout is whose, and put there what the stage builds on."""
         git = self._git()
         refuse_unfinished(git)
-        head = _head_for(git, place)
-        step = wanted(git, head, place.base, place.content)
         former = found if found is not None and found.change == place.change else None
+        head = _head_for(git, place, former)
+        step = wanted(git, head, place.base, place.content)
         with index_copy(git) as copy:
             names = uncommitted(copy, head)
             _refuse_too_many(names, top)
@@ -181,14 +181,19 @@ class Here:
         return user_git(self._repository.common_dir, self.path)
 
 
-def _head_for(git: Git, place: Place) -> str:
-    """HEAD, which must stand between what the change and what the stage start from: else its files tell nothing."""
+def _head_for(git: Git, place: Place, former: Occupation | None) -> str:
+    """Where the checkout stands, apart from work that was committed there since this change came.
+
+    That lies between what the change and what the stage start from: else the files tell nothing about it.
+    """
     head = find_head(git)
+    if head is not None and former is not None and is_ancestor(git, former.head, head):
+        head = committed_elsewhere(git, former.head)
     if head is not None and is_ancestor(git, place.root, head) and is_ancestor(git, head, place.base):
         return head
     now = "on a branch without a commit" if head is None else f"at {head[:ID_CHARS]}"
     message = f"The checkout {git.work_tree} is {now}, and {place.change} starts from {place.root[:ID_CHARS]}."
-    raise WorkspaceProblem(message, "A change that is started when the checkout stands at its base can have it.")
+    raise WorkspaceProblem(message, "A stage that is claimed when the checkout stands there can have it.")
 
 
 def _refuse_too_many(names: Sequence[str], top: Path) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from ...gates.text import clean_text, shorten
 from ...gates.worktrees.here import Place
 from ...gates.worktrees.occupation import Occupation
 from ...gates.worktrees.problems import WorkspaceProblem
@@ -18,6 +19,7 @@ from ..services import Services
 from . import bases
 
 LEFT_OUT_TOLD_MAX = 5
+PATH_CHARS_MAX = 200
 NOT_HERE = "the pipeline says `workspace: here`, but this stage got a worktree of its own"
 
 log = logging.getLogger(__name__)
@@ -122,5 +124,5 @@ def _about_here(left_out: tuple[str, ...]) -> str:
     if not left_out:
         return text
     more = f" and {len(left_out) - LEFT_OUT_TOLD_MAX} more" if len(left_out) > LEFT_OUT_TOLD_MAX else ""
-    names = ", ".join(left_out[:LEFT_OUT_TOLD_MAX])
+    names = ", ".join(shorten(clean_text(name), PATH_CHARS_MAX) for name in left_out[:LEFT_OUT_TOLD_MAX])
     return f"{text}; {names}{more} had uncommitted changes before, which are handed in only where you change the file"

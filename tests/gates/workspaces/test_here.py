@@ -375,6 +375,25 @@ def test_what_the_agent_made_and_no_longer_ignores_is_handed_in(project: Path, e
     assert changed(project, take()) == ["M .gitignore", "A built.log"]
 
 
+def test_an_agent_that_commits_by_habit_stays_in_the_checkout_from_stage_to_stage(
+    project: Path, here: Here, enter: Enter, take: Take, base: str
+) -> None:
+    enter("plan")
+    (project / "plan.md").write_text("plan\n")
+    git(project, "add", "plan.md")
+    git(project, "commit", "-q", "-m", "by habit")
+    planned = take()
+    enter("code", on=planned.commit)
+    (project / "code.py").write_text("code\n")
+    git(project, "add", "code.py")
+    git(project, "commit", "-q", "-m", "again")
+    enter("code", fence=2, on=planned.commit)
+
+    assert changed(project, planned) == ["A plan.md"]
+    assert changed(project, take()) == ["A code.py"]
+    assert here.left_out() == ()
+
+
 def test_a_lease_that_is_live_keeps_others_out(project: Path, here: Here, enter: Enter) -> None:
     enter()
 
