@@ -36,7 +36,7 @@ from .machine.precedence import holds, lost, refuse_change, refuse_claim, refuse
 Decided: TypeAlias = tuple[e.Event, ...] | Refusal
 
 
-def decide(record: ChangeRecord | None, command: c.Command, now: datetime) -> Decided:  # noqa: C901, PLR0912 - one line a command is the clearest table
+def decide(record: ChangeRecord | None, command: c.Command, now: datetime) -> Decided:
     """The events that follow from `command`, possibly none, or the refusal that applies first.
 
     `now` is aware UTC and may go back: the record's last touch is the floor (rule 13). Nothing is changed by a refusal.
@@ -49,9 +49,30 @@ def decide(record: ChangeRecord | None, command: c.Command, now: datetime) -> De
         return settlement.settle(decision, command)
     if isinstance(command, c.SettleLanding | c.BlockLanding | c.ConfirmLanding | c.LoseLanding):
         return landing.decide(decision, command)
-    refusal = refuse_change(record)
-    if refusal is not None:
-        return refusal
+    return refuse_change(record) or _decide_asked(decision, command)
+
+
+def live_evaluations(record: ChangeRecord) -> frozenset[str]:
+    """The evaluations whose result the change still waits for.
+
+    What is enqueued, and what is cancelled when it leaves this set.
+    """
+    if record.state is not ChangeState.ACTIVE:
+        return frozenset()
+    judging = {
+        s.current.evaluation
+        for s in record.stages
+        if s.state is StageState.EVALUATING and s.current and not s.transform
+    }
+    making = {s.transform for s in record.stages if s.transform is not None}
+    merging = (
+        {record.landing.evaluation} if record.landing and record.landing.step is LandingStep.PREPARING else set[str]()
+    )
+    return frozenset(judging | making | merging)
+
+
+def _decide_asked(decision: Decision, command: c.Asked) -> Decided:
+    """What somebody asks of a change that is under way: of the change and its landing here, of a stage below."""
     match command:
         case c.RetryLanding():
             return landing.retry(decision)
@@ -60,12 +81,16 @@ def decide(record: ChangeRecord | None, command: c.Command, now: datetime) -> De
         case c.Cancel(by=by, reason=reason):
             decision.add(e.ChangeCancelled(decision.now, by, reason))
             return decision.events
+        case c.Answer(stage=stage) if stage == LAND:
+            return landing.answer(decision, command)
+        case c.Approve(stage=stage) if stage == LAND:
+            return landing.approve(decision, command)
         case _:
-            pass
-    if isinstance(command, c.Answer) and command.stage == LAND:
-        return landing.answer(decision, command)
-    if isinstance(command, c.Approve) and command.stage == LAND:
-        return landing.approve(decision, command)
+            return _decide_of_stage(decision, command)
+
+
+def _decide_of_stage(decision: Decision, command: c.AskedOfStage) -> Decided:  # noqa: C901, PLR0912 - one line a command is the clearest table
+    record = decision.record
     stage = record.find_stage(command.stage)
     if stage is None:
         return refusals.unknown_stage(record.id, command.stage, [s.name for s in record.stages])
@@ -100,25 +125,6 @@ def decide(record: ChangeRecord | None, command: c.Command, now: datetime) -> De
             return questions.reopen(decision, stage, command)
         case _:
             assert_never(command)
-
-
-def live_evaluations(record: ChangeRecord) -> frozenset[str]:
-    """The evaluations whose result the change still waits for.
-
-    What is enqueued, and what is cancelled when it leaves this set.
-    """
-    if record.state is not ChangeState.ACTIVE:
-        return frozenset()
-    judging = {
-        s.current.evaluation
-        for s in record.stages
-        if s.state is StageState.EVALUATING and s.current and not s.transform
-    }
-    making = {s.transform for s in record.stages if s.transform is not None}
-    merging = (
-        {record.landing.evaluation} if record.landing and record.landing.step is LandingStep.PREPARING else set[str]()
-    )
-    return frozenset(judging | making | merging)
 
 
 def _start(command: c.Start, now: datetime) -> tuple[e.Event, ...]:

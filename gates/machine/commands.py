@@ -279,14 +279,12 @@ class Repin:
     because: str
 
 
-Command = (
-    Start
-    | Claim
+AskedOfStage = (
+    Claim
     | Renew
     | Submit
     | Release
     | KeepOrphan
-    | Settle
     | ClaimReview
     | RenewReview
     | ReleaseReview
@@ -296,11 +294,8 @@ Command = (
     | RetryGates
     | GrantAttempts
     | Reopen
-    | Cancel
-    | SettleLanding
-    | BlockLanding
-    | RetryLanding
-    | ConfirmLanding
-    | LoseLanding
-    | Repin
 )
+Asked = AskedOfStage | Cancel | RetryLanding | Repin
+# What the server itself finds out. It is taken whatever has become of the change.
+Told = Settle | SettleLanding | BlockLanding | ConfirmLanding | LoseLanding
+Command = Start | Asked | Told
