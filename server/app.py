@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 FEED_EVERY_S = 0.05
 PREPARED_CHECK_EVERY_S = 1.0
+FIRST_ANSWER_WITHIN_S = 0.5
 
 # Six lines: some clients show a model no more than these and the names of the tools.
 INSTRUCTIONS = """\
@@ -53,6 +54,7 @@ class GatewrightApplication:
         self._open = open_services
         self._services: Services | None = None
         self._opening = anyio.Lock()
+        self._has_answered = anyio.Event()
         self._engine: Engine | None = None
         self._is_draining = False
         self._pointing = Pointing()
@@ -76,6 +78,9 @@ class GatewrightApplication:
         from .operations.clearing import clear_leftovers
         from .preparing import Preparation, Workplace
 
+        # Whoever started this server waits for the list of its tools, which needs neither the store nor the engine.
+        with anyio.move_on_after(FIRST_ANSWER_WITHIN_S):
+            await self._has_answered.wait()
         services = await self._await_services()
         await _adopt_lost(services)
         self._engine = EmbeddedEngine(services)
@@ -88,6 +93,10 @@ class GatewrightApplication:
             tasks.start_soon(self._pointing.work)
             tasks.start_soon(self.notices.work, services)
             tasks.start_soon(self._engine.work)
+
+    def note_answer(self) -> None:
+        """A client has got what it started this server for."""
+        self._has_answered.set()
 
     def is_busy(self) -> bool:
         """Whether evaluations are running."""
@@ -141,6 +150,7 @@ class GatewrightApplication:
             told += 1
             await context.session.report_progress(told, message=text)
 
+        self.note_answer()
         meta = params.meta or {}
         stamp, waited_s = meta.get(tools.CALL_STAMP), meta.get(tools.WAITED)
         client = context.session.client_params
@@ -166,6 +176,7 @@ class _Connection(Surface):
         self._principal = principal
 
     async def list_tools(self) -> types.ListToolsResult:
+        self._application.note_answer()
         return types.ListToolsResult(tools=list(tool_list()))
 
     async def call_tool(self, context: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
