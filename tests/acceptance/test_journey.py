@@ -17,7 +17,7 @@ TEST_SUB = "from calc import sub\n\n\ndef test_sub():\n    assert sub(3, 2) == 1
 
 @pytest.mark.usefixtures("as_shipped")
 async def test_a_change_goes_through_plan_and_code_and_lands(make: Repositories, generation: Generation) -> None:
-    """Issue A, points 1 to 8, through the door that agents use."""
+    """Through the door that agents use."""
     repository = make(staged("compile", "ruff", "test"))
     repository.write("tests/test_calc.py", TEST_ADD)
     repository.commit("Test add")

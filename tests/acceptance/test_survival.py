@@ -89,7 +89,7 @@ def machine(make: Repositories) -> Iterator[Machine]:
 async def test_a_server_that_ends_in_the_middle_of_a_gate_is_replaced_and_the_same_call_brings_the_verdict(
     machine: Machine, generation: Generation, number: signal.Signals
 ) -> None:
-    """Issue A, point 6: the bridge starts it again, the evaluation is adopted, nobody notices."""
+    """The bridge starts it again, the evaluation is adopted, nobody notices."""
     verdicts: list[Told] = []
     pids: list[int] = []
 

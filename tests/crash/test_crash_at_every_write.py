@@ -1,6 +1,6 @@
 """A server that dies right before, amid or right after any write of a whole job ends up where one that lived does.
 
-Issue C, proof 4. One life is played to find the points; then, in a new repository each, one life dies at a point, and
+One life is played to find the points; then, in a new repository each, one life dies at a point, and
 the next, in which the client repeats all of its calls with the same keys, comes to the same end.
 """
 
