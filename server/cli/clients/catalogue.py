@@ -14,6 +14,8 @@ from .places import desktop_file, desktop_name, opencode_file
 OPENCODE_TIMEOUT_MS = 60_000
 
 _SHARED = "the file is the project's: commit it only if gatewright is at this path for everybody, or leave it untracked"
+_FOLDER = "next: trust this folder when Gemini CLI asks, or start it with --skip-trust; else it starts no server here"
+_APPROVAL = "next: qwen mcp approve gatewright (else the server of a project is left out without a word)"
 _TRUST = "trust: its tools run without a question each, and are offered at all where nobody can answer"
 
 
@@ -58,7 +60,7 @@ CLIENTS: Mapping[str, Client] = {
         holder="mcpServers",
         entry=lambda _top: entry_of(),
         choices={"trust": True},
-        about=(_TRUST, _SHARED),
+        about=(_TRUST, _FOLDER, _SHARED),
     ),
     "opencode": JsonClient(
         file="opencode.json or opencode.jsonc of the project",
@@ -74,6 +76,6 @@ CLIENTS: Mapping[str, Client] = {
         holder="mcpServers",
         entry=lambda _top: entry_of(),
         choices={"trust": True},
-        about=(f"{_TRUST} (qwen -p wants --yolo as well)", _SHARED),
+        about=(f"{_TRUST} (qwen -p wants --yolo as well)", _APPROVAL, _SHARED),
     ),
 }
