@@ -51,4 +51,6 @@ class ClaudeCode(Client):
 def _variables(setting: Setting) -> dict[str, str]:
     quiet = dict.fromkeys(("DISABLE_TELEMETRY", "DISABLE_AUTOUPDATER", "DISABLE_ERROR_REPORTING"), "1")
     model = {"ANTHROPIC_BASE_URL": setting.model_url, "ANTHROPIC_API_KEY": DUMMY_KEY}
-    return {**quiet, "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1", **model}
+    # Else, on a busy machine, its first turn has no tools of a server that is still starting, and is its last.
+    waits = {"MCP_CONNECTION_NONBLOCKING": "false"}
+    return {**quiet, "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1", **model, **waits}

@@ -82,6 +82,6 @@ def conversation_of(utterances: Iterable[Utterance], *, offers: str, told: str, 
 
 
 def _take(heard: list[str] | None, received: list[Received]) -> None:
-    """Count what was heard as the answer to prose, if there was any."""
+    """Count the last that was heard as the answer to prose; clients repeat files and acknowledge before it."""
     if heard:
-        received.append(Received("\n".join(heard)))
+        received.append(Received(heard[-1]))
