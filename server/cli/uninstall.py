@@ -15,6 +15,7 @@ from ...gates.workspaces import Workspaces
 from ...schemas.pipeline import PIPELINE_FILE
 from ...schemas.records import ChangeState
 from ..guard import GuardKind, guard_state, remove_guard
+from ..liveness import is_running
 from ..rendezvous import PID_FILE, open_socket
 from .agents_file import remove_lines
 from .asking import confirm_by_typing, require_person
@@ -91,12 +92,12 @@ def _stop_server(repository: "SharedRepository") -> None:
     deadline = time.monotonic() + STOP_TIMEOUT_S
     with suppress(ProcessLookupError):
         os.kill(process_id, signal.SIGTERM)
-        # It closes its socket first and finishes what it writes then.
-        while time.monotonic() < deadline:
-            os.kill(process_id, 0)
-            time.sleep(STOP_POLL_S)
-        message = f"The server of this repository has not ended within {STOP_TIMEOUT_S:.0f} s."
-        raise CannotGoOn(message, "Wait for its gates to finish, or end it; then run the command again.")
+    # It closes its socket first and finishes what it writes then.
+    while is_running(process_id):
+        if time.monotonic() > deadline:
+            message = f"The server of this repository has not ended within {STOP_TIMEOUT_S:.0f} s."
+            raise CannotGoOn(message, "Wait for its gates to finish, or end it; then run the command again.")
+        time.sleep(STOP_POLL_S)
 
 
 def _remove_state(repository: "SharedRepository", workspaces: Workspaces) -> None:
