@@ -21,7 +21,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench_calls import GATEWRIGHT, end_server, make_repository
+from served_project import GATEWRIGHT, end_server, make_repository, use_folder
 
 BRIDGES, CALLS, CONNECTIONS = 200, 4_000, 400
 AT_ONCE = 10
@@ -98,11 +98,9 @@ class Look:
 
 def main(bridges: int, calls: int, connections: int) -> int:
     with tempfile.TemporaryDirectory(prefix="gw-bench-", dir="/tmp") as name:
-        os.environ["XDG_RUNTIME_DIR"] = name
-        os.environ["XDG_CACHE_HOME"] = f"{name}/cache"
-        os.environ["GIT_CONFIG_GLOBAL"] = f"{name}/config"
-        make_repository(Path(name))
+        use_folder(Path(name))
         repository = Path(name) / "repository"
+        make_repository(repository)
         clients = [greeted(repository)]
         server = int((repository / ".git" / "gatewright" / "server.pid").read_text())
         clients[0].call_status()

@@ -8,54 +8,21 @@ submission. The gate is instant (a document of one section). Everybody takes tur
 alike.
 """
 
-import os
-import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
-import anyio
-from mcp.client import Client
-from mcp.client.stdio import StdioServerParameters, stdio_client
+from line_client import LineClient
+from served_project import BARE, GATEWRIGHT, Times, end_server, git, leases_of, make_repository, use_folder
 
 from gatewright.gates.repository import open_repository
 from gatewright.gates.workspaces import Workspaces
-from gatewright.server.store import open_store
 
 ROUNDS = 8
 # The next runner gets ready meanwhile, as it does while an agent works.
 WORK_S = 3.0
-GATEWRIGHT = [sys.executable, "-P", "-m", "gatewright"]
-BARE_SERVER = """
-from mcp.server import MCPServer
-server = MCPServer("bare")
-@server.tool()
-def echo(text: str) -> str:
-    "Answer with the text."
-    return text
-server.run("stdio")
-"""
-PIPELINE = """\
-version: 1
-target: main
-stages:
-  plan:
-    goal: Say what will change.
-    attempts: 50
-    writes: ["plan.md"]
-    gates:
-      - document: {path: plan.md, sections: [Goal]}
-  code:
-    needs: [plan]
-    goal: Make the change.
-    gates: [compile]
-land: {needs: [code], strategy: merge}
-"""
 BARE_CALL = "a bare SDK call"
 # What is measured, and the raw equivalent that it is compared to.
 RAW: dict[str, str | None] = {
@@ -70,66 +37,51 @@ RAW: dict[str, str | None] = {
 }
 
 
-class Times:
-    """Seconds by name."""
-
-    def __init__(self) -> None:
-        self.taken: dict[str, list[float]] = {}
-
-    @contextmanager
-    def measure(self, name: str) -> Generator[None]:
-        """Note how long the block takes."""
-        begun = time.perf_counter()
-        yield
-        self.taken.setdefault(name, []).append(time.perf_counter() - begun)
-
-    def median_ms(self, name: str) -> float:
-        """The median in milliseconds."""
-        return statistics.median(self.taken[name]) * 1000
-
-
 class Bench:
     """One repository with a server and a client, a bare server and a client, and git."""
 
-    def __init__(self, folder: Path, ours: Client, bare: Client) -> None:
+    def __init__(self, folder: Path, ours: LineClient, bare: LineClient) -> None:
         self.times = Times()
         self._ours = ours
         self._bare = bare
         self._folder = folder
         self._repository = folder / "repository"
         self._workspaces = Workspaces(open_repository(self._repository))
+        self._leases = leases_of(self._repository)
 
-    async def one_round(self, number: int) -> None:
+    def one_round(self, number: int) -> None:
         """Every call once, with two changes: one is claimed as usual, of the other the workspace exists before."""
         with self.times.measure(BARE_CALL):
-            await self._bare.call_tool("echo", {"text": "hello"})
-        await self._call("get_status", "get_status")
-        change = (await self._call("start_change", "start_change"))["change"]
-        await anyio.sleep(WORK_S)
-        brief = await self._call("claim_stage", "claim_stage", agent=f"ada-{number}", change=change)
+            self._bare.call("echo", text="hello")
+        self._call("get_status", "get_status")
+        change = (self._call("start_change", "start_change"))["change"]
+        time.sleep(WORK_S)
+        brief = self._call("claim_stage", "claim_stage", agent=f"ada-{number}", change=change)
         self._make_by_hand(number)
         workspace = Path(brief["workspace"])
         for words in ("", "Subtract."):
             (workspace / "plan.md").write_text(f"# Goal\n{words}\n")
-            verdict = await self._call(
+            verdict = self._call(
                 "submit_artifact to its verdict", "submit_artifact", lease=brief["lease"], summary="Say it"
             )
             assert verdict["state"] == "settled", "a verdict was waited for"
             self._submit_by_hand(number)
-            await anyio.sleep(WORK_S)
-        other = (await self._call("start_change", "start_change"))["change"]
-        self._workspaces.ensure(other, "plan", 1, base=brief["base_commit"], lease="-")
-        await self._call(
+            time.sleep(WORK_S)
+        other = (self._call("start_change", "start_change"))["change"]
+        lease = self._leases.token(other, "plan", 1)
+        self._workspaces.ensure(other, "plan", 1, base=brief["base_commit"], lease=lease)
+        self._call(
             "claim_stage, its workspace made before", "claim_stage", agent=f"bob-{number}", change=other, stage="plan"
         )
 
-    async def _call(self, name: str, tool: str, **arguments: object) -> dict[str, Any]:
+    def _call(self, name: str, tool: str, **arguments: object) -> dict[str, Any]:
         if tool == "start_change":
             arguments = {"title": "Subtract", "intent": "Add a function that subtracts."}
         with self.times.measure(name):
-            result = await self._ours.call_tool(tool, arguments)
-        assert not result.is_error, result.content
-        return result.structured_content or {}
+            result = self._ours.call(tool, **arguments)
+        assert not result.get("isError"), result
+        reply: dict[str, Any] = result["structuredContent"]  # JSON
+        return reply
 
     def _make_by_hand(self, number: int) -> None:
         with self.times.measure("git worktree add"):
@@ -152,54 +104,24 @@ class Bench:
 def main(rounds: int) -> None:
     with tempfile.TemporaryDirectory(prefix="gw-bench-") as name:
         folder = Path(name)
-        os.environ["XDG_RUNTIME_DIR"] = name
-        os.environ["XDG_CACHE_HOME"] = f"{name}/cache"
-        os.environ["GIT_CONFIG_GLOBAL"] = f"{name}/config"
-        make_repository(folder)
-        times = anyio.run(measure, folder, rounds)
+        use_folder(folder)
+        make_repository(folder / "repository")
+        # The one beside it that is submitted to by hand.
+        git(folder, "clone", "-q", "--bare", str(folder / "repository"), "bare")
+        times = measure(folder, rounds)
         end_server(folder / "repository")
     report(times, rounds)
 
 
-async def measure(folder: Path, rounds: int) -> Times:
-    bare = [sys.executable, "-c", BARE_SERVER]
-    async with connected(GATEWRIGHT, folder / "repository") as ours, connected(bare, folder) as bare_client:
-        bench = Bench(folder, ours, bare_client)
+def measure(folder: Path, rounds: int) -> Times:
+    with LineClient(GATEWRIGHT, folder / "repository") as ours, LineClient(BARE, folder) as bare:
+        bench = Bench(folder, ours, bare)
         # What only the first call pays is the business of bench_start.py.
-        await bench.one_round(-1)
+        bench.one_round(-1)
         bench.times = Times()
         for number in range(rounds):
-            await bench.one_round(number)
+            bench.one_round(number)
         return bench.times
-
-
-@asynccontextmanager
-async def connected(command: list[str], folder: Path) -> AsyncGenerator[Client]:
-    server = StdioServerParameters(command=command[0], args=command[1:], cwd=str(folder), env=dict(os.environ))
-    async with Client(stdio_client(server)) as client:
-        yield client
-
-
-def make_repository(folder: Path) -> None:
-    """With a policy, set up as `gatewright init` does it, and the bare one beside it that is submitted to by hand."""
-    repository = folder / "repository"
-    (folder / "config").write_text("[user]\n\tname = bench\n\temail = bench@localhost\n[protocol]\n\tversion = 2\n")
-    repository.mkdir()
-    (repository / "gatewright.yaml").write_text(PIPELINE)
-    git(repository, "init", "-q", "-b", "main")
-    git(repository, "add", "-A")
-    git(repository, "commit", "-q", "-m", "Begin")
-    git(folder, "clone", "-q", "--bare", str(repository), "bare")
-    store = open_store(repository / ".git" / "gatewright", create=True)
-    store.run(lambda tx: tx.meta_set("target", "main"))
-    store.close()
-
-
-def end_server(repository: Path) -> None:
-    pid = int((repository / ".git" / "gatewright" / "server.pid").read_text())
-    os.kill(pid, 15)
-    while Path(f"/proc/{pid}").exists():
-        time.sleep(0.01)
 
 
 def report(times: Times, rounds: int) -> None:
@@ -208,11 +130,6 @@ def report(times: Times, rounds: int) -> None:
         median_ms = times.median_ms(name)
         of_raw = f"{median_ms / times.median_ms(raw):7.2f}" if raw is not None else ""
         print(f"  {name:46} {median_ms:7.1f} {median_ms / times.median_ms(BARE_CALL):8.1f} {of_raw}")
-
-
-def git(folder: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True, text=True)
-    return done.stdout.strip()
 
 
 if __name__ == "__main__":

@@ -19,7 +19,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import anyio
-from bench_calls import GATEWRIGHT, connected, end_server, make_repository
+from line_client import LineClient
+from served_project import GATEWRIGHT, end_server, make_repository
 
 from gatewright.gates.process import ProcessLimits, allowed_environment, run_process
 from gatewright.gates.programs.descendants import children_of
@@ -34,11 +35,9 @@ KIB = 1024
 def main(evaluations: int) -> None:
     report_output()
     with tempfile.TemporaryDirectory(prefix="gw-bench-") as name:
-        os.environ["XDG_RUNTIME_DIR"] = name
-        os.environ["XDG_CACHE_HOME"] = f"{name}/cache"
-        os.environ["GIT_CONFIG_GLOBAL"] = f"{name}/config"
-        make_repository(Path(name))
-        points = anyio.run(judge_many, Path(name) / "repository", evaluations)
+        use_folder(Path(name))
+        make_repository(Path(name) / "repository")
+        points = judge_many(Path(name) / "repository", evaluations)
         end_server(Path(name) / "repository")
     report_slopes(points, evaluations)
 
@@ -72,23 +71,24 @@ def growth_bytes(work: Callable[[], object]) -> int:
         return int(said.read()) * KIB
 
 
-async def judge_many(repository: Path, evaluations: int) -> dict[str, list[tuple[int, int]]]:
+def judge_many(repository: Path, evaluations: int) -> dict[str, list[tuple[int, int]]]:
     """Points (evaluations, resident bytes) of each process; every evaluation judges another commit."""
     points: dict[str, list[tuple[int, int]]] = {}
-    async with connected(GATEWRIGHT, repository) as client:
+    with LineClient(GATEWRIGHT, repository) as client:
 
-        async def call(tool: str, **arguments: object) -> dict[str, object]:
-            result = await client.call_tool(tool, arguments)
-            assert not result.is_error, result.content
-            return result.structured_content or {}
+        def call(tool: str, **arguments: object) -> dict[str, object]:
+            result = client.call(tool, **arguments)
+            assert not result.get("isError"), result
+            reply: dict[str, object] = result["structuredContent"]
+            return reply
 
-        change = (await call("start_change", title="Grow", intent="See whether memory grows."))["change"]
-        brief = await call("claim_stage", agent="ada", change=change)
+        change = (call("start_change", title="Grow", intent="See whether memory grows."))["change"]
+        brief = call("claim_stage", agent="ada", change=change)
         workspace = Path(str(brief["workspace"]))
         server = int((repository / ".git" / "gatewright" / "server.pid").read_text())
         for number in range(1, evaluations + 1):
             (workspace / "plan.md").write_text(f"# Goal\nSay it for the {number}th time at {time.time_ns()}.\n")
-            verdict = await call("check_gates", lease=brief["lease"])
+            verdict = call("check_gates", lease=brief["lease"])
             assert verdict["state"] == "settled", verdict
             if number % (evaluations // 10) == 0:
                 points.setdefault("server", []).append((number, resident_bytes(server)))

@@ -5,13 +5,10 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import AsyncGenerator, Generator, Sequence
-from contextlib import asynccontextmanager, closing, contextmanager
+from collections.abc import Generator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-
-from mcp.client import Client
-from mcp.client.stdio import StdioServerParameters, stdio_client
 
 from gatewright.gates.machine.commands import Start
 from gatewright.gates.policy import plan_of
@@ -118,14 +115,6 @@ def leases_of(repository: Path) -> Leases:
     """The tokens that its server gives out."""
     with closing(open_store(repository / ".git" / "gatewright", create=False)) as store:
         return Leases(store.secret)
-
-
-@asynccontextmanager
-async def connected(command: Sequence[str], folder: Path) -> AsyncGenerator[Client]:
-    """A client of the server that `command` starts in `folder`."""
-    server = StdioServerParameters(command=command[0], args=list(command[1:]), cwd=str(folder), env=dict(os.environ))
-    async with Client(stdio_client(server)) as client:
-        yield client
 
 
 def end_server(repository: Path) -> None:
