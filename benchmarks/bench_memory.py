@@ -20,7 +20,7 @@ from pathlib import Path
 
 import anyio
 from line_client import LineClient
-from served_project import GATEWRIGHT, end_server, make_repository
+from served_project import GATEWRIGHT, end_server, make_repository, use_folder
 
 from gatewright.gates.process import ProcessLimits, allowed_environment, run_process
 from gatewright.gates.programs.descendants import children_of
