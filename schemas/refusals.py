@@ -368,6 +368,13 @@ def too_large(problem: str) -> Refusal:
     )
 
 
+def bad_base(ref: str, remedy: str) -> Refusal:
+    """What the trusted ref stands at cannot be worked on; `remedy` says why and what a person does, in sentences."""
+    return Refusal(
+        RefusalCode.BAD_ARTIFACT, f"Nothing can start from '{ref}' as the repository is.", f"{remedy} Then call again."
+    )
+
+
 def policy_missing(ref: str, *, uncommitted: bool) -> Refusal:
     """The trusted ref has no pipeline."""
     also = " There is one in the working tree, but it is not committed." if uncommitted else ""

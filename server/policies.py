@@ -2,6 +2,7 @@
 
 from functools import lru_cache
 
+from ..gates.artifact_store.objects import BadArtifact
 from ..gates.artifacts import ArtifactStore
 from ..gates.policies.policy_source import StoredCommit
 from ..gates.policy import Policy, PolicyInvalid, PolicyMissing, load_policy
@@ -25,11 +26,17 @@ class Policies:
         self._load = lru_cache(maxsize=POLICIES_KEPT)(self._load_uncached)
 
     def tip(self) -> str:
-        """The commit that the trusted branch stands at; raises `Refused` (policy_missing) when there is none."""
+        """The commit that the trusted branch stands at; raises `Refused` (policy_missing) when there is none.
+
+        Also (bad_artifact) when the repository cannot give it whole, as a shallow clone cannot.
+        """
         tip = self._tips.find(self.target)
         if tip is None:
             raise Refused(refusals.policy_missing(self.target, uncommitted=False))
-        self._artifacts.fetch_base(tip)
+        try:
+            self._artifacts.fetch_base(tip)
+        except BadArtifact as exc:
+            raise Refused(refusals.bad_base(self.target, str(exc))) from exc
         return tip
 
     def is_tip(self, commit: str) -> bool:

@@ -100,6 +100,8 @@ def _say_state(repository: SharedRepository, target: str, terminal: Terminal) ->
         terminal.say(f"HEAD is detached here; the trusted branch is {target}.", "yellow")
     elif branch != target:
         terminal.say(f"You are on {branch}; the trusted branch is {target}.", "yellow")
+    if (repository.common_dir / "shallow").exists():
+        terminal.say("This is a shallow clone, in which nothing can be judged yet: git fetch --unshallow", "yellow")
     if repository.find_head() is not None and repository.is_dirty():
         terminal.say("There are uncommitted changes here; they stay as they are.", "dim")
 
@@ -195,7 +197,13 @@ def _commit(repository: SharedRepository, target: str, files: Sequence[Path], te
     if not run_git("status", "--porcelain", "--", *names):
         terminal.say(f"It is on {target} already; there is nothing to commit.")
         return
-    run_git("commit", "--quiet", "--only", "-m", COMMIT_MESSAGE, "--", *names)
+    try:
+        run_git("commit", "--quiet", "--only", "-m", COMMIT_MESSAGE, "--", *names)
+    except GitFailed as exc:
+        if "user.email" not in exc.stderr:
+            raise
+        how = "git config user.name NAME, git config user.email ADDRESS; then gatewright init --commit again."
+        raise CannotGoOn("git does not know who commits.", how) from exc
     terminal.say(f"Committed on {target}.")
 
 

@@ -64,6 +64,7 @@ EXAMPLES: Mapping[str, Refusal] = {
         "3f786850e387550fdab836ed7e6dc881de23001b does not descend from 9f2c1be4d0f7a6b5c4e3d2c1b0a9f8e7d6c5b4a3. "
         "Start your work from that commit."
     ),
+    "bad_base": refusals.bad_base("main", "The repository is a shallow clone. Run `git fetch --unshallow` in it."),
     "own_work": refusals.own_work("c12", "code", "review"),
     "already_reviewed": refusals.already_reviewed("c12", "code", "rex"),
     "reviewed_enough": refusals.reviewed_enough("c12", "code"),

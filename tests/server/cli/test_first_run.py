@@ -258,3 +258,39 @@ def test_a_client_is_plugged_in_before_the_pipeline_counts_and_that_is_said(desk
 
     assert "No agent can begin yet: gatewright.yaml is not committed on main." in early.out
     assert "No agent can begin" not in late.out
+
+
+@pytest.mark.slow
+def test_in_a_shallow_clone_every_door_names_the_remedy(desk: Desk, tmp_path: Path) -> None:
+    """As hosted environments have them."""
+    desk.commit({"gatewright.yaml": PIPELINE})
+    desk.commit({"src/a.txt": "42\n"})
+    desk.git("clone", "--quiet", "--depth=1", f"file://{desk.top}", str(tmp_path / "shallow"))
+    shallow = Desk(tmp_path / "shallow")
+    try:
+        told = shallow.do("init")
+        started = shallow.do("start", "Something")
+        status = shallow.do("status")
+        shallow.git("fetch", "--quiet", "--unshallow")
+        again = shallow.do("start", "Something")
+    finally:
+        shallow.stop_server()
+
+    assert "This is a shallow clone, in which nothing can be judged yet: git fetch --unshallow" in told.out
+    assert is_one_clear_sentence(started), started
+    assert "Nothing can start from 'main' as the repository is." in started.err
+    assert "Run `git fetch --unshallow` in it. Then call again." in started.err
+    assert "Run `git fetch --unshallow` in it." in status.out
+    assert again.status == 0, again
+
+
+def test_whom_git_does_not_know_is_told_what_to_set(desk: Desk, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.commit({"tool.py": "x = 1\n"})
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    desk.git("config", "user.useConfigOnly", "true")
+
+    told = call("init", "--commit")
+
+    assert is_one_clear_sentence(Ran(told.status, "", told.err)), told
+    assert "git does not know who commits." in told.err
+    assert "git config user.email ADDRESS" in told.err
