@@ -156,11 +156,40 @@ def test_a_whole_page_of_output_fits_and_is_not_cut() -> None:
         assert fit(reply).output == page
 
 
-def test_no_finding_is_left_out_for_its_length() -> None:
+def evidence(**given: Any) -> replies.EvidenceReply:  # noqa: ANN401 - the fields of a model
+    fields = {"summary": "3 findings in attempt 1 of c1/code.", "change": "c1", "stage": "code", "attempt": 1}
+    whole = {**fields, "evaluation": "c1.e2", "commit": "f" * 40, "gates": (), "findings": (), "next": "Mend it."}
+    return replies.EvidenceReply.model_validate({**whole, **given})
+
+
+def finding(message: str) -> FindingReply:
+    return FindingReply(id="f1", gate="g", severity="error", where="a.py:1", rule="E1", message=message, satisfy=None)
+
+
+def test_no_finding_is_left_out_for_what_is_said_beside_it() -> None:
     """They are paged by their number."""
-    for seed in range(SEEDS):
-        reply = Maker(seed).model(replies.EvidenceReply)
-        assert len(fit(reply).findings) == len(reply.findings)
+    findings = [finding("It is too short.")] * 20
+    reply = evidence(findings=findings, questions=["Why? " * 300] * 40)
+    check(reply)
+
+    assert list(fit(reply).findings) == findings
+
+
+def test_no_finding_is_left_out_for_its_length() -> None:
+    reply = evidence(findings=[finding("\N{SLIGHTLY SMILING FACE}" * 600)] * 12)
+    check(reply)
+
+    assert len(fit(reply).findings) == 12
+
+
+def test_lines_without_end_are_told_on_one_line_before_any_of_them_is_cut() -> None:
+    """Each line of a finding is indented in the text: a hundred of one letter take four times what they are."""
+    reply = evidence(findings=[finding("a\n" * 100)] * 18)
+    fitted = fit_forms(reply)
+    check(reply)
+
+    assert fitted.reply is reply, "nothing is cut"
+    assert "a a a a" in fitted.text
 
 
 def test_what_fits_is_not_touched() -> None:
@@ -171,18 +200,7 @@ def test_what_fits_is_not_touched() -> None:
 
 def test_the_decisive_words_come_first_whatever_follows() -> None:
     summary = "Gate 'test' failed on c1/code, attempt 2 of 4: 1 of 213 tests."
-    reply = replies.EvidenceReply(
-        summary=summary,
-        change="c1",
-        stage="code",
-        attempt=2,
-        evaluation="c1.e2",
-        commit="f" * 40,
-        gates=(),
-        findings=(),
-        questions=("why? " * 2_000,) * 30,
-        next="Mend it.",
-    )
+    reply = evidence(summary=summary, questions=("why? " * 2_000,) * 30)
     fitted = fit_forms(reply)
 
     assert fitted.text.startswith(summary)
