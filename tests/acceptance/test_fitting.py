@@ -168,7 +168,7 @@ def finding(message: str) -> FindingReply:
 
 def test_no_finding_is_left_out_for_what_is_said_beside_it() -> None:
     """They are paged by their number."""
-    findings = [finding("It is too short.")] * 20
+    findings = [finding("It is too short. " * 9)] * 20
     reply = evidence(findings=findings, questions=["Why? " * 300] * 40)
     check(reply)
 
