@@ -30,6 +30,7 @@ def open_services(common_dir: Path, *, clock: Callable[[], datetime] = system_cl
     from ..gates.artifacts import ArtifactStore
     from ..gates.repository import open_repository
     from ..gates.workspaces import Workspaces
+    from ..gates.worktrees.moved import follow_move
     from .leases import Leases
     from .policies import Policies
     from .store import open_store
@@ -41,11 +42,13 @@ def open_services(common_dir: Path, *, clock: Callable[[], datetime] = system_cl
         raise StoreMissing("The trusted branch was never recorded here; run `gatewright init` in the repository.")
     artifacts = ArtifactStore(repository.state_dir / ARTIFACTS_FOLDER, repository.common_dir)
     artifacts.ensure()
+    workspaces = Workspaces(repository)
+    follow_move(repository.common_dir, workspaces.root)
     return Services(
         store=store,
         repository=repository,
         artifacts=artifacts,
-        workspaces=Workspaces(repository),
+        workspaces=workspaces,
         policies=Policies(repository, artifacts, target),
         leases=Leases(store.secret),
         clock=clock,

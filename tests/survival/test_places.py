@@ -14,6 +14,9 @@ import pytest
 from gatewright.server import rendezvous
 from gatewright.server.rendezvous import NoServer, open_socket, socket_paths
 
+from ..acceptance.conftest import Repositories
+from ..acceptance.house import serving, write_all
+
 if TYPE_CHECKING:
     from ..server.conftest import Machine
 
@@ -171,6 +174,28 @@ def test_a_repository_that_moves_is_served_where_it_is_now(machine: "Machine") -
     assert client.result_of(1)["server"] == machine.servers()[1]
     assert (machine.folder / "moved/.git/gatewright/server.sock").readlink().is_socket()
     assert not machine.repository.exists(), "a server made the old folder anew"
+
+
+@pytest.mark.slow
+@pytest.mark.anyio
+async def test_work_in_a_workspace_is_handed_in_after_the_repository_has_moved(make: Repositories) -> None:
+    """git knew the workspace by a path that led nowhere, and it was put aside for a new one, without the work."""
+    repository = make()
+    async with serving(repository, has_engine=False) as desk, desk.agent("ada") as ada:
+        brief = await ada.claim(await ada.start())
+    write_all(Path(brief["workspace"]), {"a.txt": "a"})
+    moved = repository.path.with_name("moved")
+    repository.path.rename(moved)
+    repository.path = moved
+
+    async with serving(repository) as server, server.agent("ada") as ada:
+        verdict = await ada.get("submit_artifact", lease=brief["lease"], summary="Work.")
+        again = await ada.refused("claim_stage", agent="ada", change="c1", stage="code")
+        await server.landed("c1")
+
+    assert verdict["outcome"] == "passed"
+    assert again in {"stage_passed", "change_landing", "change_over"}
+    assert "a.txt" in repository.files()
 
 
 @pytest.mark.slow
