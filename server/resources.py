@@ -1,7 +1,7 @@
 """Resources: the same truth as the reading tools tell, under an address that a client can attach, keep and watch.
 
 Each is one JSON text with the fields of a reply, held below the size of a reply. Listing them opens no store: a change
-is listed by its own address only once somebody else has opened it. Source: docs/tools.md
+is listed by its own address only once the server has opened it in the background. Source: docs/tools.md
 """
 
 import json

@@ -163,6 +163,7 @@ async def test_the_list_is_told_of_when_a_change_begins_and_ends(server: Server,
         await watch.hears(LIST)
 
 
+@pytest.mark.slow
 async def test_a_landed_change_tells_of_the_pipeline(server: Server, generation: Generation) -> None:
     async with server.agent() as ada, watching(server, generation, PIPELINE) as watch:
         change = await ada.start()

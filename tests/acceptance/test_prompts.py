@@ -102,6 +102,7 @@ OF_STAGE = ResourceTemplateReference(uri=STAGE)
 OF_EVIDENCE = ResourceTemplateReference(uri=EVIDENCE)
 
 
+@pytest.mark.slow
 async def test_changes_stages_gates_and_attempts_are_completed(make: Repositories, generation: Generation) -> None:
     async with serving(make(staged())) as server, server.agent("ada", generation) as ada:
         for number in range(11):
