@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from conversation import Conversation, Say
 from events import JsonObject, named_event, objects, text_of
-from hands import Hands, Turn
+from hands import Hands, ToolUse, Turn
 
 from models.wire import VOICE, Heard, Said, ToolAnswer, Utterance, conversation_of
 
@@ -26,11 +26,7 @@ def read(body: JsonObject, hands: Hands) -> Conversation:
 
 
 def whole(body: JsonObject, turn: Turn) -> JsonObject:
-    block: JsonObject
-    if isinstance(turn, Say):
-        block, stop_reason = {"type": "text", "text": VOICE + turn.text}, "end_turn"
-    else:
-        block, stop_reason = {"type": "tool_use", "id": turn.id, "name": turn.name, "input": turn.arguments}, "tool_use"
+    block, stop_reason = _block(turn)
     return {
         # Messages of one id are one message to Claude Code.
         "id": f"msg_{len(objects(body.get('messages'))):04}",
@@ -60,6 +56,14 @@ def events(body: JsonObject, turn: Turn) -> Iterator[bytes]:
     stop = {"stop_reason": message["stop_reason"], "stop_sequence": None}
     yield named_event({"type": "message_delta", "delta": stop, "usage": {"output_tokens": 10}})
     yield named_event({"type": "message_stop"})
+
+
+def _block(turn: Turn) -> tuple[JsonObject, str]:
+    match turn:
+        case Say(text):
+            return {"type": "text", "text": VOICE + text}, "end_turn"
+        case ToolUse(id=identity, name=name, arguments=arguments):
+            return {"type": "tool_use", "id": identity, "name": name, "input": arguments}, "tool_use"
 
 
 def _utterances(body: JsonObject) -> Iterator[Utterance]:
