@@ -10,7 +10,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,7 +78,16 @@ class Run:
 
 
 async def _run_all(run: Run) -> list[str]:
-    return [*await _hold_application(run), *await _hold_command(run)]
+    """Both side by side: much of the time one waits for a program to start."""
+    problems: list[str] = []
+
+    async def collect(hold: Callable[[Run], Awaitable[list[str]]]) -> None:
+        problems.extend(await hold(run))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(collect, _hold_application)
+        tasks.start_soon(collect, _hold_command)
+    return sorted(problems)
 
 
 async def _hold_application(run: Run) -> list[str]:
