@@ -457,6 +457,25 @@ def test_what_the_person_told_git_not_to_look_at_is_as_committed(project: Path, 
     assert (project / "a.txt").read_text() == "tweaked for this machine\n"
 
 
+def test_an_input_that_the_person_told_git_not_to_look_at_is_no_deletion(
+    project: Path, enter: Enter, take: Take, base: str
+) -> None:
+    git(project, "update-index", "--skip-worktree", "a.txt")
+    enter(on=commit_on(project, base, a__txt="from plan\n"))
+    (project / "new.txt").write_text("n\n")
+
+    assert changed(project, take()) == ["A new.txt"]
+
+
+def test_a_merge_that_is_not_finished_is_not_taken_as_work(project: Path, enter: Enter, take: Take, base: str) -> None:
+    git(project, "update-ref", "refs/heads/side", commit_on(project, base, side__txt="side\n"))
+    enter()
+    git(project, "merge", "-q", "--no-ff", "--no-commit", "side")
+
+    with pytest.raises(WorkspaceProblem, match="A merge is unfinished"):
+        take()
+
+
 def test_files_outside_of_a_sparse_checkout_are_no_deletions(
     project: Path, enter: Enter, take: Take, base: str
 ) -> None:
