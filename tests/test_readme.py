@@ -139,7 +139,7 @@ def test_the_reviews_and_approvals_of_a_stage_load() -> None:
 
 
 def test_every_block_of_commands_is_run_by_a_test() -> None:
-    assert [name for name, _ in FENCED.findall(README)] == ["yaml", "console", "sh", "sh", "yaml", "sh", "sh", "json"]
+    assert [name for name, _ in FENCED.findall(README)] == ["yaml", "console", "sh", "sh", "yaml", "sh", "json"]
 
 
 def test_commands_within_sentences_are_commands() -> None:
