@@ -44,7 +44,7 @@ def test_the_registry_s_entry_has_its_form() -> None:
         ("status", "active"),
     ],
 )
-def test_an_entry_of_another_form_is_found_out(key: str, value: object) -> None:
+def test_an_entry_of_another_form_is_found_out(key: str, value: Any) -> None:  # noqa: ANN401  # JSON
     """The schema is in our own words, so what it must reject is held here."""
     validator = Draft7Validator(_json("server.schema.json"))
 

@@ -101,9 +101,8 @@ def _reason(common_dir: Path, folder: Path, leases: list[str]) -> str | None:
         return None
     try:
         here = Workspaces(services.repository).find_lease(folder)
-        held = [
-            text for lease in dict.fromkeys([*leases, *([here] if here else [])]) if (text := _held(services, lease))
-        ]
+        every: list[str] = leases if here is None else [*leases, here]
+        held = [told for lease in dict.fromkeys(every) if (told := _held(services, lease)) is not None]
     finally:
         services.store.close()
     if not held:

@@ -50,15 +50,15 @@ class Client(Protocol):
         """Whether one entry serves all of the user's repositories."""
         ...
 
-    def text(self, top: Path) -> str:
+    def text(self, top: Path, /) -> str:
         """What that file holds when nothing else does; `top` is the repository's checkout."""
         ...
 
-    def install(self, top: Path) -> Done:
+    def install(self, top: Path, /) -> Done:
         """Tell it of gatewright. A second time changes nothing."""
         ...
 
-    def uninstall(self, top: Path, traces: Traces) -> bool:
+    def uninstall(self, top: Path, traces: Traces, /) -> bool:
         """Take our entry away and what was made for it; whether there was one."""
         ...
 

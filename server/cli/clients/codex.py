@@ -119,14 +119,12 @@ def _unsafe(file: Path) -> CannotGoOn:
 
 
 def _without_ours(settings: Mapping[str, object]) -> JsonObject:
-    servers = settings.get("mcp_servers")
-    others: JsonObject = {}
-    if isinstance(servers, dict):
-        ours = servers.get(NAME)
-        # Tables below ours are the person's.
-        below = {key: value for key, value in ours.items() if isinstance(value, dict)} if isinstance(ours, dict) else {}
-        others = {name: value for name, value in servers.items() if name != NAME} | ({NAME: below} if below else {})
-    return {**{key: value for key, value in settings.items() if key != "mcp_servers"}, "mcp_servers": others}
+    """The settings without our table; those below ours are the person's."""
+    found = settings.get("mcp_servers")
+    servers: JsonObject = dict(found) if isinstance(found, dict) else {}
+    ours = servers.pop(NAME, None)
+    below = {key: value for key, value in ours.items() if isinstance(value, dict)} if isinstance(ours, dict) else {}
+    return {**settings, "mcp_servers": {**servers, NAME: below} if below else servers}
 
 
 def _with_plain_ends(text: str, file: Path) -> str:
