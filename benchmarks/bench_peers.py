@@ -28,7 +28,8 @@ from typing import TypeVar
 
 from downloads import Unavailable
 from line_client import Ended, LineClient
-from peers import PEERS, Peer
+from peer import Peer
+from peers import PEERS
 
 T = TypeVar("T")
 

@@ -84,6 +84,7 @@ def contestants(
 
 def fleetwright(folder: Path) -> Fleetwright | None:
     """The other one, its store made; None when it cannot be had."""
+    assert Fleetwright.package is not None
     try:
         programs = Fleetwright.package.fetch()
     except Unavailable as exc:
