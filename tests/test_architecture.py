@@ -94,6 +94,7 @@ def problems_in(path: str, source: str) -> list[str]:
     return [f"{path}:{line}: {problem}" for line, problem in _problems(path, ast.parse(source))]
 
 
+@pytest.mark.slow
 def test_every_file_keeps_to_its_place() -> None:
     problems = [p for file in source_files() for p in problems_in(str(file.relative_to(ROOT)), file.read_text("utf-8"))]
 

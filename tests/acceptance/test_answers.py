@@ -26,6 +26,7 @@ async def test_who_waits_for_a_person_is_told_who_refused_and_why(server: Server
         assert "must decide" not in told["summary"]
 
 
+@pytest.mark.slow
 async def test_a_gate_that_fails_afterwards_is_what_the_agent_hears_of(server: Server) -> None:
     """The note stays on the stage; it is not the reason of a later failure."""
     async with server.agent("ada") as ada:

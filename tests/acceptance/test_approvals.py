@@ -65,6 +65,7 @@ async def pending(ada: Agent) -> tuple[str, str]:
     return change, verdict["evaluation"]
 
 
+@pytest.mark.slow
 async def test_a_waiting_agent_wakes_when_people_have_approved(server: Server, ada: Agent) -> None:
     await register(server)
     change, evaluation = await pending(ada)
@@ -86,6 +87,7 @@ async def test_a_waiting_agent_wakes_when_people_have_approved(server: Server, a
     assert (told[-1]["outcome"], told[-1]["stage_state"]) == ("passed", "passed")
 
 
+@pytest.mark.slow
 async def test_evidence_of_approvals_stands_beside_that_of_the_other_gates(server: Server, ada: Agent) -> None:
     await register(server)
     change, evaluation = await pending(ada)
@@ -126,6 +128,7 @@ async def test_a_landing_waits_for_its_approval_of_the_merged_commit(
     assert await anyio.to_thread.run_sync(found, repository) == [], "fsck finds evidence for every gate"
 
 
+@pytest.mark.slow
 async def test_a_landing_that_is_not_approved_goes_back_to_who_made_it(server: Server, ada: Agent) -> None:
     await register(server)
     change, _ = await pending(ada)
@@ -144,6 +147,7 @@ async def test_a_landing_that_is_not_approved_goes_back_to_who_made_it(server: S
     assert any("Not this week." in note for note in brief["notes"])
 
 
+@pytest.mark.slow
 async def test_a_no_is_told_to_the_holder_who_mends_it_and_is_asked_about_anew(server: Server, ada: Agent) -> None:
     await register(server)
     change, evaluation = await pending(ada)
@@ -245,6 +249,7 @@ async def test_a_client_that_can_shows_a_person_the_command_once_and_its_answer_
     assert stage.attempts[-1].approvals == ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("generation", ["legacy", "auto"])
 async def test_a_client_that_leaves_while_it_shows_that_takes_nothing_along(
     server: Server, ada: Agent, generation: Generation

@@ -66,6 +66,7 @@ async def test_a_line_that_was_allowed_in_one_place_is_asked_about_in_two(make: 
     assert more["outcome"] == "pending", more.text
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("unconfined")
 async def test_luck_is_not_served_again(make: Repositories, tmp_path: Path) -> None:
     """Checks cost nothing, so they can be repeated until broken work passes once: that pass is not the submission's."""

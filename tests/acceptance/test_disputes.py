@@ -40,6 +40,7 @@ def upheld(*, allowed: bool = True) -> Answer:
     return Answer("plan", None, allowed, "person:eve", "Requirements are in the ticket.")
 
 
+@pytest.mark.slow
 async def test_the_same_tree_with_every_finding_disputed_asks_a_person_who_lets_it_pass(
     server: Server, ada: Agent
 ) -> None:
@@ -80,6 +81,7 @@ async def test_another_tree_with_nothing_but_what_was_disputed_asks_a_person_and
     assert opened.notes[-1].text == "Requirements are in the ticket."
 
 
+@pytest.mark.slow
 async def test_what_names_a_file_and_no_line_is_upheld_for_the_bytes_that_were_seen(server: Server, ada: Agent) -> None:
     """Otherwise a file that one stage may not write holds whatever its next holder likes."""
     change = await ada.start()

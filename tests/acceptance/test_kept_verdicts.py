@@ -30,6 +30,7 @@ async def claimed(agent: Agent) -> Told:
     return brief
 
 
+@pytest.mark.slow
 async def test_an_unchanged_tree_is_not_judged_twice(server: Server, ada: Agent) -> None:
     brief = await claimed(ada)
 

@@ -62,6 +62,7 @@ async def test_squash_lands_one_commit_with_the_judged_tree(make: Repositories) 
     assert repository.tree() == repository.tree(verdict["commit"])
 
 
+@pytest.mark.slow
 async def test_what_is_green_alone_and_red_together_does_not_land(make: Repositories) -> None:
     repository = make(solo(TOGETHER))
     async with serving(repository) as server, server.agent() as ada:
@@ -217,6 +218,7 @@ async def test_a_crash_around_the_move_of_the_target_converges(
     assert repository.git("status", "--porcelain") == ""
 
 
+@pytest.mark.slow
 async def test_a_target_that_moves_between_the_intent_and_the_move_is_merged_again(
     make: Repositories, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -241,6 +243,7 @@ async def test_a_target_that_moves_between_the_intent_and_the_move_is_merged_aga
     assert repository.git("log", "--format=%s", "--grep=In between") == "In between"
 
 
+@pytest.mark.slow
 async def test_a_git_command_in_the_persons_checkout_is_waited_for_after_the_move(
     make: Repositories, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -270,6 +273,7 @@ async def test_a_git_command_in_the_persons_checkout_is_waited_for_after_the_mov
     assert repository.git("status", "--porcelain") == ""
 
 
+@pytest.mark.slow
 async def test_a_repository_that_cannot_be_written_keeps_the_landing_and_the_server_alive(make: Repositories) -> None:
     """Somebody's git holds the branch's lock: other changes go on, and the landing does when the lock is gone."""
     repository = make()
@@ -317,6 +321,7 @@ async def test_a_defect_of_ours_in_a_landing_ends_with_a_person_and_not_in_a_loo
     assert repository.tip() == tip
 
 
+@pytest.mark.slow
 async def test_a_change_of_the_policy_judges_a_finished_change_again_before_it_lands(make: Repositories) -> None:
     """The policy of the target's tip must be the one that judged; else everything is judged by the new one first."""
     repository = make(staged())

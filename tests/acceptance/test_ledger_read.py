@@ -13,6 +13,7 @@ pytestmark = pytest.mark.anyio
 LEDGER = "gatewright://ledger"
 
 
+@pytest.mark.slow
 async def test_a_mended_failure_is_a_catch_and_a_recovery(
     server: Server, repository: Repository, generation: Generation
 ) -> None:
@@ -36,6 +37,7 @@ async def test_a_mended_failure_is_a_catch_and_a_recovery(
     assert ledger["untold"]
 
 
+@pytest.mark.slow
 async def test_a_dry_run_is_not_counted(server: Server) -> None:
     async with server.agent() as ada:
         await ada.start()

@@ -21,6 +21,7 @@ async def until_cleared(repository: Repository, left: set[str]) -> None:
             await anyio.sleep(0.02)
 
 
+@pytest.mark.slow
 async def test_workspaces_of_a_change_that_is_over_go_at_the_next_start_and_unsaved_work_is_kept(
     make: Repositories, monkeypatch: pytest.MonkeyPatch
 ) -> None:

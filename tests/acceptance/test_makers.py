@@ -100,6 +100,7 @@ async def test_whose_late_work_was_adopted_neither_reviews_nor_approves_it(
     )
 
 
+@pytest.mark.slow
 async def test_unsaved_work_of_whoever_let_go_is_theirs_when_it_is_adopted(
     server: Server, ada: Agent, bob: Agent
 ) -> None:
@@ -117,6 +118,7 @@ async def test_unsaved_work_of_whoever_let_go_is_theirs_when_it_is_adopted(
     assert (await server.record(change)).stage("code").state is StageState.IN_REVIEW
 
 
+@pytest.mark.slow
 async def test_who_only_held_the_stage_before_may_judge_what_another_made(
     server: Server, ada: Agent, bob: Agent, clock: Clock
 ) -> None:
@@ -129,6 +131,7 @@ async def test_who_only_held_the_stage_before_may_judge_what_another_made(
     assert brief["kind"] == "review"
 
 
+@pytest.mark.slow
 async def test_a_maker_gives_no_review_by_the_lease_of_another(server: Server, ada: Agent, bob: Agent) -> None:
     """Whoever has the token acts for whoever claimed it, and for the makers nobody does."""
     change = await ada.start()

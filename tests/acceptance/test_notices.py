@@ -134,6 +134,7 @@ async def test_a_watched_change_is_told_of_and_no_other(server: Server, generati
     assert set(watch.told) == {watched}
 
 
+@pytest.mark.slow
 async def test_a_submission_tells_of_stage_evidence_and_ledger(server: Server, generation: Generation) -> None:
     evidence = evidence_uri("c1", "code", 1, "ok")
     async with server.agent() as ada:

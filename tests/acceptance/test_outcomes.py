@@ -24,6 +24,7 @@ def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settlement, "ERROR_RETRY_DELAYS_S", (0.0, 0.0))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick_retries")
 @pytest.mark.parametrize(
     ("gate", "told"),
@@ -142,6 +143,7 @@ async def test_a_killed_runner_is_replaced_and_the_verdict_is_right(make: Reposi
     assert not is_alive(int(lines(str(ran))[0])), "what the killed runner had started is gone"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("unconfined")
 async def test_a_runner_that_is_always_killed_ends_with_a_person_and_not_with_a_pass(
     make: Repositories, monkeypatch: pytest.MonkeyPatch

@@ -83,6 +83,7 @@ async def test_what_a_person_refused_is_told_to_the_next_holder(server: Server, 
     assert any("Keys do not belong here." in note for note in brief["notes"])
 
 
+@pytest.mark.slow
 async def test_what_was_allowed_is_not_asked_again_and_other_content_is(make: Repositories) -> None:
     """An answer is for the content that was shown, not for the path."""
     gates = ("{command: {name: ok, run: 'test ! -e broken.txt'}}",)
@@ -125,6 +126,7 @@ async def test_an_allowed_change_of_a_protected_file_does_not_allow_the_next_one
     assert changed["outcome"] == "pending"
 
 
+@pytest.mark.slow
 async def test_a_pipeline_that_is_changed_by_an_agent_does_not_judge_it(server: Server, ada: Agent) -> None:
     """The policy is read from the trusted branch, never from the artifact."""
     change = await ada.start()
@@ -197,6 +199,7 @@ async def test_reopening_takes_the_lease_of_every_consumer_and_judges_it_again(m
     assert again["base_commit"] == verdict["commit"]
 
 
+@pytest.mark.slow
 async def test_nobody_decides_anything_who_is_not_known_any_more_when_it_is_done(server: Server, ada: Agent) -> None:
     """Between the secret and the deed lie a prompt and other people; each deed looks again where it is done."""
     change = await ada.start()

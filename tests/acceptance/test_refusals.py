@@ -217,6 +217,7 @@ async def test_an_unchanged_tree_is_refused_unless_every_finding_is_disputed(ser
     assert "disputes" in status["waiting_for_people"][0]
 
 
+@pytest.mark.slow
 async def test_an_artifact_that_changes_nothing_fails(server: Server) -> None:
     """Rule 7: empty means refused, also for a commit of the agent's own and for files that say the same."""
     async with server.agent() as ada:

@@ -91,6 +91,7 @@ async def test_a_change_and_its_stages_are_read_as_the_status_tells_them(
     assert stage["why"]["state"] == "waiting"
 
 
+@pytest.mark.slow
 async def test_evidence_is_read_as_judged_and_says_how_to_get_the_rest(
     make: Repositories, generation: Generation
 ) -> None:

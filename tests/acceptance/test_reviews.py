@@ -121,6 +121,7 @@ async def test_a_rejection_is_answered_and_a_second_reviewer_sees_both(server: S
     assert asked["attempt"] == 2
 
 
+@pytest.mark.slow
 async def test_the_same_finding_keeps_its_id_and_is_told_as_no_progress(server: Server, ada: Agent, bob: Agent) -> None:
     brief, first = await hand_in(ada)
     await judge(bob, await review(bob), WRONG)
@@ -144,6 +145,7 @@ async def test_the_same_finding_keeps_its_id_and_is_told_as_no_progress(server: 
     ]
 
 
+@pytest.mark.slow
 async def test_what_is_disputed_stands_in_the_packet_of_the_next_attempt(ada: Agent, bob: Agent) -> None:
     brief, first = await hand_in(ada)
     await judge(bob, await review(bob), WRONG)
@@ -160,6 +162,7 @@ async def test_what_is_disputed_stands_in_the_packet_of_the_next_attempt(ada: Ag
     assert packet["disputed"] == [{"finding": wrong, "disposition": "disputed", "note": "It does."}]
 
 
+@pytest.mark.slow
 async def test_nobody_reviews_their_own_work(server: Server, ada: Agent) -> None:
     await hand_in(ada)
 
@@ -171,6 +174,7 @@ async def test_nobody_reviews_their_own_work(server: Server, ada: Agent) -> None
     assert update["claimable"] == []
 
 
+@pytest.mark.slow
 async def test_nobody_counts_twice(make: Repositories, clock: Clock) -> None:
     async with (
         serving(make(quorum(2)), clock=clock) as server,
@@ -190,6 +194,7 @@ async def test_nobody_counts_twice(make: Repositories, clock: Clock) -> None:
     assert (second["reviews"], second["stage_state"]) == (2, "passed")
 
 
+@pytest.mark.slow
 async def test_by_agent_the_declared_name_counts_and_by_family_the_model(make: Repositories, clock: Clock) -> None:
     by_agent = make(quorum(1, independence="agent"), name="by-agent")
     by_family = make(quorum(1, independence="family"), name="by-family")
@@ -214,6 +219,7 @@ async def test_by_agent_the_declared_name_counts_and_by_family_the_model(make: R
     assert "the model 'gpt-5'; authenticated: the principal" in evidence["environment"]["review 1"]
 
 
+@pytest.mark.slow
 async def test_a_review_is_void_when_what_it_is_about_is_taken_back(ada: Agent, bob: Agent) -> None:
     brief, _ = await hand_in(ada)
     asked = await review(bob)
@@ -228,6 +234,7 @@ async def test_a_review_is_void_when_what_it_is_about_is_taken_back(ada: Agent, 
     assert (fresh["commit"], fresh["attempt"], fresh["stage_state"]) == (second["commit"], 2, "passed")
 
 
+@pytest.mark.slow
 async def test_an_expired_review_lease_lets_another_review_and_the_late_one_is_told(
     server: Server, clock: Clock, ada: Agent, bob: Agent
 ) -> None:
@@ -242,6 +249,7 @@ async def test_an_expired_review_lease_lets_another_review_and_the_late_one_is_t
     assert (held, late) == ("lease_held", "review_stale")
 
 
+@pytest.mark.slow
 async def test_an_expired_review_still_counts_while_nobody_has_taken_over(clock: Clock, ada: Agent, bob: Agent) -> None:
     await hand_in(ada)
     slow = await review(bob)
@@ -260,6 +268,7 @@ NOWHERE: Mapping[str, Mapping[str, object]] = {
 }
 
 
+@pytest.mark.slow
 async def test_findings_that_point_nowhere_and_empty_reviews_are_refused_and_the_lease_stays(
     ada: Agent, bob: Agent
 ) -> None:
@@ -278,6 +287,7 @@ async def test_findings_that_point_nowhere_and_empty_reviews_are_refused_and_the
     assert (await judge(bob, asked))["verdict"] == "accepted"
 
 
+@pytest.mark.slow
 async def test_a_finding_may_be_about_a_file_that_was_taken_away(ada: Agent, bob: Agent) -> None:
     await hand_in(ada, {"calc.py": None, **SUB})
 
@@ -286,6 +296,7 @@ async def test_a_finding_may_be_about_a_file_that_was_taken_away(ada: Agent, bob
     assert [f["where"] for f in given["findings"]] == ["calc.py:1"]
 
 
+@pytest.mark.slow
 async def test_a_review_lease_is_no_lease_of_the_stage_and_the_other_way_round(ada: Agent, bob: Agent) -> None:
     brief, _ = await hand_in(ada)
     asked = await review(bob)
@@ -299,6 +310,7 @@ async def test_a_review_lease_is_no_lease_of_the_stage_and_the_other_way_round(a
     assert await ada.refused("review_artifact", lease=brief["lease"], findings=[], inspected=["x"]) == "not_allowed"
 
 
+@pytest.mark.slow
 async def test_any_call_with_a_review_lease_renews_it_and_it_can_be_let_go(
     server: Server, clock: Clock, ada: Agent, bob: Agent
 ) -> None:
@@ -321,6 +333,7 @@ async def test_any_call_with_a_review_lease_renews_it_and_it_can_be_let_go(
     assert await bob.refused("renew_lease", lease=asked["lease"]) == "review_stale"
 
 
+@pytest.mark.slow
 async def test_a_waiting_reviewer_wakes_when_there_is_something_to_review(
     server: Server, ada: Agent, bob: Agent
 ) -> None:
@@ -343,12 +356,14 @@ async def test_a_waiting_reviewer_wakes_when_there_is_something_to_review(
     assert others["claimable"] == [], "the only seat is taken"
 
 
+@pytest.mark.slow
 async def test_a_waiter_is_told_of_a_review_that_it_may_give(ada: Agent, bob: Agent) -> None:
     await hand_in(ada)
 
     assert (await bob.get("wait_for_update", wait_s=0))["claimable"] == ["c1/code (review)"]
 
 
+@pytest.mark.slow
 async def test_work_that_is_furthest_on_comes_first_and_reviews_count_as_their_stage_does(
     server: Server, ada: Agent, bob: Agent
 ) -> None:
@@ -364,6 +379,7 @@ async def test_work_that_is_furthest_on_comes_first_and_reviews_count_as_their_s
     assert no_seat["kind"] == "none"
 
 
+@pytest.mark.slow
 async def test_a_claim_and_a_review_repeated_with_their_keys_have_one_effect(
     server: Server, ada: Agent, bob: Agent
 ) -> None:
@@ -382,6 +398,7 @@ async def test_a_claim_and_a_review_repeated_with_their_keys_have_one_effect(
     assert "has ended" in told_again["why"]
 
 
+@pytest.mark.slow
 async def test_leases_and_reviews_outlive_the_server(make: Repositories, clock: Clock) -> None:
     repository = make(quorum(2))
     async with serving(repository, clock=clock) as server, server.agent("ada") as ada, server.agent("bob") as bob:
@@ -400,6 +417,7 @@ async def test_leases_and_reviews_outlive_the_server(make: Repositories, clock: 
     assert evidence["commit"] == verdict["commit"]
 
 
+@pytest.mark.slow
 async def test_evidence_of_reviewers_that_was_taken_away_is_missed_by_fsck(make: Repositories, clock: Clock) -> None:
     """I4: every gate of the policy, those too that no program judges."""
     repository = make(REVIEWED)
@@ -417,6 +435,7 @@ async def test_evidence_of_reviewers_that_was_taken_away_is_missed_by_fsck(make:
     assert "gate 'review' has no evidence" in what
 
 
+@pytest.mark.slow
 async def test_inputs_of_a_review_are_the_spec_and_not_what_its_author_says(make: Repositories, clock: Clock) -> None:
     plan = {"docs/changes/c1.md": "# Goal\n\nSubtract.\n\n# Requirements\n\nR1: `sub(a, b)` is a minus b.\n"}
     repository = make(staged(OK, "review"))
@@ -432,6 +451,7 @@ async def test_inputs_of_a_review_are_the_spec_and_not_what_its_author_says(make
     assert "R1: `sub(a, b)`" in read["text"]
 
 
+@pytest.mark.slow
 async def test_what_a_reviewer_is_told_fits_whatever_was_said(make: Repositories, clock: Clock) -> None:
     """Held by every reply that an agent gets here; here all of them are as long as they may be."""
     text = "Said at length, \N{SNOWMAN} and more. " * 100

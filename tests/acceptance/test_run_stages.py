@@ -64,6 +64,7 @@ async def question_of(server: Server, change: str) -> str:
     return escalation.question
 
 
+@pytest.mark.slow
 async def test_what_the_server_generates_lands_with_what_the_agent_wrote(make: Repositories) -> None:
     repository = make(running(gate="grep -q one docs/generated/all.txt"))
     async with serving(repository) as server, server.agent() as ada:
@@ -126,6 +127,7 @@ land: {needs: [code]}
     assert "changes nothing" in verdict.text
 
 
+@pytest.mark.slow
 async def test_no_agent_can_claim_it_and_all_that_tell_of_it_say_who_works(make: Repositories) -> None:
     wait_s = 10
     repository = make(running(gate="test -e nowhere"))
@@ -377,6 +379,7 @@ def held(make: Repositories, signs: Path) -> Iterator[Held]:
     machine.end()
 
 
+@pytest.mark.slow
 async def test_a_server_that_is_killed_in_the_middle_of_a_run_is_replaced_and_it_is_run_again(held: Held) -> None:
     async with held.agent() as ada:
         change = await ada.start()

@@ -11,6 +11,7 @@ from .house import Repository, Server, serving, solo
 pytestmark = pytest.mark.anyio
 
 
+@pytest.mark.slow
 async def test_two_servers_of_one_repository_judge_and_land_everything_once(repository: Repository) -> None:
     """Correctness never depends on there being one server: the store is the truth."""
     one, two = serving(repository), serving(repository)
@@ -35,6 +36,7 @@ async def events(server: Server, change: str) -> tuple[tuple[int, object], ...]:
     return await server.services.read(lambda tx: tx.events(change, limit=1_000))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("unconfined")
 async def test_evaluations_of_two_changes_run_at_the_same_time(make: Repositories) -> None:
     """Each gate ends only when the other has begun; one after the other neither would."""

@@ -19,6 +19,7 @@ def stage(status: Told, name: str) -> dict[str, object]:
     return next(told for told in change["stages"] if told["stage"] == name)
 
 
+@pytest.mark.slow
 async def test_each_state_says_why_and_what_would_unlock_it(make: Repositories, clock: Clock) -> None:
     desk = serving(make(staged()), clock=clock, has_engine=False)
     async with desk as server, server.agent() as ada:
@@ -84,6 +85,7 @@ async def test_one_stage_can_be_asked_for_and_no_secret_is_in_it(desk: Server) -
         assert brief["workspace"] not in told.text
 
 
+@pytest.mark.slow
 async def test_nobody_is_sent_to_the_review_of_their_own_work(make: Repositories) -> None:
     async with (
         serving(make(solo(OK_GATE, "{review: {}}"))) as server,

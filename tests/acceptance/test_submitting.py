@@ -182,6 +182,7 @@ async def test_a_dry_run_costs_nothing_and_hands_nothing_in(server: Server, ada:
     assert status == "?? broken.txt", "nothing was committed in the workspace"
 
 
+@pytest.mark.slow
 async def test_dry_runs_are_one_at_a_time_and_end_with_their_lease(make: Repositories) -> None:
     async with serving(make(solo('{command: {name: slow, run: "sleep 60"}}'))) as server, server.agent() as ada:
         brief = await claimed(ada)
@@ -214,6 +215,7 @@ async def test_withdrawing_gives_the_stage_back_and_costs_nothing(make: Reposito
     assert (verdict["outcome"], verdict["attempt"]) == ("passed", 2)
 
 
+@pytest.mark.slow
 async def test_judging_goes_on_without_a_lease_and_a_failure_opens_the_stage(make: Repositories) -> None:
     slow = '{command: {name: failing, run: "sleep 0.3; false"}}'
     async with serving(make(solo(slow))) as server, server.agent() as ada:

@@ -238,6 +238,7 @@ async def test_bad_arguments_are_told_before_anything_else(desk: Server) -> None
         assert await ada.refused("submit_artifact", lease="nonsense", summary="x", commit="HEAD") == "bad_argument"
 
 
+@pytest.mark.slow
 async def test_replies_stay_small_with_five_hundred_findings(make: Repositories) -> None:
     """Clients cut long results; every reply is held under 10 kB, here where everything is as long as it gets."""
     long = "w" * 150

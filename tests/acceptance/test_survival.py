@@ -130,6 +130,7 @@ async def wait_until_landed(ada: Agent, change: str) -> dict[str, object]:
             position = (await ada.get("wait_for_update", change=change, after=position, wait_s=5))["position"]
 
 
+@pytest.mark.slow
 async def test_an_evaluation_outlives_the_client_that_asked_for_it(machine: Machine) -> None:
     """The client closes its input in the middle of the wait; the next one finds the change landed."""
     async with machine.agent() as ada:

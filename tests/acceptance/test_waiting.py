@@ -219,6 +219,7 @@ async def test_how_long_a_call_waits_is_what_the_client_is_known_to_bear() -> No
     assert set(WAIT_S_BY_CLIENT.values()) == {240}
 
 
+@pytest.mark.slow
 async def test_who_waits_for_something_to_claim_tries_again_only_when_something_has_happened(
     desk: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,8 +14,8 @@ from .ending import Ending, ending_of
 from .play import HERE
 from .points import KILLED, Point
 
-SAMPLE = 75
-PARTS = 8
+SAMPLE = 150
+PARTS = 32
 STRIDE_HERE = 32
 PARTS_HERE = range(0, STRIDE_HERE, 4)
 MISSED_OF_ALL_MAX = 0.1
@@ -69,9 +69,10 @@ def check_points(theatre: Theatre, first: tuple[list[Point], Ending], choose: sl
     assert not problems, "\n".join(problems)
     assert set(counts) == set(KINDS), "every kind of write is there"
     # A heartbeat more or less, on a slow machine, moves what comes after it.
-    assert found.count(None) <= len(chosen) * MISSED_OF_ALL_MAX
+    assert found.count(None) <= max(1, len(chosen) * MISSED_OF_ALL_MAX)
 
 
+@pytest.mark.slow
 def test_two_lives_without_a_crash_come_to_the_same_points_and_the_same_end(
     theatre: Theatre, first: tuple[list[Point], Ending]
 ) -> None:

@@ -111,6 +111,7 @@ def by_brute_force(one: str, other: str) -> bool:
     return any(paths.matches(path, [one]) and paths.matches(path, [other]) for path in SMALL_PATHS)
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(globs, globs)
 @example("**/a", "a/**")

@@ -144,6 +144,7 @@ def asked_about(record: ChangeRecord, random: Random) -> c.Command:
     return random.choice(choices)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_why_says_what_decide_does_where_reviewers_and_people_judge(seed: int) -> None:
     random, seen = Random(seed), set[tuple[str, StageState]]()

@@ -192,6 +192,7 @@ class TestTheChild:
         assert_gone(process)
         assert list((job.cache / "scratch").iterdir()) == []
 
+    @pytest.mark.slow
     def test_when_killed_leaves_no_program_and_its_files_go_with_the_next_job(self, tmp_path: Path) -> None:
         job, command = slow_job(tmp_path)
         with subprocess.Popen(CHILD, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as killed:

@@ -52,6 +52,7 @@ def test_a_server_without_clients_and_work_leaves_and_takes_its_socket_away(mach
     assert not link.is_symlink()
 
 
+@pytest.mark.slow
 def test_a_server_that_is_told_to_end_drains_and_the_next_request_finds_a_new_one(machine: "Machine") -> None:
     client = machine.start()
     client.initialize()
@@ -421,6 +422,7 @@ def test_two_calls_of_the_command_line_are_two_calls(machine: "Machine") -> None
     assert len(machine.servers()) == 1
 
 
+@pytest.mark.slow
 def test_the_command_line_is_told_of_protocol_errors_and_of_silence(machine: "Machine") -> None:
     with pytest.raises(CallFailed, match="Internal server error"):
         _call(machine, "refuse", {})
@@ -429,6 +431,7 @@ def test_the_command_line_is_told_of_protocol_errors_and_of_silence(machine: "Ma
         _call(machine, "slow", {}, timeout_s=0.2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
 def test_the_server_can_run_inside_the_stdio_process(machine: "Machine", mode: Literal["legacy", "auto"]) -> None:
     command, *arguments = machine.command("in-process", str(machine.repository))

@@ -87,6 +87,7 @@ async def test_a_key_file_that_is_too_large_leaves_a_workspace_unprepared_and_th
     assert "was not prepared" in caplog.text
 
 
+@pytest.mark.slow
 async def test_a_stage_that_went_back_to_waiting_is_passed_over(repository: Repository) -> None:
     """Between the claim and its turn a person reopened what it starts from."""
     async with serving(repository) as server, server.agent("ada") as ada:

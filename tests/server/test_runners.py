@@ -138,6 +138,7 @@ async def test_a_cancelled_judgement_ends_its_runner_and_what_that_started(tmp_p
         await runners.aclose()
 
 
+@pytest.mark.slow
 async def test_nothing_is_left_of_a_server_that_was_killed(tmp_path: Path) -> None:
     job = tmp_path / "job"
     job.write_text(format_job(a_slow_job(tmp_path / "project")) + "\n")

@@ -29,6 +29,7 @@ def test_what_needs_a_repository_is_not_answered(method: str) -> None:
     assert answer({"method": method}, "There is no git repository.") is None
 
 
+@pytest.mark.slow
 def test_importing_what_is_served_imports_no_database_and_no_git() -> None:
     """It stands between a server's start and its first reply."""
     code = (

@@ -46,6 +46,7 @@ def test_what_was_laid_out_anew_is_listed_as_tolerated(project: Project) -> None
     assert [f.where for f in evidence.tolerated if f.path == "old.py"] == ["old.py:3"]
 
 
+@pytest.mark.slow
 def test_of_equal_lines_the_one_that_is_laid_out_anew_is_known(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Which of them is gone is not told by the line: the second one stays."""
     one, other = "x = [\n    zip(a, b)\n]\n", "y = [\n    zip(a, b)\n]\n"
@@ -96,6 +97,7 @@ def test_a_body_and_its_header_do_not_stand_in_for_each_other(project: Project, 
     assert new_ones(project, "loop.py", text)
 
 
+@pytest.mark.slow
 def test_a_comment_that_a_rule_is_about_is_no_layout(tmp_path_factory: pytest.TempPathFactory) -> None:
     old = "x = [\n    1,\n    # print(1)\n]\n"
     files = {**SAMPLE, "old.py": old}

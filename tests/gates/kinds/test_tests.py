@@ -36,6 +36,7 @@ def test_known_and_new_tests_are_run_and_counted(sample: Project) -> None:
     assert dict(evidence.environment)["pytest"]
 
 
+@pytest.mark.slow
 def test_a_test_that_passed_on_the_base_and_fails_now_is_told_with_its_line(sample: Project) -> None:
     evidence = judge(sample, {"calc.py": BROKEN})
 
@@ -223,6 +224,7 @@ class TestRealProjectsStartRed:
         assert evidence.outcome is Outcome.PASSED
         assert [f.where for f in evidence.tolerated] == ["tests/test_red.py:2"]
 
+    @pytest.mark.slow
     def test_absolute_tolerates_nothing(self, tmp_path: Path) -> None:
         project = Project(tmp_path, [{"test": {"runner": "pytest", "absolute": True}}], RED)
 

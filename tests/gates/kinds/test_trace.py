@@ -98,6 +98,7 @@ def test_without_a_requirement_nothing_is_traced_and_nothing_passes(tmp_path: Pa
 OLD = "# R1\n# R2\n# R7\ndef test_R12_old():\n    pass\n"
 
 
+@pytest.mark.slow
 def test_what_the_base_names_says_nothing_about_a_new_plan(tmp_path: Path) -> None:
     project = planned(tmp_path, base={"tests/test_old.py": OLD})
 
@@ -118,6 +119,7 @@ def test_an_id_of_an_older_plan_may_be_edited_moved_and_copied(tmp_path: Path) -
     assert evidence.outcome is Outcome.PASSED
 
 
+@pytest.mark.slow
 def test_a_requirement_that_the_base_has_may_be_named_where_the_base_names_it(tmp_path: Path) -> None:
     base = {PLAN_PATH: PLAN.replace("- R2: halve\n", ""), "tests/test_old.py": "# R1 R12\n"}
     project = planned(tmp_path, base=base)
@@ -142,6 +144,7 @@ def test_a_requirement_that_the_base_has_and_nobody_names_was_lost_before(tmp_pa
 # -- attacks -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_later_stage_drops_no_requirement_by_editing_or_removing_the_plan(tmp_path: Path) -> None:
     project = planned(tmp_path)
     tests = {"tests/test_calc.py": "# R1 R12\n"}

@@ -78,6 +78,7 @@ def test_requirements_are_traced_into_the_content(tmp_path: Path) -> None:
     assert told.outcome is Outcome.PASSED, told
 
 
+@pytest.mark.slow
 def test_what_a_command_makes_is_compared_with_the_content(tmp_path: Path) -> None:
     gate = {"transform": {"run": "python make.py", "paths": ["*.bin"]}}
     project = with_lfs(tmp_path, [gate], CONTENT)

@@ -136,6 +136,7 @@ def in_a_linked_worktree(project: Project) -> None:
     shutil.rmtree(project.repository / ".git" / "modules")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arrange", [in_place, as_a_nested_repository, in_a_linked_worktree])
 def test_it_is_found_wherever_git_keeps_it(tmp_path: Path, arrange: Callable[[Project], None]) -> None:
     library(tmp_path / "lib")

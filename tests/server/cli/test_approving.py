@@ -221,6 +221,7 @@ def test_a_secret_is_neither_shown_nor_kept_in_clear(desk: Desk, call: Call) -> 
     assert SECRETS["ann"] not in call("log", "c1", "--json").out
 
 
+@pytest.mark.slow
 def test_a_secret_comes_by_no_pipe_no_argument_and_no_variable(desk: Desk, call: Call) -> None:
     command = [sys.executable, "-m", "gatewright", "approve", "c1", "code"]
     piped = subprocess.run(
@@ -322,6 +323,7 @@ def test_one_key_counts_once_under_whatever_identity(desk: Desk, call: Call, key
     assert len(events(call, "approval_given")) == 1
 
 
+@pytest.mark.slow
 def test_one_key_counts_once_also_when_both_signatures_are_handed_in_at_once(
     desk: Desk, call: Call, keys: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -388,6 +390,7 @@ def test_who_may_sign_is_said_by_the_trusted_branch_and_not_by_a_working_tree(
     assert events(call, "approval_given") == []
 
 
+@pytest.mark.slow
 def test_a_gate_that_names_signers_takes_no_secret_and_another_no_signature(desk: Desk, call: Call, keys: Path) -> None:
     """Else a person, or one who forges a terminal, would count twice."""
     by_secret = desk.at_terminal("approve", "c1", "docs", answers=["ann", SECRETS["ann"]])

@@ -351,6 +351,7 @@ def test_agents_lines_are_added_once_and_to_a_linked_file_once(desk: Desk, call:
     assert (desk.top / "CLAUDE.md").is_symlink()
 
 
+@pytest.mark.slow
 def test_a_person_is_asked_and_a_pipe_is_not(desk: Desk) -> None:
     desk.commit(LIBRARY)
 

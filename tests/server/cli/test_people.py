@@ -175,6 +175,7 @@ def test_an_escalated_question_is_answered_in_words(desk: Desk, call: Call) -> N
     assert "blanks" in call("why", "c2", "plan").out
 
 
+@pytest.mark.slow
 def test_a_person_cancels_a_change_and_reopens_a_stage(desk: Desk, call: Call) -> None:
     reopened = desk.at_terminal("reopen", "c1", "plan", "--reason", "too vague", answers=["c1"])
     assert reopened.status == Exit.OK, reopened.out
@@ -201,6 +202,7 @@ def test_a_stage_that_is_not_there_is_refused_before_anybody_is_asked(desk: Desk
     assert "Type c1" not in refused.out
 
 
+@pytest.mark.slow
 def test_a_word_typed_at_a_prompt_from_before_somebody_registered_decides_nothing(desk: Desk, call: Call) -> None:
     """Otherwise a prompt that an agent keeps open for days would outlive the first registration."""
 

@@ -33,6 +33,7 @@ def test_people_register_at_a_terminal_and_vouch_for_each_other(ready: Desk, cal
     assert found == ["bob"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("typed", "complaint"),
     [

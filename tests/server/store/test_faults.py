@@ -68,6 +68,7 @@ def test_a_full_disk_loses_nothing_and_when_there_is_room_again_it_goes_on(small
             assert_whole(store, name)
 
 
+@pytest.mark.slow
 def test_a_file_that_may_not_grow_loses_nothing(store: Store, hire: Hire) -> None:
     worker = hire("overflow", str(store.path.stat().st_size + 100_000))
     let_begin(worker)

@@ -76,6 +76,7 @@ def test_a_writer_that_is_killed_in_the_middle_leaves_nothing_and_no_lock(store:
     assert store.run(start).id == "c1"
 
 
+@pytest.mark.slow
 def test_whoever_reads_is_not_held_up_by_a_transaction_under_way(store: Store, hire: Hire) -> None:
     worker = hire("hang")
     let_begin(worker)
