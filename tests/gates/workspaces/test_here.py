@@ -218,16 +218,19 @@ def test_what_the_person_has_in_the_place_of_an_input_stays_and_the_input_is_not
     inputs = commit_on(project, base, docs_plan__log="plan\n")
     place = project / "docs" / "plan.log"
     place.parent.mkdir()
-    made: dict[str, Callable[[], object]] = {
-        "a file": lambda: (project / "docs" / "plan.log").write_text("mine\n"),
-        "an ignored file": lambda: (project / "docs" / "plan.log").write_text("mine\n"),
-        "a folder": lambda: (place.mkdir(), (place / "x.txt").write_text("mine\n")),
-        "a link": lambda: place.symlink_to("nowhere"),
-        "a file on the way": lambda: (place.parent.rmdir(), place.parent.write_text("mine\n")),
-    }
+    match taken_by:
+        case "a file" | "an ignored file":
+            place.write_text("mine\n")
+        case "a folder":
+            place.mkdir()
+            (place / "x.txt").write_text("mine\n")
+        case "a link":
+            place.symlink_to("nowhere")
+        case _:
+            place.parent.rmdir()
+            place.parent.write_text("mine\n")
     if taken_by == "a file":
         (project / ".git" / "info" / "exclude").write_text("!*.log\n")
-    made[taken_by]()
     status = git(project, "status", "--porcelain", "-uall", "--ignored")
     enter(on=inputs)
     (project / "new.txt").write_text("n\n")
