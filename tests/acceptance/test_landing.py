@@ -13,7 +13,7 @@ from gatewright.schemas.refusals import Refused
 from gatewright.server.engine import landing
 
 from .conftest import Repositories
-from .house import OK_GATE, PLAN, Agent, Repository, Server, serving, solo, staged
+from .house import OK_GATE, PLAN, Agent, Repository, Server, Told, serving, solo, staged
 
 pytestmark = pytest.mark.anyio
 
@@ -89,6 +89,16 @@ OURS = "def add(a, b):\n    return sum((a, b))\n"
 BOTH = "def add(a, b):\n    return sum((b, a))\n"
 
 
+async def handed_back(repository: Repository, server: Server, ada: Agent) -> Told:
+    """The brief of a stage whose work conflicted with the target when it was to land."""
+    change = await ada.start()
+    brief = await ada.claim()
+    repository.commit("Theirs", calc__py=THEIRS)
+    await ada.submit(brief, {"calc.py": OURS})
+    await server.until(change, lambda r: r.stage("code").state is StageState.OPEN)
+    return await ada.claim(change)
+
+
 @pytest.mark.parametrize("how", ["workspace", "files", "a merge of the agent's own"])
 async def test_a_conflict_with_the_target_is_handed_back_merged_and_can_be_resolved(
     make: Repositories, how: str
@@ -96,13 +106,8 @@ async def test_a_conflict_with_the_target_is_handed_back_merged_and_can_be_resol
     """By whoever can edit a file: neither a sandbox without git nor a client without a file system is in the way."""
     repository = make()
     async with serving(repository) as server, server.agent() as ada:
-        change = await ada.start()
-        brief = await ada.claim()
-        repository.commit("Theirs", calc__py=THEIRS)
-        await ada.submit(brief, {"calc.py": OURS})
-        await server.until(change, lambda r: r.stage("code").state is StageState.OPEN)
-        again = await ada.claim(change)
-        shown = await ada.get("read_artifact", change=change, stage="code", path="calc.py")
+        again = await handed_back(repository, server, ada)
+        shown = await ada.get("read_artifact", change=again["change"], stage="code", path="calc.py")
         given: dict[str, Any] = {"lease": again["lease"], "summary": "Both."}
         if how == "files":
             given["files"] = {"calc.py": BOTH}
@@ -115,7 +120,7 @@ async def test_a_conflict_with_the_target_is_handed_back_merged_and_can_be_resol
             (workspace / "calc.py").write_text(BOTH)
         verdict = await ada.get("submit_artifact", **given)
         assert verdict["outcome"] == "passed", verdict.text
-        await server.landed(change)
+        await server.landed(again["change"])
 
     assert any(note.startswith("landing: the merge with 'main' conflicts") for note in again["notes"])
     assert any("resolve the conflict in calc.py" in note for note in again["notes"])
@@ -128,17 +133,12 @@ async def test_a_conflict_with_the_target_is_handed_back_merged_and_can_be_resol
 async def test_conflict_markers_that_were_left_do_not_pass(make: Repositories) -> None:
     repository = make()
     async with serving(repository) as server, server.agent() as ada:
-        change = await ada.start()
-        brief = await ada.claim()
-        repository.commit("Theirs", calc__py=THEIRS)
-        await ada.submit(brief, {"calc.py": OURS})
-        await server.until(change, lambda r: r.stage("code").state is StageState.OPEN)
-        again = await ada.claim(change)
+        again = await handed_back(repository, server, ada)
         verdict = await ada.submit(again, {"other.py": "x = 1\n"})
         assert verdict["outcome"] == "failed"
         mended = await ada.submit(again, {"calc.py": BOTH})
         assert mended["outcome"] == "passed", mended.text
-        await server.landed(change)
+        await server.landed(again["change"])
 
     assert any(finding["rule"] == "conflict" for finding in verdict["findings"]), verdict.text
     assert repository.read("other.py") == "x = 1\n"
