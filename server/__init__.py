@@ -17,8 +17,8 @@ The server process, one a repository
 
 What it does
     surface       the protocol around it, in both generations (notices: telling clients what changed)
-    tools         the eleven tools: parse, call, answer (tool_list: how they are described; progress: that a call
-                  goes on)
+    tools         the eleven tools as agents see them (tool_list: as they are listed)
+    calls         what a call of one does: parse, call the operation, answer (progress: that it goes on)
     resources     the same truth under addresses; prompts; completions of both
     pointing      show a person, by a client that can, which command approves
     operations/   one function per domain verb

@@ -14,17 +14,15 @@ from mcp.server.lowlevel import Server
 from ..schemas import refusals
 from ..schemas.records import ChangeRecord
 from ..schemas.refusals import Refused
-from . import completions, prompts, resources, tools
-from .composition import open_services
+from . import addresses, prompts
 from .notices import Notices
 from .pointing import Pointing
-from .services import Services
-from .store import StoreMissing, StoreUnavailable, StoreUnusable
 from .surface import Context, Surface, SurfaceServer
 from .tool_list import tool_list
 
 if TYPE_CHECKING:
     from .engine.port import Engine
+    from .services import Services
 
 FEED_EVERY_S = 0.05
 PREPARED_CHECK_EVERY_S = 1.0
@@ -44,13 +42,19 @@ log = logging.getLogger(__name__)
 
 def open_application(common_dir: Path) -> "GatewrightApplication":
     """What a server process serves. Nothing is opened yet: listing the tools touches no database."""
-    return GatewrightApplication(lambda: open_services(common_dir))
+
+    def open_services() -> "Services":
+        from . import composition
+
+        return composition.open_services(common_dir)
+
+    return GatewrightApplication(open_services)
 
 
 class GatewrightApplication:
     """One repository's MCP server and engine; `open_services` is called when the first tool needs it."""
 
-    def __init__(self, open_services: Callable[[], Services]) -> None:
+    def __init__(self, open_services: Callable[[], "Services"]) -> None:
         self._open = open_services
         self._services: Services | None = None
         self._opening = anyio.Lock()
@@ -74,13 +78,14 @@ class GatewrightApplication:
 
     async def run(self) -> None:
         """Adopt what a killed server left, and run evaluations until cancelled."""
+        # Whoever started this server waits for the list of its tools, which needs neither the store nor the engine.
+        with anyio.move_on_after(FIRST_ANSWER_WITHIN_S):
+            await self._has_answered.wait()
+        await anyio.to_thread.run_sync(_load)
         from .engine.embedded import EmbeddedEngine
         from .operations.clearing import clear_leftovers
         from .preparing import Preparation, Workplace
 
-        # Whoever started this server waits for the list of its tools, which needs neither the store nor the engine.
-        with anyio.move_on_after(FIRST_ANSWER_WITHIN_S):
-            await self._has_answered.wait()
         services = await self._await_services()
         await _adopt_lost(services)
         self._engine = EmbeddedEngine(services)
@@ -108,9 +113,10 @@ class GatewrightApplication:
         if self._services is not None:
             self._services.is_draining = True
 
-    async def services(self) -> Services:
+    async def services(self) -> "Services":
         """The repository's services; raises `Refused` (policy_missing, store_unavailable) while there cannot be any."""
         from ..gates.worktrees.problems import RepositoryProblem
+        from .store import StoreMissing, StoreUnavailable, StoreUnusable
 
         async with self._opening:
             if self._services is None:
@@ -125,7 +131,7 @@ class GatewrightApplication:
                 self._services.is_draining = self._is_draining
             return self._services
 
-    async def _await_services(self) -> Services:
+    async def _await_services(self) -> "Services":
         while True:
             try:
                 return await self.services()
@@ -135,6 +141,8 @@ class GatewrightApplication:
 
     async def live_changes(self) -> tuple[ChangeRecord, ...]:
         """What the list of resources names; none while nothing has opened the store yet, or it cannot be read."""
+        from . import resources
+
         if self._services is None:
             return ()
         with suppress(Refused):
@@ -143,6 +151,8 @@ class GatewrightApplication:
 
     async def call(self, principal: str, context: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
         """One call of a tool, with progress told to whoever asked for it."""
+        from . import calls
+
         told = 0
 
         async def report(text: str) -> None:
@@ -152,9 +162,9 @@ class GatewrightApplication:
 
         self.note_answer()
         meta = params.meta or {}
-        stamp, waited_s = meta.get(tools.CALL_STAMP), meta.get(tools.WAITED)
+        stamp, waited_s = meta.get(calls.CALL_STAMP), meta.get(calls.WAITED)
         client = context.session.client_params
-        result = await tools.call_tool(
+        result = await calls.call_tool(
             self.services,
             principal,
             params.name,
@@ -183,16 +193,18 @@ class _Connection(Surface):
         return await self._application.call(self._principal, context, params)
 
     async def list_resources(self) -> types.ListResourcesResult:
-        return resources.listed(await self._application.live_changes())
+        return addresses.listed(await self._application.live_changes())
 
     async def list_resource_templates(self) -> types.ListResourceTemplatesResult:
-        return resources.templates()
+        return addresses.templates()
 
     async def read_resource(self, uri: str) -> types.ReadResourceResult:
+        from . import resources
+
         return await resources.read(self._application.services, uri)
 
     def is_resource(self, uri: str) -> bool:
-        return resources.is_resource(uri)
+        return addresses.is_resource(uri)
 
     async def list_prompts(self) -> types.ListPromptsResult:
         return prompts.listed()
@@ -201,12 +213,20 @@ class _Connection(Surface):
         return prompts.get(params.name, params.arguments or {})
 
     async def complete(self, params: types.CompleteRequestParams) -> types.CompleteResult:
+        from . import completions
+
         given = (params.context.arguments if params.context is not None else None) or {}
         asked = params.argument
         return await completions.complete(self._application.services, asked.name, asked.value, given)
 
 
-async def _adopt_lost(services: Services) -> None:
+def _load() -> None:
+    """Import what calls need, in a thread: meanwhile the first client is answered. Blocking."""
+    from . import calls, completions, composition, preparing  # noqa: F401 - loaded for those who call
+    from .engine import embedded  # noqa: F401 - likewise
+
+
+async def _adopt_lost(services: "Services") -> None:
     """However long the store cannot be written: until then the tools are here to say so."""
     from .engine.embedded import STORE_DOWN_PAUSE_S, adopt_lost
 
@@ -218,7 +238,7 @@ async def _adopt_lost(services: Services) -> None:
             await anyio.sleep(STORE_DOWN_PAUSE_S)
 
 
-async def _follow_feed(services: Services) -> None:
+async def _follow_feed(services: "Services") -> None:
     """Wake whoever waits here when another process commits: people at their terminals, an older server."""
     services.has_news = services.store.feed()
     while True:

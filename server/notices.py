@@ -21,10 +21,10 @@ from mcp.shared.exceptions import MCPError
 from ..schemas import events as e
 from ..schemas.records import ChangeRecord
 from ..schemas.refusals import Refused
-from . import resources
-from .services import Services
+from . import addresses
 
 if TYPE_CHECKING:
+    from .services import Services
     from .store.tx import Tx
 
 # What happens together is told together, after the reply to whoever made it happen.
@@ -166,7 +166,7 @@ class Notices:
                 subscriber.close()
                 tasks.cancel_scope.cancel()
 
-    async def work(self, services: Services) -> None:
+    async def work(self, services: "Services") -> None:
         """Publish what changes in the store from now on, whoever changes it, until cancelled.
 
         Whoever subscribed before is told of everything under way: it may have come from a server that was killed.
@@ -195,7 +195,7 @@ class Notices:
         if not self.bus.is_heard():
             return newest, ()
         if after is None:
-            return newest, tuple(_everything(tx.changes(resources.LIVE, limit=resources.CHANGES_LISTED_MAX)))
+            return newest, tuple(_everything(tx.changes(addresses.LIVE, limit=addresses.CHANGES_LISTED_MAX)))
         happened: list[tuple[str, e.Event]] = []
         is_more = True
         while is_more:
@@ -220,14 +220,14 @@ def news_of(happened: Iterable[tuple[str, e.Event]], records: Mapping[str, Chang
             continue
         record = records.get(change)
         stages = () if record is None else record.stages
-        uris = [resources.CHANGES, resources.change_uri(change)]
-        uris += [resources.stage_uri(change, stage.name) for stage in stages]
+        uris = [addresses.CHANGES, addresses.change_uri(change)]
+        uris += [addresses.stage_uri(change, stage.name) for stage in stages]
         if isinstance(event, VERDICTS):
-            uris += [resources.LEDGER, *_evidence_uris(record, event.stage)]
+            uris += [addresses.LEDGER, *_evidence_uris(record, event.stage)]
         if isinstance(event, e.DecisionGiven):
-            uris.append(resources.LEDGER)
+            uris.append(addresses.LEDGER)
         if isinstance(event, e.ChangeLanded):
-            uris.append(resources.PIPELINE)
+            uris.append(addresses.PIPELINE)
         found |= {ResourceUpdated(uri): None for uri in uris}
         if isinstance(event, BEGIN_OR_END):
             found[ResourcesListChanged()] = None
@@ -240,15 +240,15 @@ def _evidence_uris(record: ChangeRecord | None, name: str) -> Iterator[str]:
     if record is None or stage is None or stage.current is None:
         return
     for gate in record.rule(name).every_gate:
-        yield resources.evidence_uri(record.id, name, stage.current.number, gate)
+        yield addresses.evidence_uri(record.id, name, stage.current.number, gate)
 
 
 def _everything(records: Iterable[ChangeRecord]) -> Iterator[ServerEvent]:
-    for uri in (resources.CHANGES, resources.PIPELINE, resources.LEDGER):
+    for uri in (addresses.CHANGES, addresses.PIPELINE, addresses.LEDGER):
         yield ResourceUpdated(uri)
     for record in records:
-        yield ResourceUpdated(resources.change_uri(record.id))
+        yield ResourceUpdated(addresses.change_uri(record.id))
         for stage in record.stages:
-            yield ResourceUpdated(resources.stage_uri(record.id, stage.name))
+            yield ResourceUpdated(addresses.stage_uri(record.id, stage.name))
             for uri in _evidence_uris(record, stage.name):
                 yield ResourceUpdated(uri)

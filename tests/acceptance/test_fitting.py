@@ -21,9 +21,9 @@ from gatewright.schemas.arguments import FINDING_CHARS_MAX
 from gatewright.schemas.fitting import DOTS, fit, fit_forms, page_of
 from gatewright.schemas.refusals import Refusal, RefusalCode
 from gatewright.schemas.replies import FindingReply, Reply
+from gatewright.server.calls import refused
 from gatewright.server.operations.artifacts import PAGE_BYTES_MAX
 from gatewright.server.operations.evidence import MESSAGE_CHARS_MAX, told_findings
-from gatewright.server.tools import refused
 
 from .house import REPLY_BYTES_MAX, flat, leaves
 

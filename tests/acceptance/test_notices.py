@@ -27,10 +27,10 @@ from mcp_types import (
 from gatewright.gates.machine.commands import Cancel
 from gatewright.schemas import refusals
 from gatewright.schemas.refusals import Refused
+from gatewright.server.addresses import CHANGES, LEDGER, PIPELINE, evidence_uri, stage_uri
 from gatewright.server.composition import open_services
 from gatewright.server.notices import URIS_MAX, Notices
 from gatewright.server.operations.deciding import apply, get_change
-from gatewright.server.resources import CHANGES, LEDGER, PIPELINE, evidence_uri, stage_uri
 from gatewright.server.store.tx import Tx
 
 from .conftest import Repositories

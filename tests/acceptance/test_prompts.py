@@ -7,7 +7,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, PromptReference, ResourceTemplateReference, TextContent
 
 from gatewright.schemas.arguments import TOOLS
-from gatewright.server.resources import EVIDENCE, STAGE
+from gatewright.server.addresses import EVIDENCE, STAGE
 
 from .conftest import Repositories
 from .house import Agent, Generation, Server, check_next, serving, staged

@@ -9,7 +9,7 @@ from mcp.client import Client
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, TextResourceContents
 
-from gatewright.server.resources import CHANGE, CHANGES, EVIDENCE, LEDGER, PIPELINE, STAGE
+from gatewright.server.addresses import CHANGE, CHANGES, EVIDENCE, LEDGER, PIPELINE, STAGE
 
 from .conftest import Repositories
 from .house import REPLY_BYTES_MAX, Agent, Generation, Server, check_next, serving, solo, staged

@@ -213,7 +213,7 @@ async def test_progress_is_told_while_a_call_waits(make: Repositories, monkeypat
 
 
 async def test_how_long_a_call_waits_is_what_the_client_is_known_to_bear() -> None:
-    from gatewright.server.tools import WAIT_S_BY_CLIENT, WAIT_S_DEFAULT
+    from gatewright.server.calls import WAIT_S_BY_CLIENT, WAIT_S_DEFAULT
 
     assert WAIT_S_DEFAULT == 45
     assert set(WAIT_S_BY_CLIENT.values()) == {240}

@@ -21,11 +21,12 @@ from gatewright.schemas import refusals
 from gatewright.schemas.events import Event
 from gatewright.schemas.records import StageState
 from gatewright.schemas.refusals import Refusal
+from gatewright.server.addresses import ADDRESSES
 from gatewright.server.app import INSTRUCTIONS
+from gatewright.server.calls import WAIT_S_BY_CLIENT, WAIT_S_DEFAULT
 from gatewright.server.prompts import PROMPTS
-from gatewright.server.resources import KINDS
 from gatewright.server.tool_list import tool_list
-from gatewright.server.tools import TOOLS, WAIT_S_BY_CLIENT, WAIT_S_DEFAULT
+from gatewright.server.tools import TOOLS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DOCS = ROOT / "docs"
@@ -162,7 +163,7 @@ def waits(_about: str) -> str:
 
 def reading(_about: str) -> str:
     """Every resource and template, with what it tells."""
-    rows = [f"| `{kind.uri}` | {kind.title}. {kind.description} |" for kind in KINDS]
+    rows = [f"| `{address.uri}` | {address.title}. {address.description} |" for address in ADDRESSES]
     return "\n".join(["| Address | Tells |", "|---|---|", *rows])
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import anyio
 from anyio.abc import SocketStream
 
-from gatewright.server import daemon, process, tools, transport
+from gatewright.server import calls, daemon, process, transport
 from gatewright.server.lines import LineSplitter, Oversized, parse_message
 from gatewright.server.services import Services
 
@@ -80,7 +80,7 @@ class WatchedStream:
 
 def watch(points: Points) -> None:
     """Have this process's server pass the points."""
-    serve, run, call = transport.serve_connection, Services.run, tools.call_tool
+    serve, run, call = transport.serve_connection, Services.run, calls.call_tool
 
     # Any: these stand in for functions whose types do not matter here.
     async def serve_watched(server: Any, stream: Any, *others: Any) -> None:  # noqa: ANN401
@@ -99,7 +99,7 @@ def watch(points: Points) -> None:
     put: Callable[[object, str, object], None] = setattr
     put(daemon, "serve_connection", serve_watched)
     put(Services, "run", run_watched)
-    put(tools, "call_tool", call_watched)
+    put(calls, "call_tool", call_watched)
 
 
 def _parse(line: bytes | Oversized) -> dict[str, object]:
