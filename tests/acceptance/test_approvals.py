@@ -164,6 +164,7 @@ async def test_a_no_is_told_to_the_holder_who_mends_it_and_is_asked_about_anew(s
     assert record.stage("code").attempts[1].approvals == (), "an approval is of one commit"
 
 
+@pytest.mark.slow
 async def test_an_approval_counts_for_the_attempt_that_was_shown(server: Server, ada: Agent) -> None:
     """The command has looked; then the attempt is replaced by one of the very same commit; then it decides."""
     await register(server)
@@ -209,6 +210,7 @@ async def test_one_who_was_struck_off_while_they_read_approves_nothing(server: S
         await give(server, change, ANN)
 
 
+@pytest.mark.slow
 async def test_a_dry_run_says_that_people_will_be_asked(server: Server, ada: Agent) -> None:
     brief = await ada.claim(await ada.start())
     told = await ada.get("check_gates", lease=brief["lease"], wait_s=20)
@@ -216,6 +218,7 @@ async def test_a_dry_run_says_that_people_will_be_asked(server: Server, ada: Age
     assert any(gate["gate"] == "approval" and gate["outcome"] == "pending" for gate in told["gates"]), told.text
 
 
+@pytest.mark.slow
 async def test_a_client_that_can_shows_a_person_the_command_once_and_its_answer_approves_nothing(
     server: Server, ada: Agent
 ) -> None:
@@ -271,6 +274,7 @@ async def test_a_client_that_leaves_while_it_shows_that_takes_nothing_along(
     assert other != change
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("generation", ["legacy", "auto"])
 async def test_a_client_that_cannot_is_told_by_the_reply_alone(server: Server, generation: Generation) -> None:
     async with server.agent("bob", generation) as bob:

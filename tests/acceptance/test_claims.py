@@ -206,6 +206,7 @@ async def test_leases_are_of_one_store(make: Repositories) -> None:
         assert await ada.refused("renew_lease", lease=lease) == "unknown_lease"
 
 
+@pytest.mark.slow
 async def test_a_workspace_that_was_deleted_loses_neither_stage_nor_repository(server: Server) -> None:
     async with server.agent() as ada:
         change = await ada.start()

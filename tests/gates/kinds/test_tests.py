@@ -245,6 +245,7 @@ class TestRealProjectsStartRed:
         assert len(project.baselines) == 1
 
 
+@pytest.mark.slow
 def test_a_conftest_of_the_base_that_the_new_code_breaks_is_the_artifacts_fault(tmp_path: Path) -> None:
     project = Project(tmp_path, [TEST], {**SAMPLE, "tests/conftest.py": "from calc import half\n"})
 

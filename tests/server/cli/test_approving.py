@@ -288,6 +288,7 @@ def test_a_key_that_was_used_about_another_commit_says_so(tmp_path: Path, keys: 
     assert "already used" in other.out
 
 
+@pytest.mark.slow
 def test_two_people_approve_by_their_signatures(desk: Desk, call: Call, keys: Path) -> None:
     first = signed(desk, keys / "ann", SIGNER)
     second = signed(desk, keys / "bob", "bob@example.org", "--note", "read it")

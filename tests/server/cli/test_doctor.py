@@ -221,6 +221,7 @@ def test_what_was_proved_is_remembered_until_the_policy_changes(desk: Desk, call
     assert second.out.splitlines()[-1] == "All green."
 
 
+@pytest.mark.slow
 def test_a_proof_of_another_level_of_isolation_does_not_hold(
     desk: Desk, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -234,6 +235,7 @@ def test_a_proof_of_another_level_of_isolation_does_not_hold(
     assert "proved just now at" not in lines_about("code/lint", call("doctor"))[0]
 
 
+@pytest.mark.slow
 def test_what_is_red_is_not_remembered(desk: Desk, call: Call) -> None:
     given(desk, pipeline('command: {name: check, run: "sh noop.sh", canary: canary.patch}'))
 

@@ -54,6 +54,7 @@ def test_the_whole_store_is_told_as_it_was_committed_and_replays_to_its_records(
         assert replay(read_event(json.dumps(line["event"])) for line in events[change]) == record
 
 
+@pytest.mark.slow
 def test_a_long_history_is_read_a_page_at_a_time(busy: Desk, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = lines(call("log", "--json"))
     monkeypatch.setattr(log, "PAGE", 2)
@@ -62,6 +63,7 @@ def test_a_long_history_is_read_a_page_at_a_time(busy: Desk, call: Call, monkeyp
     assert lines(call("log", "c1", "--json")) == [line for line in whole if line["change"] == "c1"]
 
 
+@pytest.mark.slow
 def test_in_words_the_whole_store_names_each_change(busy: Desk, call: Call) -> None:
     told = call("log").out.splitlines()
 

@@ -41,6 +41,7 @@ def stuck(ready: Desk) -> Desk:
     return ready
 
 
+@pytest.mark.slow
 def test_it_names_commands_that_the_command_line_takes(stuck: Desk, call: Call) -> None:
     told = call("why", "c1", "plan")
     named = [command for command in re.findall(r"`gatewright ([^`]+)`", told.out) if command.split()[0] != "why"]
@@ -63,6 +64,7 @@ def test_it_is_one_screen_whatever_was_asked(stuck: Desk, call: Call) -> None:
     assert "land: waiting" in whole.out
 
 
+@pytest.mark.slow
 def test_as_data_it_is_what_get_status_tells(stuck: Desk, call: Call) -> None:
     data = call("why", "c1", "plan", "--json").json
     unknown = call("why", "c1", "nowhere")
