@@ -5,6 +5,7 @@ rule 9.
 """
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -50,3 +51,12 @@ def family(model: str | None) -> str | None:
     """The family of a declared model: the first word of its name that names no vendor or region (`claude`, `gpt`)."""
     words = _WORD.findall((model or "").lower())
     return next((word for word in words if word not in VENDORS), words[0] if words else None)
+
+
+def as_compared(name: str) -> str:
+    """A declared name by which two are told apart: its letters and digits, whatever their case; itself without any.
+
+    A blank, a hyphen or a capital more makes nobody another.
+    """
+    folded = unicodedata.normalize("NFKC", name).casefold()
+    return "".join(filter(str.isalnum, folded)) or folded

@@ -15,7 +15,7 @@ from ...schemas.refusals import Refusal
 from . import settlement
 from .commands import ClaimReview, GiveReview, ReleaseReview, RenewReview
 from .decision import Decision
-from .independence import FAMILY, PRINCIPAL, family
+from .independence import FAMILY, PRINCIPAL, as_compared, family
 from .precedence import refuse_claim
 
 Decided: TypeAlias = tuple[e.Event, ...] | Refusal
@@ -182,7 +182,7 @@ def _is_same(independence: str, who: ClaimReview | ReviewLease, principal: str, 
         return True
     if independence == PRINCIPAL:
         return False
-    if who.reviewer == label:
+    if as_compared(who.reviewer) == as_compared(label):
         return True
     return independence == FAMILY and family(who.model) == family(model)
 

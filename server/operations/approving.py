@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ...gates.machine.approvals import OpenApproval, approval_of, open_approvals_of
 from ...gates.machine.commands import Approve
+from ...gates.machine.independence import as_compared
 from ...gates.policy import Policy, find_gate
 from ...schemas import refusals
 from ...schemas.ids import LAND
@@ -129,7 +130,7 @@ def _unchanged(record: ChangeRecord, shown: OpenApproval, policy: Policy) -> Ope
 
 def _require_another(asked: OpenApproval, person: Person) -> None:
     """Nobody approves what was made under their own name, nor twice with one key under two identities."""
-    if {name.casefold() for name in person.names} & {holder.casefold() for holder in asked.holders}:
+    if {*map(as_compared, person.names)} & {*map(as_compared, asked.holders)}:
         raise Refused(refusals.own_work(asked.change, asked.stage, "approve"))
     if person.proof is Proof.SIGNATURE and any(approval.how == person.how for approval in asked.given):
         raise Refused(refusals.already_approved(asked.change, asked.stage, f"Key {person.key}"))

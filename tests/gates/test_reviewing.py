@@ -7,7 +7,7 @@ import pytest
 from gatewright.gates.machine import commands as c
 from gatewright.gates.machine.approvals import open_approvals
 from gatewright.gates.machine.evolve import replay
-from gatewright.gates.machine.independence import family
+from gatewright.gates.machine.independence import as_compared, family
 from gatewright.gates.machine.reviewing import open_reviews
 from gatewright.schemas.plan import ApprovalRule, PolicyPin, ReviewRule, StageRule
 from gatewright.schemas.records import Answered, AttemptState, Cause, Outcome, StageState
@@ -159,6 +159,7 @@ def test_the_same_objection_three_times_running_is_no_progress() -> None:
         ("principal", "ada", "stdio:other", "claude-5", None),
         ("agent", "bob", "stdio:ada", None, Code.OWN_WORK),
         ("agent", "ada", "stdio:other", None, Code.OWN_WORK),
+        ("agent", "Ada ", "stdio:other", None, Code.OWN_WORK),
         ("agent", "bob", "stdio:bob", "claude-5", None),
         ("family", "bob", "stdio:bob", None, Code.BAD_ARGUMENT),
         ("family", "bob", "stdio:bob", "anthropic/claude-haiku", Code.OWN_WORK),
@@ -235,6 +236,16 @@ def test_the_family_of_a_model_is_the_first_word_that_names_no_vendor(model: str
 
 
 # Seats
+
+
+@pytest.mark.parametrize("other", ["ann ", "Ann", "a-n-n", "\uff41nn", "an\u200bn"])
+def test_a_name_written_otherwise_is_no_other_name(other: str) -> None:
+    assert as_compared(other) == as_compared("ann")
+
+
+@pytest.mark.parametrize(("one", "other"), [("ann", "anna"), ("agent-1", "agent-2"), ("!", "?")])
+def test_names_that_differ_by_more_are_two(one: str, other: str) -> None:
+    assert as_compared(one) != as_compared(other)
 
 
 def test_as_many_may_review_at_once_as_are_still_needed() -> None:
