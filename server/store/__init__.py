@@ -10,8 +10,8 @@ rows         what rows mean: openings, evaluations, replies
 schema       the tables
 forms        how values stand in columns
 tx           one transaction in words of the domain, put together from its parts, one subject each:
-             changes, openings, evaluations, evidence, replies, cache, settings, examination, judgements
-             (part: what they stand on)
+             changes, openings, evaluations, evidence, replies, cache, settings, examination, judgements,
+             tokens (part: what they stand on)
 
 Importing the store imports no database library; opening one does.
 """
@@ -28,6 +28,7 @@ from .rows import (
     Purpose,
     StoredEvidence,
     StoredReply,
+    TokenRow,
     Upheld,
     openings_of,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "StoreUnusable",
     "StoredEvidence",
     "StoredReply",
+    "TokenRow",
     "Upheld",
     "open_store",
     "openings_of",

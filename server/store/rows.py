@@ -1,4 +1,4 @@
-"""What rows mean, as plain values: openings, evaluations, stored evidence and replies."""
+"""What rows mean, as plain values: openings, evaluations, stored evidence, replies and tokens."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -134,6 +134,25 @@ class PassedTree:
     evaluation: str
     commit: str
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRow:
+    """What is kept of a token. `digest` is the SHA-256 of the token, in hexadecimal digits; `id` names it to people."""
+
+    digest: str
+    id: str
+    subject: str
+    scopes: tuple[str, ...]
+    issued_at: datetime
+    issued_by: str
+    expires_at: datetime
+    revoked_at: datetime | None = None
+    revoked_by: str | None = None
+
+    def is_live(self, now: datetime) -> bool:
+        """Whether it may be used."""
+        return self.revoked_at is None and now < self.expires_at
 
 
 def openings_of(record: ChangeRecord) -> tuple[Opening, ...]:

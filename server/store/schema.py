@@ -153,6 +153,21 @@ passed_tree = Table(
     Column("at", BigInteger, nullable=False),
 )
 
+# Beside the work: who may call over HTTP. Of a token only its digest is here.
+token = Table(
+    "token",
+    metadata,
+    Column("digest", String, primary_key=True),
+    Column("id", String, unique=True, nullable=False),
+    Column("subject", String, nullable=False),
+    Column("scopes", String, nullable=False),
+    Column("issued_at", BigInteger, nullable=False),
+    Column("issued_by", String, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("revoked_at", BigInteger),
+    Column("revoked_by", String),
+)
+
 # Evidence and events are history: the database itself refuses to rewrite them.
 APPEND_ONLY = tuple(
     f"CREATE TRIGGER {table}_is_append_only_{verb.lower()} BEFORE {verb} ON {table} "

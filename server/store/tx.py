@@ -9,9 +9,10 @@ from .forms import evidence_adapter
 from .judgements import Judgements
 from .replies import Replies
 from .settings import Settings
+from .tokens import Tokens
 
 __all__ = ["Tx", "evidence_adapter"]
 
 
-class Tx(Changes, Evaluations, EvidenceKept, Replies, Cache, Settings, Examination, Judgements):
+class Tx(Changes, Evaluations, EvidenceKept, Replies, Cache, Settings, Examination, Judgements, Tokens):
     """Alive only inside `Store.run` or `Store.read`."""
