@@ -80,7 +80,7 @@ class Acting(RuleBasedStateMachine):
 
     def do_review(self, agent: str, held: Held, *, objects: bool, is_empty: bool, keyed: bool) -> None:
         objection = {"severity": "blocking", "path": "code.txt", "message": "It is wrong."}
-        expected = self.model.review(held.stage, held.fence, objects=objects, is_empty=is_empty and not objects)
+        expected = self.model.review(held.stage, held.fence, agent, objects=objects, is_empty=is_empty and not objects)
         inspected = [] if is_empty else ["code.txt"]
         given = {"lease": held.token, "findings": [objection] if objects else [], "inspected": inspected}
         self.call(agent, "review_artifact", expected, keyed, **given)

@@ -52,7 +52,7 @@ class Protocol(Acting):
             return
         if stage.state == "in_review" and stage.tries[-1].seats:
             held = next(x for x in reversed(self.reviews) if x.fence == stage.tries[-1].seats[-1].number)
-            self.do_review(agent, held, objects=objects, is_empty=False, keyed=False)
+            self.do_review(stage.tries[-1].seats[-1].reviewer, held, objects=objects, is_empty=False, keyed=False)
         elif stage.state == "in_review":
             self.do_claim("bob" if stage.tries[-1].author == "ada" else "ada", stage.name, keyed=False)
         elif stage.state == "evaluating":

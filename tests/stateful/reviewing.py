@@ -47,17 +47,26 @@ class Reviewing:
         self.stages[name].tries[-1].seats.remove(seat)
         return None
 
-    def review(self, name: str, number: int, *, objects: bool, is_empty: bool) -> str | None:
-        """One blocking finding, or none; with `is_empty` it does not even say what was looked at."""
+    def review(self, name: str, number: int, by: str, *, objects: bool, is_empty: bool) -> str | None:
+        """One blocking finding, or none; with `is_empty` it does not even say what was looked at.
+
+        `by` is who gives it, for whoever claimed it; nobody does for their own work.
+        """
         if refusal := self.over(name):
             return refusal
         stage = self.stages[name]
         seat, current = self._seat(stage, number), stage.tries[-1]
         if seat is None:
             return "review_stale"
-        if current.is_reviewed or is_empty:
+        if by in self._makers(stage):
+            refusal = "own_work"
+        elif current.is_reviewed:
+            refusal = "already_reviewed"
+        elif is_empty:
+            refusal = "review_inconsistent"
+        if refusal is not None:
             self._renew_seat(stage, seat)
-            return "already_reviewed" if current.is_reviewed else "review_inconsistent"
+            return refusal
         current.seats.remove(seat)
         if objects:
             self._fail(stage, OBJECTION)
@@ -76,12 +85,15 @@ class Reviewing:
             return "stage_in_review"
         if self._taken(stage):
             return "lease_held"
-        # Whoever handed the same in before made it too.
-        if reviewer in {x.author for x in stage.tries if x.content == current.content}:
+        if reviewer in self._makers(stage):
             return "own_work"
         stage.seats_ever += 1
         current.seats.append(Seat(stage.seats_ever, reviewer, self.now + LEASE_S))
         return None
+
+    def _makers(self, stage: Stage) -> set[str]:
+        """Whoever handed the same in before made it too."""
+        return {x.author for x in stage.tries if x.content == stage.tries[-1].content}
 
     def _seat(self, stage: Stage, number: int) -> Seat | None:
         seats = stage.tries[-1].seats if stage.state == "in_review" else []
