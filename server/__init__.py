@@ -6,6 +6,10 @@ How a client reaches the server (standard library only: every start of every age
     client        one tool call, for the command line
     reach         find the server, start one when there is none (rendezvous: sockets and folders)
 
+How a client reaches it over HTTP
+    http/         the listener: limits, authentication, health, draining (the same application behind it)
+    identity/     who calls there, and what they may do
+
 The server process, one a repository
     process       become one (in_process: serve inside the client's process instead)
     liveness      whether a process still runs

@@ -76,6 +76,8 @@ MAPPED = (
     "server",
     "server/operations",
     "server/people",
+    "server/http",
+    "server/identity",
     "server/engine",
     "server/store",
 )

@@ -13,8 +13,9 @@ from ...gates.machine.independence import as_compared
 from ...gates.policy import Policy, find_gate
 from ...schemas import refusals
 from ...schemas.ids import LAND
-from ...schemas.records import ChangeRecord
+from ...schemas.records import Approval, ChangeRecord
 from ...schemas.refusals import Refusal, Refused
+from ..identity.caller import subject_of
 from ..people.known import Person, Proof
 from ..people.signatures import SIGNERS_BYTES_MAX
 from ..services import Services
@@ -129,8 +130,20 @@ def _unchanged(record: ChangeRecord, shown: OpenApproval, policy: Policy) -> Ope
 
 
 def _require_another(asked: OpenApproval, person: Person) -> None:
-    """Nobody approves what was made under their own name, nor twice with one key under two identities."""
-    if {*map(as_compared, person.names)} & {*map(as_compared, asked.holders)}:
+    """Nobody approves what was made under their own name or token, nor twice: with one key, or by two channels."""
+    subjects = {subject for maker in asked.makers if (subject := subject_of(maker.principal)) is not None}
+    if {*map(as_compared, person.names)} & {*map(as_compared, (*asked.holders, *subjects))}:
         raise Refused(refusals.own_work(asked.change, asked.stage, "approve"))
+    if any(_is_by_token(person.principal, given.person) and _is_one(person, given) for given in asked.given):
+        raise Refused(refusals.already_approved(asked.change, asked.stage, f"'{person.name}'"))
     if person.proof is Proof.SIGNATURE and any(approval.how == person.how for approval in asked.given):
         raise Refused(refusals.already_approved(asked.change, asked.stage, f"Key {person.key}"))
+
+
+def _is_by_token(*principals: str) -> bool:
+    return any(subject_of(principal) is not None for principal in principals)
+
+
+def _is_one(person: Person, given: Approval) -> bool:
+    """Whether an approval was given under one of the person's names."""
+    return as_compared(given.person.partition(":")[2]) in {*map(as_compared, person.names)}

@@ -8,22 +8,27 @@ from .hashing import Hashed
 BY_SECRET = "secret at the terminal"
 BY_WORD = "at the terminal, not authenticated"
 BY_SIGNATURE = "ssh signature, key "
+BY_TOKEN = "token over HTTP, "
+BY_OAUTH = "the organisation's sign-on"
 
 
 class Proof(StrEnum):
-    """WORD: somebody typed a word at a terminal, and nobody knows who."""
+    """WORD: somebody typed a word at a terminal, and nobody knows who. TOKEN: one that may approve, over HTTP."""
 
     SECRET = "secret"
     SIGNATURE = "signature"
+    TOKEN = "token"
     WORD = "word"
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A person who acts. `name` is the registered one, the identity of a key, or that of the operating system's user.
+    """A person who acts.
 
-    `key` is the fingerprint of the key that signed, `signature` what it made; `secret` is what was registered when the
-    secret was typed, so that somebody who takes the name later is somebody else.
+    `name` is the registered one, the identity of a key, the subject of a token, or that of the operating system's user.
+    `key` is the fingerprint of the key that signed, `signature` what it made; of an issued token `key` is the id.
+    `secret` is what was registered when the secret was typed, so that somebody who takes the name later is somebody
+    else.
     """
 
     name: str
@@ -35,8 +40,7 @@ class Person:
     @property
     def principal(self) -> str:
         """As whom the person acts."""
-        prefix = "signer" if self.proof is Proof.SIGNATURE else "person"
-        return f"{prefix}:{self.name}"
+        return f"{_PREFIXES.get(self.proof, 'person')}:{self.name}"
 
     @property
     def how(self) -> str:
@@ -46,6 +50,8 @@ class Person:
                 return BY_SECRET
             case Proof.SIGNATURE:
                 return f"{BY_SIGNATURE}{self.key}"
+            case Proof.TOKEN:
+                return BY_OAUTH if self.key is None else f"{BY_TOKEN}{self.key}"
             case Proof.WORD:
                 return BY_WORD
 
@@ -58,3 +64,7 @@ class Person:
     def names(self) -> frozenset[str]:
         """The names under which agents may have declared themselves to be this person."""
         return frozenset({self.name, self.name.partition("@")[0]})
+
+
+# Whoever works under a token is the same principal when it approves: nobody approves what their own token made.
+_PREFIXES = {Proof.SIGNATURE: "signer", Proof.TOKEN: "token"}

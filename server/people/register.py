@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from ...schemas import refusals
+from ...schemas import access, refusals
 from ...schemas.refusals import Refusal, Refused
 from .hashing import Hashed
 from .known import Person, Proof
@@ -25,6 +25,8 @@ PEOPLE_MAX = 100
 NAME = re.compile(r"[a-z][a-z0-9._-]{0,31}")
 DELAY_FIRST_S = 1.0
 DELAY_MAX_S = 300.0
+# What a token must be good for, by which somebody decides.
+APPROVE = "approve"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,15 +97,19 @@ def end_guess(tx: "Tx", name: str, secret: Hashed) -> None:
 def require_still_known(tx: "Tx", person: Person) -> None:
     """Raise `Refused` when who was known by a secret is not registered with it any more, or somebody is by now.
 
-    Asked in the transaction that does what the person decided: a prompt may have waited for days. So a word that was
-    typed while nobody was registered does not count when somebody is, nor does a secret under a name that somebody else
-    has taken.
+    Or when the token by which they were known was revoked, or never could approve. Asked in the transaction that does
+    what the person decided: a prompt may have waited for days. So a word that was typed while nobody was registered
+    does not count when somebody is, nor does a secret under a name that somebody else has taken.
     """
     people = read_people(tx)
     if person.proof is Proof.SECRET:
         _require_same(people, person.name, person.secret)
     if person.proof is Proof.WORD and people:
         raise Refused(refusals.person_vouches())
+    if person.proof is Proof.TOKEN and person.key is not None:
+        row = tx.find_token_named(person.key)
+        if row is None or row.revoked_at is not None or APPROVE not in row.scopes:
+            raise Refused(access.token_ended())
 
 
 def get_person(people: Mapping[str, Registered], name: str) -> Registered:

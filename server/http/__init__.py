@@ -1,0 +1,10 @@
+"""The same application over HTTP, for many machines. See docs/team.md.
+
+serving      listen, serve, drain, end (listening: where and how, or why not)
+web          what answers under which path (health: whether it lives and takes work)
+guards       what every request passes: Host and Origin, rates, who calls, size of the body
+protocol     what every connection passes: how many, and how slow it may be
+limits       how much of what; rates: counting it
+surface      tools and resources for whoever the request is from
+label        a client's name from its first request, for those of the handshake generation
+"""
