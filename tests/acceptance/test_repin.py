@@ -113,7 +113,10 @@ async def test_stages_are_judged_again_in_order_and_the_claim_waits(make: Reposi
     assert repinned.stage("code").state is StageState.WAITING
     assert repinned.stage("plan").state is StageState.EVALUATING
     assert late.is_refused
-    assert "Your lease ended because the change is judged by another policy now: person:eve: better" in late.text
+    assert (
+        "Your lease ended because the change is judged by another policy now: "
+        "person:eve (at the terminal, not authenticated): better."
+    ) in late.text
 
 
 async def test_a_landing_that_was_under_way_is_told_to_be_given_up(make: Repositories) -> None:
