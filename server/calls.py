@@ -14,14 +14,17 @@ import mcp_types as types
 from pydantic import ValidationError
 
 from ..gates.text import shorten
+from ..schemas import access, refusals
 from ..schemas import arguments as a
-from ..schemas import refusals
 from ..schemas import replies as r
 from ..schemas.fitting import fit_forms
 from ..schemas.ids import ReviewLeaseName
 from ..schemas.prose import text_of_refusal
 from ..schemas.refusals import Refusal, Refused
+from .identity.caller import subject_of
+from .identity.scopes import EVERY_SCOPE, Scopes
 from .operations import artifacts, changes, looking, reviews, stages, submissions, waiting
+from .operations.holding import require_own
 from .operations.repeating import Request, find_effect
 from .progress import keep_told
 from .services import Services
@@ -57,12 +60,13 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Who calls, by which client, under which stamp of the bridge, and how long it has waited elsewhere."""
+    """Who calls and may what, by which client, under which stamp of the bridge, and its wait at earlier servers."""
 
     principal: str
     client: str
     stamp: str | None
     waited_s: float
+    scopes: Scopes
 
 
 async def _start_change(call: Call, arguments: a.StartChange) -> r.Reply:
@@ -97,10 +101,7 @@ async def _submit_artifact(call: Call, arguments: a.SubmitArtifact) -> r.Reply:
 async def _wait_for_update(call: Call, arguments: a.WaitForUpdate) -> r.Reply:
     if arguments.evaluation is not None:
         return await _verdict(call, arguments.evaluation, waiting.EVERYBODY_ANSWERED)
-    principal = call.request.principal
-    return await waiting.wait_for_update(
-        call.services, arguments, principal=principal, wait_s=call.wait_s, report=call.report
-    )
+    return await waiting.wait_for_update(call.services, arguments, call.request, wait_s=call.wait_s, report=call.report)
 
 
 async def _verdict(call: Call, evaluation: str, until: Collection[str]) -> r.Reply:
@@ -159,15 +160,18 @@ async def call_tool(
     stamp: str | None,
     report: Report,
     waited_s: float = 0.0,
+    scopes: Scopes = EVERY_SCOPE,
 ) -> types.CallToolResult:
     """Run one tool and answer; a refusal is a result with `isError`. A defect of ours is raised.
 
     `open_services` is asked once the arguments are in order; it may refuse, where there is nothing to serve.
     `waited_s`: what the client has waited for this call at earlier servers, so that no wait becomes longer than asked.
     """
-    origin = Origin(principal, client, stamp, waited_s)
+    origin = Origin(principal, client, stamp, waited_s, scopes)
     try:
         tool, parsed = _parse(name, given)
+        if not tool.scopes & scopes:
+            raise Refused(access.scope_missing(name, tool.scopes, scopes))
 
         async def work(report: Report) -> r.Reply:
             return await _run(open_services, origin, name, parsed, report=report)
@@ -197,17 +201,26 @@ async def _run(
     key = getattr(parsed, "key", None)
     # An agent's key outlives its connection's; the bridge's stamp only guards a call that the bridge sends again.
     whole_key = f"key:{key}" if key is not None else (f"call:{origin.stamp}" if origin.stamp is not None else None)
-    request = Request(origin.principal, name, parsed.model_dump(mode="json"), whole_key)
+    request = Request(origin.principal, name, parsed.model_dump(mode="json"), whole_key, origin.scopes)
     wait_s = max(0.0, (_wait_s(origin.client) if wanted is None else wanted) - origin.waited_s)
     services = await open_services()
     if key is not None:
         # Before anything else, the lease's own truth included (rule 11).
         await services.read(lambda tx: find_effect(tx, request))
+    await _require_own(services, origin, parsed)
     try:
         return await HANDLERS[name](Call(services, request, wait_s, report), parsed)
     except Refused:
         await _renew_quietly(services, parsed)
         raise
+
+
+async def _require_own(services: Services, origin: Origin, parsed: a.Arguments) -> None:
+    """Before anything is done by a lease, where principals are authenticated one by one; raises `Refused`."""
+    lease = getattr(parsed, "lease", None)
+    if lease is not None and subject_of(origin.principal) is not None:
+        name = services.leases.check_any(lease)
+        await services.read(lambda tx: require_own(tx, name, origin.principal))
 
 
 async def _renew_quietly(services: Services, parsed: a.Arguments) -> None:

@@ -52,6 +52,10 @@ class Services:
     _store_threads: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(STORE_THREADS))
     _git_threads: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(GIT_THREADS))
 
+    def left_s(self, deadline: float) -> float:
+        """How long a call may wait yet, by the event loop's clock: no longer once this server is to end."""
+        return 0.0 if self.is_draining else deadline - anyio.current_time()
+
     async def run(self, work: "Callable[[Tx], T]", *, is_news: bool = True) -> T:
         """One transaction, off the event loop; whoever waits is woken when it `is_news`.
 

@@ -3,7 +3,7 @@
 deciding     the step that they share: decide, evolve, save, enqueue and cancel evaluations
 repeating    the same request again has one effect
 changes      start, cancel, repin
-stages       claim, renew, release, and what a takeover keeps (makers: whose it stays)
+stages       claim, renew, release, and what a takeover keeps (makers: whose it stays; holding: whose a lease is)
 claimable    what can be claimed, best first, and by whom
 reviews      claim, give, renew and let go of a review
 submissions  hand in an artifact, check a snapshot

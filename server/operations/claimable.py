@@ -8,6 +8,7 @@ from ...gates.lifecycle import decide
 from ...gates.machine.commands import ClaimReview
 from ...schemas.records import StageState
 from ...schemas.refusals import Refusal
+from ..identity.scopes import EVERY_SCOPE, Scope, Scopes
 from ..store import REVIEWER, Opening
 from .deciding import get_change
 
@@ -36,16 +37,19 @@ def openings(
 
 
 def openings_for(
-    tx: "Tx", now: datetime, principal: str, *, change: str | None = None
+    tx: "Tx", now: datetime, principal: str, *, change: str | None = None, scopes: Scopes = EVERY_SCOPE
 ) -> Iterator[tuple[Opening, bool]]:
     """Those of `openings` that this principal may take, each with whether it is a review.
 
-    A review of its own work is none for it, nor one that it has given.
+    A review of its own work is none for it, nor one that it has given, nor what its scopes do not allow.
     """
     for opening in openings(tx, now, change=change):
         # A stage may have the role too: only the record tells.
         record = get_change(tx, opening.change) if opening.role == REVIEWER else None
         if record is None or record.stage(opening.stage).state is not StageState.IN_REVIEW:
-            yield opening, False
-        elif not isinstance(decide(record, ClaimReview(opening.stage, UNNAMED, principal, UNNAMED), now), Refusal):
-            yield opening, True
+            if Scope.WORK in scopes:
+                yield opening, False
+        elif Scope.REVIEW in scopes:
+            claim = ClaimReview(opening.stage, UNNAMED, principal, UNNAMED)
+            if not isinstance(decide(record, claim, now), Refusal):
+                yield opening, True

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from ...schemas import refusals
 from ...schemas.refusals import Refused
+from ..identity.scopes import EVERY_SCOPE, Scopes
 from ..store import StoredReply
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ Reference = dict[str, object]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Who asks for what. `key` is the agent's own, else the bridge's stamp of the call.
+    """Who asks for what, and what the principal may. `key` is the agent's own, else the bridge's stamp of the call.
 
     Without either nothing is kept.
     """
@@ -33,6 +34,7 @@ class Request:
     tool: str
     arguments: Mapping[str, object]
     key: str | None
+    scopes: Scopes = EVERY_SCOPE
 
     @property
     def digest(self) -> str:

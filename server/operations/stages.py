@@ -11,12 +11,13 @@ from ...gates.lifecycle import decide
 from ...gates.machine import commands as c
 from ...gates.machine.precedence import refuse_change, refuse_claim
 from ...gates.worktrees.problems import WorkspaceProblem
-from ...schemas import refusals
+from ...schemas import access, refusals
 from ...schemas.arguments import ClaimStage, ReleaseStage
 from ...schemas.ids import LeaseName
 from ...schemas.records import ChangeRecord, ChangeState, StageState
 from ...schemas.refusals import Refusal, RefusalCode, Refused
 from ...schemas.replies import Brief, ReleasedReply, RenewedReply
+from ..identity.scopes import Scope
 from ..services import Services
 from ..signal import Report, wait_for
 from . import briefs, reviews, workplaces
@@ -49,7 +50,7 @@ async def claim_stage(
         try:
             reference, record = await services.run(lambda tx: _claimed(tx, services, request, arguments))
         except _NothingOpen as nothing:
-            left = deadline - anyio.current_time()
+            left = services.left_s(deadline)
             if left <= 0 and nothing.refusal is not None:
                 raise Refused(nothing.refusal) from None
             if left <= 0:
@@ -149,7 +150,7 @@ def _claim(tx: "Tx", services: Services, request: Request, arguments: ClaimStage
     for opening in found:
         record = get_change(tx, opening.change)
         command = _command(request, arguments, record, opening.stage)
-        if not isinstance(decide(record, command, now), Refusal):
+        if _scope_of(command) in request.scopes and not isinstance(decide(record, command, now), Refusal):
             return _reference(apply(tx, record, command, now), command)
     raise _NothingOpen
 
@@ -160,6 +161,9 @@ def _claim_named(
     assert arguments.stage is not None
     now = services.clock()
     command = _command(request, arguments, record, arguments.stage)
+    if _scope_of(command) not in request.scopes:
+        what = f"{'Reviewing' if isinstance(command, c.ClaimReview) else 'Working on'} '{arguments.stage}'"
+        raise Refused(access.scope_missing(what, (_scope_of(command),), request.scopes))
     decided = decide(record, command, now)
     if not isinstance(decided, Refusal):
         return _reference(apply(tx, record, command, now), command)
@@ -185,6 +189,11 @@ def _command(request: Request, arguments: ClaimStage, record: ChangeRecord, name
     stage = record.find_stage(name)
     make = c.ClaimReview if stage is not None and stage.state is StageState.IN_REVIEW else c.Claim
     return make(name, arguments.agent, request.principal, arguments.model, arguments.key)
+
+
+def _scope_of(command: c.Claim | c.ClaimReview) -> Scope:
+    """What whoever is given this must be allowed to."""
+    return Scope.REVIEW if isinstance(command, c.ClaimReview) else Scope.WORK
 
 
 def _reference(record: ChangeRecord, command: c.Claim | c.ClaimReview) -> Reference:

@@ -21,6 +21,7 @@ from ..services import Services
 from ..signal import Report, wait_for
 from .claimable import openings_for
 from .deciding import get_change
+from .repeating import Request
 from .telling import tell
 from .verdicts import read_verdict
 
@@ -49,7 +50,7 @@ async def wait_for_verdict(
     while True:
         ticket = services.changed.ticket()
         verdict = await services.read(lambda tx: read_verdict(tx, evaluation))
-        left = deadline - anyio.current_time()
+        left = services.left_s(deadline)
         if verdict.state in until or left <= 0:
             return verdict
         if not await wait_for(ticket, min(left, REPORT_EVERY_S)):
@@ -57,9 +58,9 @@ async def wait_for_verdict(
 
 
 async def wait_for_update(
-    services: Services, arguments: WaitForUpdate, *, principal: str, wait_s: float, report: Report
+    services: Services, arguments: WaitForUpdate, request: Request, *, wait_s: float, report: Report
 ) -> Update:
-    """What happened after `after`, or what the principal can claim; wakes at the earliest expiry of a lease as well.
+    """What happened after `after`, or what the caller can claim; wakes at the earliest expiry of a lease as well.
 
     Without `after` it answers at once when something is claimable, and else waits for news from now on. About a change
     that has ended there will be none, so nobody waits for it.
@@ -69,9 +70,9 @@ async def wait_for_update(
     while True:
         ticket = services.changed.ticket()
         look = await services.read(
-            partial(_look, services=services, principal=principal, change=arguments.change, after=position)
+            partial(_look, services=services, request=request, change=arguments.change, after=position)
         )
-        left = deadline - anyio.current_time()
+        left = services.left_s(deadline)
         is_claimable = bool(look.update.claimable) if arguments.after is None else look.has_run_out
         if look.update.happened or is_claimable or look.is_over or left <= 0:
             return look.update
@@ -101,11 +102,12 @@ class _Look:
     expiry_s: float
 
 
-def _look(tx: "Tx", *, services: Services, principal: str, change: str | None, after: int | None) -> _Look:
+def _look(tx: "Tx", *, services: Services, request: Request, change: str | None, after: int | None) -> _Look:
     now = services.clock()
     over = None if change is None else _end_of(get_change(tx, change))
     happened, position = _news(tx, change, after)
-    found = tuple(islice(openings_for(tx, now, principal, change=change), CLAIMABLE_TOLD_MAX))
+    claimable_now = openings_for(tx, now, request.principal, change=change, scopes=request.scopes)
+    found = tuple(islice(claimable_now, CLAIMABLE_TOLD_MAX))
     claimable = tuple(f"{o.change}/{o.stage}{' (review)' if is_review else ''}" for o, is_review in found)
     openings = [opening for opening, _ in found]
     expiry = tx.next_expiry(now)
