@@ -9,6 +9,11 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Literal
 
+ANOTHER_REVIEWER = (
+    "Somebody else reviews this one: an agent over an MCP connection of its own, another account of this machine (on "
+    "the command line all that one account does is one caller's), or a program that the review gate names by `run`."
+)
+
 
 class RefusalCode(StrEnum):
     """The codes; their order is the precedence."""
@@ -243,11 +248,12 @@ def dry_run_going(change: str, stage: str, evaluation: str) -> Refusal:
 
 def own_work(change: str, stage: str, verb: Literal["review", "approve"]) -> Refusal:
     """Whoever made the artifact does not judge it; agents review, people approve."""
-    other = {"review": "claim_stage for other work; somebody", "approve": "Somebody"}[verb]
     return Refusal(
         RefusalCode.OWN_WORK,
         f"You cannot {verb} '{stage}' of {change}: it is your own work, or counts as yours.",
-        f"{other} else has to look at this one.",
+        "Somebody else has to look at this one."
+        if verb == "approve"
+        else f"claim_stage for other work. {ANOTHER_REVIEWER}",
     )
 
 
@@ -290,7 +296,7 @@ def lease_of_stage(change: str, stage: str) -> Refusal:
 def not_of_reviews(because: str) -> Refusal:
     """A reviewer asks for an exit that only a stage's holder has."""
     return bad_argument(
-        f"a review is let go with because=done_for_now or cannot, not {because}: say it as a finding of your review",
+        f"a review is let go with done_for_now or cannot, not {because}: say it as a finding of your review",
         tool="release_stage",
     )
 
@@ -338,7 +344,8 @@ def findings_unanswered(change: str, stage: str, missing: Sequence[str]) -> Refu
     return Refusal(
         RefusalCode.FINDINGS_UNANSWERED,
         f"Reviewers of '{stage}' of {change} wait for an answer to {', '.join(missing)}.",
-        "Give `answers`: one {finding, disposition: fixed|disputed|not_applicable, note} for each of them.",
+        "Give `answers`, one for each of them: the finding's id, a disposition (fixed, disputed or not_applicable) "
+        "and a note.",
     )
 
 

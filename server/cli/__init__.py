@@ -1,8 +1,9 @@
 """The command line: one module for each command or family of commands, imported when it is asked for.
 
 main      find the command and run it; `COMMANDS` is the list
-command   what a command's module holds, and what exit statuses mean
+command   what a command's module holds, and what exit statuses mean (declared_arguments: the parser of its arguments)
 failures  expected problems as a sentence and a next step
+spoken    what the server says to clients, as commands
 terminal  tables, colours, progress and questions
 opening   the repository, the store and the services that a command works on
 asking    put a question to a person, and to nobody else, and know who it is (secret_prompt)

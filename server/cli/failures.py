@@ -58,14 +58,17 @@ def failure_of(problem: BaseException) -> Failure | None:
             return _failure_of_policy(problem)
 
 
-def tell(failure: Failure, terminal: Terminal, *, as_json: bool) -> int:
-    """Show the failure, to a program with the keys of a refusal, and return the exit status."""
+def tell(failure: Failure, terminal: Terminal, *, command: str, as_json: bool) -> int:
+    """Show the failure of this command, to a program with the keys of a refusal, and return the exit status."""
+    from .spoken import as_commands
+
+    message, action = as_commands(failure.message, command), as_commands(failure.next, command)
     if as_json:
-        reply = {"code": failure.code, "message": failure.message, "next": failure.next}
+        reply = {"code": failure.code, "message": message, "next": action}
         terminal.write_data(json.dumps(reply, indent=2, ensure_ascii=False) + "\n")
     else:
-        terminal.warn(f"gatewright: {failure.message}", "red")
-        terminal.warn(f"next: {failure.next}")
+        terminal.warn(f"gatewright: {message}", "red")
+        terminal.warn(f"next: {action}")
     return failure.status
 
 

@@ -8,10 +8,11 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from typing import NoReturn, cast
+from typing import cast
 
 from ... import __version__
 from .command import Command, CommandModule, Exit, Group, UsageError
+from .declared_arguments import CommandParser
 from .terminal import Terminal
 
 COMMANDS: Mapping[str, Command] = {
@@ -83,12 +84,14 @@ def parse(arguments: Sequence[str]) -> tuple[str, CommandModule, argparse.Namesp
     if command is None:
         _top_parser(common).error(f"{name!r} is no command{_nearest(name)}; {HELP_HINT}")
     module = cast(CommandModule, import_module(f".{command.module}", __package__))
-    parser = _Parser(
+    parser = CommandParser(
         prog=f"gatewright {name}", description=f"{command.about[0].upper()}{command.about[1:]}.", parents=[common]
     )
     module.configure(name, parser)
     parser.set_defaults(**vars(early))
-    return name, module, parser.parse_args(own)
+    options = parser.parse_args(own)
+    parser.complain_about_empty(options)
+    return name, module, options
 
 
 def _run(arguments: Sequence[str]) -> int:
@@ -117,27 +120,20 @@ def _run(arguments: Sequence[str]) -> int:
         failure = failure_of(problem)
         if failure is None:
             raise
-        return tell(failure, terminal, as_json=getattr(options, "json", False))
+        return tell(failure, terminal, command=name, as_json=getattr(options, "json", False))
     return status
 
 
-class _Parser(argparse.ArgumentParser):
-    """Says how to go on in one line, not with the whole usage."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(Exit.USAGE, f"{self.prog}: {message}\n{self.format_usage()}")
-
-
-def _common_options() -> argparse.ArgumentParser:
+def _common_options() -> CommandParser:
     """What every command takes, before its name or after it. Absent when not given: neither place hides the other."""
-    parser = _Parser(prog="gatewright", add_help=False, argument_default=argparse.SUPPRESS)
+    parser = CommandParser(prog="gatewright", add_help=False, argument_default=argparse.SUPPRESS)
     parser.add_argument("--repo", metavar="PATH", help="the repository (default: the one of this folder)")
     parser.add_argument("--no-color", action="store_true", help="no colours; the variable NO_COLOR says the same")
     return parser
 
 
-def _top_parser(common: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    return _Parser(prog="gatewright", usage="gatewright [--repo PATH] COMMAND ...", parents=[common])
+def _top_parser(common: CommandParser) -> CommandParser:
+    return CommandParser(prog="gatewright", usage="gatewright [--repo PATH] COMMAND ...", parents=[common])
 
 
 def _before_command(arguments: Sequence[str]) -> list[str]:

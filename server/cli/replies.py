@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from ...schemas.refusals import minutes
 from .command import Exit
+from .spoken import as_typed
 from .terminal import Terminal
 
 OUTCOMES = {"passed": Exit.OK, "failed": Exit.FAILED, "errored": Exit.ERRORED, "pending": Exit.UNDECIDED}
@@ -32,8 +33,8 @@ def exit_of(result: Result) -> Exit:
 
 
 def show(command: str, result: Result, terminal: Terminal, *, as_json: bool) -> None:
-    """The reply as the server wrote it, structured or in words; on a terminal a status is a table."""
-    match result:
+    """The reply, structured or in words, with what to do next as commands; on a terminal a status is a table."""
+    match as_typed(result, command):
         case {"structuredContent": dict() as content} if as_json:
             terminal.write_data(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
         case {"isError": True, "structuredContent": {"message": str(message), "next": str(action)}}:
@@ -41,8 +42,8 @@ def show(command: str, result: Result, terminal: Terminal, *, as_json: bool) -> 
             terminal.warn(f"next: {action}")
         case {"structuredContent": dict() as content} if command == "status" and terminal.is_terminal:
             show_status(content, terminal)
-        case _:
-            terminal.say(text_of(result))
+        case told:
+            terminal.say(text_of(told))
 
 
 def text_of(result: Result) -> str:

@@ -1,5 +1,6 @@
 """`gatewright why`: because of what a change or a stage does not move, and what would unlock it. One screen."""
 
+import json
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from ...schemas.ids import LAND, short
 from ..operations.questions import find_question
 from .command import Exit
 from .opening import services_of
+from .spoken import as_commands, fields_as_typed
 from .terminal import Terminal
 
 if TYPE_CHECKING:
@@ -31,19 +33,19 @@ def configure(_command: str, parser: ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="as get_status tells it")
 
 
-def run(_command: str, options: Namespace, terminal: Terminal) -> int:
+def run(command: str, options: Namespace, terminal: Terminal) -> int:
     """Tell it from one consistent look at the store."""
     with services_of(options) as services:
         status, record, told, questions = services.store.read(lambda tx: _look(services, tx, options))
     if options.json:
-        terminal.write_data(status.model_dump_json(indent=2) + "\n")
+        terminal.write_data(json.dumps(fields_as_typed(status.model_dump(mode="json"), command), indent=2) + "\n")
         return Exit.OK
     terminal.say(f"{record.id} {shorten(record.title, LINE_CHARS_MAX)}: {record.state}", "bold")
     terminal.say(f"base {short(record.base)}, target {record.target}, policy of {short(record.policy.commit)}", "dim")
     is_one = options.stage is not None
     lines: list[str] = []
     for one in told:
-        lines += [_headline(one), *_reasons(one), *(_tried(one) if is_one else _last_tried(one))]
+        lines += [_headline(one), *_reasons(one, command), *(_tried(one) if is_one else _last_tried(one))]
         lines += _question(record, one.stage, questions.get(one.stage, ()))
     more = f"gatewright log {record.id} tells all" if is_one else f"gatewright why {record.id} STAGE tells one of them"
     for line in _screen(lines, more):
@@ -70,7 +72,7 @@ def _look(
     record, now = get_change(tx, options.change), services.clock()
     found = status(tx, GetStatus.model_construct(change=options.change, stage=options.stage), now)
     names = [options.stage] if options.stage else [*(stage.name for stage in record.stages), LAND]
-    told = [why(record, name, now) for name in names]
+    told = [why(tx, record, name, now) for name in names]
     asked = {name: question.texts for name in names if (question := find_question(tx, record, name)) is not None}
     return found, record, told, asked
 
@@ -83,7 +85,7 @@ def _headline(why: "StageWhy") -> str:
     return f"{why.stage}: {why.state.replace('_', ' ')}{since}{holder}{held}{left}"
 
 
-def _reasons(why: "StageWhy") -> Iterator[str]:
+def _reasons(why: "StageWhy", command: str) -> Iterator[str]:
     if why.state == "passed":
         return
     yield f"  {why.because}"
@@ -93,7 +95,7 @@ def _reasons(why: "StageWhy") -> Iterator[str]:
         yield f"    may review: {reviews.may_review}"
     for unlock in why.unlocks:
         later = f" (in {lasting(unlock.in_s)})" if unlock.in_s is not None else ""
-        yield f"  unlock, {unlock.who}{later}: {unlock.how}"
+        yield f"  unlock, {unlock.who}{later}: {as_commands(unlock.how, command)}"
 
 
 def _tried(why: "StageWhy") -> Iterator[str]:
