@@ -235,7 +235,11 @@ def _number(gate: GateSpec, option: str) -> int:
 
 
 def _approvals_among(gates: Iterable[GateSpec]) -> tuple[ApprovalRule, ...]:
-    return tuple(ApprovalRule(gate.name, _number(gate, "minimum")) for gate in gates if gate.kind == APPROVAL)
+    return tuple(
+        ApprovalRule(gate.name, _number(gate, "minimum"), is_signed=gate.options.get("signers") is not None)
+        for gate in gates
+        if gate.kind == APPROVAL
+    )
 
 
 def _distinct(name: str, stage: str, taken: Mapping[str, object]) -> str:

@@ -22,10 +22,11 @@ class ReviewRule:
 
 @dataclass(frozen=True, slots=True)
 class ApprovalRule:
-    """A gate that people answer: how many of them."""
+    """A gate that people answer: how many of them, and whether by signatures; else by secrets of registered people."""
 
     gate: str
     minimum: int
+    is_signed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ class OpenApproval:
     """One approval gate that has not enough of them yet.
 
     `number` is the attempt's, or the landing's when `stage` is `land`; `base` is what `commit` was made from. `given`
-    are the approvals so far, `makers` who made what is to be approved.
+    are the approvals so far, `makers` who made what is to be approved, `is_signed` says that signatures alone count.
     """
 
     change: str
@@ -41,6 +41,7 @@ class OpenApproval:
     evaluation: str
     given: tuple[Approval, ...]
     minimum: int
+    is_signed: bool
     makers: tuple[Maker, ...]
 
     @property
@@ -188,5 +189,6 @@ def _open(
         evaluation=asking.evaluation,
         given=tuple(a for a in asking.approvals if a.gate == rule.gate and a.is_given),
         minimum=rule.minimum,
+        is_signed=rule.is_signed,
         makers=makers,
     )

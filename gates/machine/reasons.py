@@ -50,12 +50,16 @@ class Who(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Unlock:
-    """One thing that somebody can do now, or from `at` on: `how` is what they type or call, `command` what it means."""
+    """One thing that somebody can do now, or from `at` on: `how` is what they type or call, `command` what it means.
+
+    `is_by_secret`: only somebody who is registered can, which the record does not know.
+    """
 
     who: Who
     how: str
     command: c.Command
     at: datetime | None = None
+    is_by_secret: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +233,7 @@ def _approvals(record: ChangeRecord, name: str) -> Iterator[Unlock]:
     for wanted in open_approvals_of(record):
         if wanted.stage == name:
             given = c.Approve(name, wanted.gate, ANYBODY, "", wanted.commit, wanted.target, is_given=True, note="")
-            yield Unlock(Who.PERSON, f"`{wanted.command}`", given)
+            yield Unlock(Who.PERSON, f"`{wanted.command}`", given, is_by_secret=not wanted.is_signed)
 
 
 def _reopen(record: ChangeRecord, name: str) -> Unlock:

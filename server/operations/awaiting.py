@@ -9,6 +9,8 @@ from ...gates.machine.questions import open_questions
 from ...gates.machine.reasons import Who, reason_of
 from ...gates.text import shorten
 from ...schemas.records import ChangeRecord, LandingStep, StageRecord, StageState
+from ..people.register import read_people
+from .explaining import REGISTER_FIRST
 
 if TYPE_CHECKING:
     from ..store.tx import Tx
@@ -43,17 +45,21 @@ def everything_awaited(tx: "Tx") -> Awaited:
     after = 0
     for _ in range(CHANGES_SCANNED_MAX // PAGE):
         page = tx.changes_maybe_awaited(after=after, limit=PAGE)
-        texts += [text for record in page for text in awaited_of(record)]
+        texts += [text for record in page for text in awaited_of(tx, record)]
         if len(page) < PAGE:
             break
         after = int(page[-1].id[1:])
     return Awaited.of(tuple(texts))
 
 
-def awaited_of(record: ChangeRecord) -> tuple[str, ...]:
+def awaited_of(tx: "Tx", record: ChangeRecord) -> tuple[str, ...]:
     """What only a person can move in one change, each with the command that does."""
     told = [text for stage in record.stages for text in _about_stage(record, stage)]
-    told += [f"{approval.sentence}: `{approval.command}`" for approval in open_approvals_of(record)]
+    approvals = open_approvals_of(record)
+    is_nobody_there = any(not approval.is_signed for approval in approvals) and not read_people(tx)
+    for approval in approvals:
+        first = REGISTER_FIRST if is_nobody_there and not approval.is_signed else ""
+        told.append(f"{approval.sentence}: {first}`{approval.command}`")
     found = record.landing
     if found is not None and found.step is LandingStep.ASKING:
         told += [

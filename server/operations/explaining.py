@@ -4,7 +4,9 @@ Everything is bounded: it is one screen for a person, and one reply for an agent
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from ...gates.machine.decision import SERVER
 from ...gates.machine.independence import WORDS
@@ -13,16 +15,21 @@ from ...gates.text import shorten
 from ...schemas.ids import LAND, short
 from ...schemas.records import Attempt, ChangeRecord, ReviewLease, StageRecord, StageState
 from ...schemas.replies import AttemptReply, NoteReply, OrphanReply, ReviewsReply, StageWhy, UnlockReply
+from ..people.register import read_people
 from .verdicts import attempts_left
+
+if TYPE_CHECKING:
+    from ..store.tx import Tx
 
 ATTEMPTS_TOLD_MAX = 5
 NOTES_TOLD_MAX = 3
 ORPHANS_TOLD_MAX = 3
 TEXT_CHARS_MAX = 240
 BECAUSE_CHARS_MAX = 600
+REGISTER_FIRST = "`gatewright people add NAME` first, because nobody is registered, then "
 
 
-def explain(record: ChangeRecord, stage: StageRecord, now: datetime) -> StageWhy:
+def explain(tx: "Tx", record: ChangeRecord, stage: StageRecord, now: datetime) -> StageWhy:
     """What the stage waits for, who holds it, for how long, what would unlock it, and what was tried."""
     reason = reason_of(record, stage, now)
     lease = stage.lease
@@ -36,7 +43,7 @@ def explain(record: ChangeRecord, stage: StageRecord, now: datetime) -> StageWhy
         holder=SERVER if stage.transform is not None else None if lease is None else lease.holder,
         held_s=None if lease is None else _seconds(lease.granted_at, now),
         expires_in_s=_seconds(now, lease.expires_at) if lease is not None and is_running_out else None,
-        unlocks=_unlocks(reason, now),
+        unlocks=_unlocks(tx, reason, now),
         reviews=tuple(_reviews(stage, wanted) for wanted in wanted_reviews(record, stage, now)),
         attempts_made=len(stage.attempts),
         attempts_left=attempts_left(record, stage),
@@ -51,7 +58,7 @@ def explain(record: ChangeRecord, stage: StageRecord, now: datetime) -> StageWhy
     )
 
 
-def explain_landing(record: ChangeRecord, now: datetime) -> StageWhy:
+def explain_landing(tx: "Tx", record: ChangeRecord, now: datetime) -> StageWhy:
     """The same of the change's landing; its state is its step."""
     reason = reason_of_landing(record, now)
     return StageWhy(
@@ -60,9 +67,16 @@ def explain_landing(record: ChangeRecord, now: datetime) -> StageWhy:
         is_claimable=False,
         because=shorten(reason.because, BECAUSE_CHARS_MAX),
         since_s=None if record.landing is None else _seconds(record.landing.since, now),
-        unlocks=_unlocks(reason, now),
+        unlocks=_unlocks(tx, reason, now),
         attempts_made=record.landings,
     )
+
+
+def possible(tx: "Tx", unlocks: Sequence[Unlock]) -> tuple[Unlock, ...]:
+    """The same, with what has to be done first where nobody is there who could: what is told can be done."""
+    if not any(unlock.is_by_secret for unlock in unlocks) or read_people(tx):
+        return tuple(unlocks)
+    return tuple(replace(u, how=f"{REGISTER_FIRST}{u.how}") if u.is_by_secret else u for u in unlocks)
 
 
 def how_to_unlock(unlocks: Sequence[Unlock], now: datetime) -> str:
@@ -75,10 +89,10 @@ def how_to_unlock(unlocks: Sequence[Unlock], now: datetime) -> str:
     return " ".join(sentences)
 
 
-def _unlocks(reason: Reason, now: datetime) -> tuple[UnlockReply, ...]:
+def _unlocks(tx: "Tx", reason: Reason, now: datetime) -> tuple[UnlockReply, ...]:
     return tuple(
         UnlockReply(who=unlock.who, how=unlock.how, in_s=None if unlock.at is None else _seconds(now, unlock.at))
-        for unlock in reason.unlocks
+        for unlock in possible(tx, reason.unlocks)
     )
 
 

@@ -23,7 +23,7 @@ from ..store import REVIEWER
 from .awaiting import Awaited, awaited_of, everything_awaited
 from .claimable import openings_for
 from .deciding import get_change
-from .explaining import explain, explain_landing, how_to_unlock
+from .explaining import explain, explain_landing, how_to_unlock, possible
 from .telling import newest
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def status(tx: "Tx", arguments: GetStatus, now: datetime, principal: str | None 
         summary=_summary(records, waiting, more),
         waiting_for_people=waiting.told,
         waiting_more=waiting.more or None,
-        changes=tuple(change_status(record, now) for record in records),
+        changes=tuple(change_status(tx, record, now) for record in records),
         more=more or None,
         next=_next(records, _claimable(tx, now, principal)),
     )
@@ -80,7 +80,7 @@ def _status_of_all(services: Services, arguments: GetStatus, principal: str | No
     return services.store.read(with_warning)
 
 
-def change_status(record: ChangeRecord, now: datetime, only: str | None = None) -> ChangeStatus:
+def change_status(tx: "Tx", record: ChangeRecord, now: datetime, only: str | None = None) -> ChangeStatus:
     """One change with its stages."""
     stages = [stage for stage in record.stages if only in (None, stage.name)]
     return ChangeStatus(
@@ -88,11 +88,11 @@ def change_status(record: ChangeRecord, now: datetime, only: str | None = None) 
         title=record.title,
         state=record.state,
         landing=_landing(record),
-        stages=tuple(stage_status(record, stage, now) for stage in stages),
+        stages=tuple(stage_status(tx, record, stage, now) for stage in stages),
     )
 
 
-def stage_status(record: ChangeRecord, stage: StageRecord, now: datetime) -> StageStatus:
+def stage_status(tx: "Tx", record: ChangeRecord, stage: StageRecord, now: datetime) -> StageStatus:
     """Where a stage stands, because of what, and what would unlock it: the words of the refusal a claimer would get."""
     parked = stage.state is not StageState.CLAIMED
     left = None if stage.lease is None or parked else max(0, round((stage.lease.expires_at - now).total_seconds()))
@@ -105,7 +105,7 @@ def stage_status(record: ChangeRecord, stage: StageRecord, now: datetime) -> Sta
         because = reason.because
         unlock = f"{reason.unlocks[0].how}." if refusal is None else refusal.next
         if refusal is not None and reason.unlocks:
-            unlock = how_to_unlock(reason.unlocks, now)
+            unlock = how_to_unlock(possible(tx, reason.unlocks), now)
     return StageStatus(
         stage=stage.name,
         state=stage.state,
@@ -117,24 +117,24 @@ def stage_status(record: ChangeRecord, stage: StageRecord, now: datetime) -> Sta
     )
 
 
-def why(record: ChangeRecord, name: str, now: datetime) -> StageWhy:
+def why(tx: "Tx", record: ChangeRecord, name: str, now: datetime) -> StageWhy:
     """Everything about one stage, or about the landing for `land`; raises `Refused` (unknown_stage)."""
     if name == LAND:
-        return explain_landing(record, now)
+        return explain_landing(tx, record, now)
     stage = record.find_stage(name)
     if stage is None:
         raise Refused(refusals.unknown_stage(record.id, name, [*(found.name for found in record.stages), LAND]))
-    return explain(record, stage, now)
+    return explain(tx, record, stage, now)
 
 
 def _status_of_one(tx: "Tx", record: ChangeRecord, stage: str | None, now: datetime, principal: str | None) -> Status:
-    told = None if stage is None else why(record, stage, now)
-    waiting = Awaited.of(awaited_of(record))
+    told = None if stage is None else why(tx, record, stage, now)
+    waiting = Awaited.of(awaited_of(tx, record))
     return Status(
         summary=_summary((record,), waiting, 0),
         waiting_for_people=waiting.told,
         waiting_more=waiting.more or None,
-        changes=(change_status(record, now, stage),),
+        changes=(change_status(tx, record, now, stage),),
         why=told,
         history=newest(tx, record, HISTORY_TOLD_MAX) if stage is None else (),
         next=_next((record,), _claimable(tx, now, principal, record.id)),

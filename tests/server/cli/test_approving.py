@@ -448,3 +448,21 @@ def test_the_same_command_of_a_person_under_one_key_has_one_effect(desk: Desk, c
     assert "already used" in other.out
     assert "is cancelled" in somebody.out
     assert len(events(call, "change_cancelled")) == 1
+
+
+@pytest.mark.slow
+def test_where_nobody_is_registered_every_way_to_an_approval_by_secret_begins_with_that(desk: Desk, call: Call) -> None:
+    """What is told can be done, in this order; signatures need nobody who is registered."""
+    registered = call("why", "c1").out + call("status").out
+    with_store(desk, lambda store: store.run(lambda tx: tx.meta_set("people", "{}")))
+
+    by_secret, by_signature = call("why", "c1", "code").out, call("why", "c1", "docs").out
+    told = json.loads(call("status", "c1", "--json").out)
+
+    first = "`gatewright people add NAME` first, because nobody is registered, then `gatewright approve c1 code"
+    assert "people add" not in registered
+    assert f"unlock, a person: {first}" in by_secret
+    assert "`gatewright approve c1 docs" in by_signature
+    assert "people add" not in by_signature
+    assert [first in text for text in told["waiting_for_people"]] == [True, False]
+    assert [first in stage["unlock"] for stage in told["changes"][0]["stages"]] == [True, False]
