@@ -16,6 +16,7 @@ The policy: `gatewright.yaml` of a trusted commit
 The user's repository
     repository   open, resolve, move the target
     workspaces   one worktree per lease (worktrees/)
+    remote/      or the repository that a team shares, and our mirror of it
 
 Artifacts: commits in a store of our own
     artifacts    fetch, read, compare, merge (artifact_store/; git: the program)

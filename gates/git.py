@@ -7,6 +7,7 @@ program. Source: docs/decisions/0002-own-store-for-artifacts.md
 
 import contextlib
 import errno
+import math
 import os
 import shutil
 import signal
@@ -19,6 +20,8 @@ from typing import IO
 
 GIT_TIMEOUT_S = 120.0
 STDERR_CHARS_MAX = 2_000
+# What a POSIX shell counts a limit on files in.
+LIMIT_BLOCK_BYTES = 512
 # What the machine is at fault for when a program or a file cannot be written; git says the same words (LC_ALL=C).
 OUTAGES = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
 # Where git says it in words of its own, without those of the system.
@@ -80,10 +83,11 @@ SERVER_IDENTITY: Mapping[str, str] = {
 class GitFailed(Exception):
     """git ended with a status that the caller did not expect; `str()` is one short sentence."""
 
-    def __init__(self, command: Sequence[str], returncode: int, stderr: str) -> None:
+    def __init__(self, command: Sequence[str], returncode: int, stderr: str, output: bytes = b"") -> None:
         self.command = tuple(command)
         self.returncode = returncode
         self.stderr = stderr.strip()[-STDERR_CHARS_MAX:]
+        self.output = output
         super().__init__(f"git {' '.join(command[:2])} ended with {returncode}: {self.stderr}")
 
     @property
@@ -109,6 +113,8 @@ class Git:
     base_environment: Mapping[str, str] = field(default_factory=lambda: BARE_ENVIRONMENT)
     # Descriptors that git and its helpers hold too: a lock lasts until they end, also when their parent is killed.
     held_open: tuple[int, ...] = ()
+    # Above this git is ended in the middle of a file: what a stranger sends is no larger than what it says.
+    file_bytes_max: int | None = None
 
     def run(
         self,
@@ -142,7 +148,7 @@ class Git:
             finally:
                 kill_group(process)
         if process.returncode not in expected:
-            raise GitFailed(arguments, process.returncode, errors.decode("utf-8", "replace"))
+            raise GitFailed(arguments, process.returncode, errors.decode("utf-8", "replace"), output)
         return process.returncode, output
 
     def run_head(self, *arguments: str, bytes_max: int, timeout_s: float = GIT_TIMEOUT_S) -> tuple[bytes, bool]:
@@ -193,7 +199,14 @@ class Git:
     def _program(self) -> list[str]:
         settings = {**NEUTRAL_CONFIG, **self.config}
         given = (f"{key}={value}" for key, value in settings.items() if value is not None)
-        return [PROGRAM, *(part for setting in given for part in ("-c", setting))]
+        return [*self._limited(), PROGRAM, *(part for setting in given for part in ("-c", setting))]
+
+    def _limited(self) -> list[str]:
+        """The program that sets the limit and becomes git, which says that it came to it instead of just ending."""
+        if self.file_bytes_max is None:
+            return []
+        blocks = math.ceil(self.file_bytes_max / LIMIT_BLOCK_BYTES)
+        return ["/bin/sh", "-c", f'trap "" XFSZ && ulimit -f {blocks} && exec "$0" "$@"']
 
     def _environment(self) -> dict[str, str]:
         places = {"GIT_DIR": str(self.git_dir)}

@@ -65,6 +65,13 @@ class SharedRepository:
         """The commit that a local branch stands at; None when there is no such branch."""
         return self.resolve(f"refs/heads/{branch}")
 
+    def refresh(self, branch: str, *, is_binding: bool = True) -> None:
+        """Know where a branch stands now; in a repository on this machine that is never in doubt."""
+
+    def is_shown(self, commit: str, target: str) -> bool:
+        """Whether those who work with the repository can see the commit."""
+        return self.resolve(commit) is not None
+
     def current_branch(self) -> str | None:
         """The branch that `top` has checked out, also before its first commit; None when HEAD is detached."""
         return self._symbolic_ref(self._git_dir, "HEAD", "refs/heads/")

@@ -70,6 +70,7 @@ MAPPED = (
     "gates/policies",
     "gates/preparation",
     "gates/programs",
+    "gates/remote",
     "gates/worktrees",
     "gates/testing",
     "gates/reports",

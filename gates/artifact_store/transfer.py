@@ -20,7 +20,7 @@ from .objects import BadArtifact, TooLarge
 TRANSFER_TIMEOUT_S = 300.0
 # No git of ours lives that long, so what it locked or was writing then belongs to nobody any more.
 LEFTOVER_AGE_S = 3_600.0
-LEFTOVERS = ("*.lock", "refs/**/*.lock", "objects/pack/tmp_*", "objects/??/tmp_*", "publish-*", "write-*")
+LEFTOVERS = ("*.lock", "refs/**/*.lock", "objects/pack/tmp_*", "objects/??/tmp_*", "publish-*", "write-*", "fetch-*")
 # An id of the longer kind and the end of its line.
 ID_LINE_BYTES = 65
 # What index-pack says of an object that is there already and differs from the one that arrives, or cannot be read.

@@ -1,0 +1,171 @@
+"""Ask the team's remote for refs, fetch from it and push to it: each in bounded time, each with a definite answer.
+
+A push is compare-and-swap: the remote moves a ref only from where it is expected to be. Whether an exchange that was
+cut off had an effect is told by the ref alone. Source: docs/decisions/0020-artifacts-travel-through-the-remote.md
+"""
+
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..artifact_store.objects import TooLarge
+from ..git import Git, GitFailed
+from .address import Address
+from .exchange import NAME, SETTINGS, declined, environment_of, problem_of
+from .pauses import Pauses
+from .problems import RemoteFault, RemoteProblem
+
+REFS_BYTES_MAX = 16 * 2**20
+KEPT_KNOWN_MAX = 50_000
+# For what was checked before it came to the remote: the time that it takes is the bound.
+BYTES_MAX = 2**40
+
+_REF_LINE = re.compile(r"([0-9a-f]{40}|[0-9a-f]{64})\t(refs/[^\s]+)")
+_PUSH_LINE = re.compile(r"([ +\-*=!])\t[^\t]*\t(.*)")
+# What git says when it, or a helper of its own, came to the limit of a file's size.
+_CUT = re.compile(r"File too large|signal 25")
+_LOOKING = "looking"
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long one exchange may take, in seconds."""
+
+    look_s: float = 20.0
+    fetch_s: float = 300.0
+    push_s: float = 120.0
+
+
+class Remote:
+    """The remote at `address`. For any number of threads; raises `RemoteProblem`, and `GitFailed` for this machine.
+
+    `home` is a bare repository of ours to ask from.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        home: Path,
+        *,
+        patience: Patience | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.address = address
+        self._home = home
+        self._patience = patience or Patience()
+        self._environment = environment_of(address)
+        self._pauses = Pauses(clock)
+        # What was pushed to stay: it is not asked for again. Two threads at once push it twice, which is harmless.
+        self._kept: dict[str, str] = {}
+
+    def tips(self, *patterns: str, home: Path | None = None) -> Mapping[str, str]:
+        """The refs whose full names match the patterns (globs), with their commits; one look at the remote."""
+        self._pauses.check(_LOOKING)
+        try:
+            listing, is_cut = self._git(home or self._home).run_head(
+                *("ls-remote", "--refs", NAME, *patterns),
+                bytes_max=REFS_BYTES_MAX,
+                timeout_s=self._patience.look_s,
+            )
+        except GitFailed as exc:
+            raise self._unanswered(exc) from exc
+        self._pauses.went_well(_LOOKING)
+        if is_cut:
+            raise RemoteProblem(RemoteFault.UNREACHABLE, f"The git remote {self.address.shown} lists refs without end.")
+        found = (_REF_LINE.fullmatch(line) for line in listing.decode("utf-8", "replace").splitlines())
+        return {match[2]: match[1] for match in found if match is not None}
+
+    def tip(self, ref: str) -> str | None:
+        """The commit that a ref of this full name stands at now; None when there is no such ref."""
+        return self.tips(ref).get(ref)
+
+    def fetch(
+        self, into: Path, refspecs: Sequence[str], *, pack_bytes_max: int = BYTES_MAX, has_tags: bool = False
+    ) -> None:
+        """Bring what the refspecs name, by full id or ref, into the repository at `into`; only their ids are checked.
+
+        `has_tags`: those that reach it come along. A pack of more than `pack_bytes_max` is left in the middle
+        (`TooLarge`), and nothing of it stays. Raises MISSING when the remote has not got one of them, and then none was
+        brought.
+        """
+        self._pauses.check(_LOOKING)
+        git = self._git(into, pack_bytes_max)
+        try:
+            git.run(
+                *("fetch", "--quiet", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance"),
+                *("--no-show-forced-updates", *([] if has_tags else ["--no-tags"]), "--stdin", NAME),
+                stdin="".join(f"{refspec}\n" for refspec in refspecs).encode(),
+                timeout_s=self._patience.fetch_s,
+            )
+        except GitFailed as exc:
+            if _CUT.search(exc.stderr):
+                raise TooLarge(f"What {self.address.shown} sends has more than {pack_bytes_max} bytes.") from exc
+            raise self._unanswered(exc) from exc
+        self._pauses.went_well(_LOOKING)
+
+    def push(self, source: Path, commit: str | None, ref: str, *, expected: str | None) -> None:
+        """Move `ref` from `expected` (None: it does not exist) to a commit of `source`; None deletes it.
+
+        Raises DECLINED when the remote says no, also because the ref is elsewhere, and UNREACHABLE when it says
+        nothing: then it may have moved it, or may move it yet.
+        """
+        self._pauses.check((commit, ref))
+        lease = f"--force-with-lease={ref}:{expected or ''}"
+        try:
+            self._push(source, commit, ref, lease)
+        except RemoteProblem as problem:
+            self._pauses.failed((commit, ref), problem)
+            raise
+        self._pauses.went_well((commit, ref))
+
+    def keep(self, source: Path, commit: str, ref: str) -> None:
+        """Have `ref`, one of the server's own, keep a commit of `source`, wherever it was before."""
+        if self._kept.get(ref) == commit:
+            return
+        self._pauses.check((commit, ref))
+        try:
+            self._push(source, commit, ref, "--force")
+        except RemoteProblem as problem:
+            self._pauses.failed((commit, ref), problem)
+            raise
+        self._pauses.went_well((commit, ref))
+        if len(self._kept) >= KEPT_KNOWN_MAX:
+            self._kept.clear()
+        self._kept[ref] = commit
+
+    def _push(self, source: Path, commit: str | None, ref: str, *how: str) -> None:
+        arguments = ("push", "--porcelain", "--no-verify", "--no-follow-tags", *how, NAME, f"{commit or ''}:{ref}")
+        git = self._git(source)
+        try:
+            _, output = git.run_status(*arguments, timeout_s=self._patience.push_s)
+        except GitFailed as exc:
+            answer = _answer(exc.output.decode("utf-8", "replace"))
+            if answer is None or answer[0] != "!":
+                raise self._unanswered(exc, is_looking=False) from exc
+            raise declined(self.address, ref, answer[1], exc.stderr) from exc
+        if _answer(output.decode("utf-8", "replace")) is None:
+            raise RemoteProblem(
+                RemoteFault.UNREACHABLE, f"The git remote {self.address.shown} said nothing about {ref}."
+            )
+
+    def _unanswered(self, failure: GitFailed, *, is_looking: bool = True) -> Exception:
+        """What to raise; a remote that cannot be reached is not asked again at once."""
+        ours = "\n".join(line for line in failure.stderr.splitlines() if not line.startswith("remote:"))
+        mine = GitFailed(failure.command, failure.returncode, self.address.redact(ours))
+        if mine.is_outage and "remote" not in ours:
+            return mine
+        problem = problem_of(self.address, failure)
+        if is_looking and problem.fault is RemoteFault.UNREACHABLE:
+            self._pauses.failed(_LOOKING, problem)
+        return problem
+
+    def _git(self, git_dir: Path, file_bytes_max: int | None = None) -> Git:
+        return Git(git_dir, config=SETTINGS, base_environment=self._environment, file_bytes_max=file_bytes_max)
+
+
+def _answer(output: str) -> tuple[str, str] | None:
+    """What the remote said about the one ref: a flag, and a summary; None when it said nothing."""
+    found = next((match for line in output.splitlines() if (match := _PUSH_LINE.fullmatch(line))), None)
+    return None if found is None else (found[1], found[2])
