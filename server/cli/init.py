@@ -47,6 +47,8 @@ def run(_command: str, options: Namespace, terminal: Terminal) -> int:
     target = _choose_target(repository, options.target)
     project = look_at(top)
     _say_state(repository, target, terminal)
+    if options.commit:
+        terminal.say(f"--commit commits as {_committer(repository, target)}.")
     written = _write_pipeline(top, project, target, options, terminal)
     _record_target(repository, target, terminal)
     if _wanted(AGENTS_QUESTION, terminal, flag=options.agents_md):
@@ -178,33 +180,48 @@ def _wanted(question: str, terminal: Terminal, *, flag: bool | None) -> bool:
 
 
 def _commit(repository: SharedRepository, target: str, files: Sequence[Path], terminal: Terminal) -> None:
-    """Commit these files and nothing else, as the person, who asked for it: hooks run, our own guard lets it pass."""
-    if repository.current_branch() != target:
-        raise CannotGoOn(f"--commit commits on {target}, which is not checked out here.", f"git switch {target}")
+    """Commit these files and nothing else, as the person, who asked for it; where that fails nothing stays staged."""
+    top = repository.get_worktree()
     names = list(dict.fromkeys(str(file) for file in files))
-    git = ["git", "-C", str(repository.get_worktree())]
-    environment = {**user_environment(), OVERRIDE: "1"}
-
-    def run_git(*command: str) -> str:
-        done = subprocess.run(
-            [*git, *command], env=environment, capture_output=True, text=True, timeout=COMMIT_TIMEOUT_S, check=False
-        )
-        if done.returncode:
-            raise GitFailed(command, done.returncode, done.stderr or done.stdout)
-        return done.stdout
-
-    run_git("add", "--", *names)
-    if not run_git("status", "--porcelain", "--", *names):
+    new = [name for name in names if not _git(top, "ls-files", "--", name)]
+    if new:
+        _git(top, "add", "--", *new)
+    if not _git(top, "status", "--porcelain", "--", *names):
         terminal.say(f"It is on {target} already; there is nothing to commit.")
         return
     try:
-        run_git("commit", "--quiet", "--only", "-m", COMMIT_MESSAGE, "--", *names)
-    except GitFailed as exc:
-        if "user.email" not in exc.stderr:
-            raise
-        how = "git config user.name NAME, git config user.email ADDRESS; then gatewright init --commit again."
-        raise CannotGoOn("git does not know who commits.", how) from exc
+        _git(top, "commit", "--quiet", "--only", "-m", COMMIT_MESSAGE, "--", *names)
+    except GitFailed:
+        if new:
+            _git(top, "rm", "--quiet", "--cached", "--", *new)
+        raise
     terminal.say(f"Committed on {target}.")
+
+
+def _committer(repository: SharedRepository, target: str) -> str:
+    """Name and address of whoever commits; raises `CannotGoOn`, before anything is done, where that could not be."""
+    if repository.current_branch() != target:
+        raise CannotGoOn(f"--commit commits on {target}, which is not checked out here.", f"git switch {target}")
+    try:
+        # Behind the address stand the time and its zone.
+        _, committer = (
+            _git(repository.get_worktree(), "var", name).rsplit(" ", 2)[0]
+            for name in ("GIT_AUTHOR_IDENT", "GIT_COMMITTER_IDENT")
+        )
+        return committer
+    except GitFailed as exc:
+        how = "git config user.name NAME, git config user.email ADDRESS; then gatewright init --commit again."
+        raise CannotGoOn("git does not know who commits, so nothing was written.", how, code="git_failed") from exc
+
+
+def _git(top: Path, *command: str) -> str:
+    """What the person's git prints; hooks run, our own guard lets it pass. Raises `GitFailed`."""
+    environment = {**user_environment(), OVERRIDE: "1"}
+    git = ["git", "-C", str(top), *command]
+    done = subprocess.run(git, env=environment, capture_output=True, text=True, timeout=COMMIT_TIMEOUT_S, check=False)
+    if done.returncode:
+        raise GitFailed(command, done.returncode, done.stderr or done.stdout)
+    return done.stdout
 
 
 def _say_next(repository: SharedRepository, top: Path, target: str, terminal: Terminal) -> None:

@@ -246,6 +246,7 @@ def test_on_a_branch_of_one_s_own_main_is_trusted_and_nothing_is_committed_besid
     assert "You are on feature; the trusted branch is main." in told.out
     assert "next: git switch main" in told.err
     assert desk.git("log", "--format=%s", "--all") == "Work"
+    assert desk.git("status", "--porcelain") == ""
 
 
 def test_a_client_is_plugged_in_before_the_pipeline_counts_and_that_is_said(desk: Desk, call: Call) -> None:
@@ -292,5 +293,6 @@ def test_whom_git_does_not_know_is_told_what_to_set(desk: Desk, call: Call, monk
     told = call("init", "--commit")
 
     assert is_one_clear_sentence(Ran(told.status, "", told.err)), told
-    assert "git does not know who commits." in told.err
+    assert "git does not know who commits, so nothing was written." in told.err
     assert "git config user.email ADDRESS" in told.err
+    assert desk.git("status", "--porcelain") == ""

@@ -295,6 +295,23 @@ def test_commit_commits_what_was_written_and_nothing_else(desk: Desk, call: Call
     assert desk.git("diff", "--cached", "--name-only") == "mine.txt"
     assert desk.git("diff", "--name-only") == "tests/test_it.py"
     assert "commit gatewright.yaml" not in told.out
+    assert f"--commit commits as {desk.git('log', '-1', '--format=%cn <%ce>')}." in told.out
+
+
+def test_a_commit_that_a_hook_refuses_leaves_nothing_staged(desk: Desk, call: Call) -> None:
+    desk.commit(LIBRARY)
+    hook = desk.top / ".git" / "hooks" / "pre-commit"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\necho 'not today' >&2\nexit 1\n")
+    hook.chmod(0o755)
+    desk.write({"mine.txt": "mine\n"})
+    desk.git("add", "mine.txt")
+
+    told = call("init", "--commit")
+
+    assert told.status == Exit.ERRORED
+    assert "not today" in told.err
+    assert desk.git("diff", "--cached", "--name-only") == "mine.txt"
 
 
 def test_a_file_that_does_not_load_is_not_committed_over_one_that_does(desk: Desk, call: Call) -> None:
