@@ -59,7 +59,8 @@ def _add(services: "Services", name: str, terminal: Terminal) -> None:
 
     _say_first(services, name, terminal)
     what = f"register {name}"
-    vouching = authenticate(terminal, services, what, otherwise=lambda: confirm_by_typing(terminal, name, what))
+    first = f"{what} (nobody is there yet whose secret could vouch for it)"
+    vouching = authenticate(terminal, services, what, otherwise=lambda: confirm_by_typing(terminal, name, first))
     secret = _new_secret(name)
     vouched = vouching if vouching.proof is Proof.SECRET else None
     services.store.run(lambda tx: add_person(tx, name, secret, vouched=vouched, now=services.clock()))

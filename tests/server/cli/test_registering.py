@@ -25,6 +25,7 @@ def test_people_register_at_a_terminal_and_vouch_for_each_other(ready: Desk, cal
 
     assert [ran.status for ran in (first, vouched, listed, gone)] == [Exit.OK] * 4, first.out + vouched.out + gone.out
     assert "trusted on first use" in first.out
+    assert "Type ann to register ann (nobody is there yet whose secret could vouch for it): " in first.out
     assert alone.status == Exit.REFUSED
     assert "person:ann" in listed.out
     assert not {ann, bob} & set(first.out.split("\n")), "a secret is not shown"
