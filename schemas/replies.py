@@ -268,13 +268,14 @@ class StageWhy(BaseModel):
 
 
 class Status(Reply):
-    """`get_status`. `why` and `history` come when one stage, or one change, is asked for."""
+    """`get_status`. `why` and `history` come when one stage, or one change, is asked for, `ended` when none is."""
 
     summary: str
     waiting_for_people: tuple[str, ...]
     waiting_more: int | None = None
     changes: tuple[ChangeStatus, ...]
     more: int | None = None
+    ended: tuple[str, ...] = ()
     why: StageWhy | None = None
     history: tuple[str, ...] = ()
     warning: str | None = None

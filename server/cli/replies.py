@@ -54,7 +54,7 @@ def text_of(result: Result) -> str:
 
 
 def show_status(content: Mapping[str, object], terminal: Terminal) -> None:
-    """What waits for people first, then a table with a line for each stage."""
+    """What waits for people first, then a table with a line for each stage, then what ended last."""
     terminal.say(str(content.get("summary", "")), "bold")
     for question in _texts(content.get("waiting_for_people")):
         terminal.say(f"  ? {question}", "yellow")
@@ -69,6 +69,8 @@ def show_status(content: Mapping[str, object], terminal: Terminal) -> None:
     more = content.get("more")
     if isinstance(more, int) and more > 0:
         terminal.say(f"and {more} more: gatewright status CHANGE", "dim")
+    for ended in _texts(content.get("ended")):
+        terminal.say(ended, "dim")
     if content.get("warning"):
         terminal.say(str(content["warning"]), "yellow")
 

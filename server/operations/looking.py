@@ -30,14 +30,17 @@ if TYPE_CHECKING:
     from ..store.tx import Tx
 
 CHANGES_TOLD_MAX = 8
+ENDED_TOLD_MAX = 3
+TITLE_CHARS_MAX = 80
 GATES_TOLD_MAX = 6
 HISTORY_TOLD_MAX = 8
 BECAUSE_CHARS_MAX = 400
 LIVE = (ChangeState.ACTIVE, ChangeState.LANDING)
+ENDED = (ChangeState.LANDED, ChangeState.CANCELLED)
 
 
 async def get_status(services: Services, arguments: GetStatus, principal: str | None = None) -> Status:
-    """What waits for people in all changes, then those under way, newest first, or the named one.
+    """What waits for people in all changes, then those under way, newest first, and the last that ended; or one.
 
     `principal` is who asks, who is not sent to what only others may take; None for whoever reads it.
     """
@@ -60,6 +63,7 @@ def status(tx: "Tx", arguments: GetStatus, now: datetime, principal: str | None 
         waiting_more=waiting.more or None,
         changes=tuple(change_status(tx, record, now) for record in records),
         more=more or None,
+        ended=tuple(_ended(record) for record in tx.changes(ENDED, limit=ENDED_TOLD_MAX)),
         next=_next(records, _claimable(tx, now, principal)),
     )
 
@@ -67,7 +71,7 @@ def status(tx: "Tx", arguments: GetStatus, now: datetime, principal: str | None 
 def _status_of_all(services: Services, arguments: GetStatus, principal: str | None) -> Status:
     """Blocking."""
     try:
-        policy = services.policies.at(services.policies.tip())
+        policy = services.policies.at(services.policies.known_tip())
     except Refused as exc:
         # Without a policy nothing can begin, whatever is open.
         found = services.store.read(lambda tx: status(tx, arguments, services.clock(), principal))
@@ -158,6 +162,11 @@ def _warning(tx: "Tx", policy: Policy) -> str | None:
     return f"Never seen red under the present policy: {named}. A person runs `gatewright doctor`, which tries them."
 
 
+def _ended(record: ChangeRecord) -> str:
+    what = _landing(record) if record.state is ChangeState.LANDED else "was cancelled"
+    return f"{record.id} '{shorten(record.title, TITLE_CHARS_MAX)}' {what}"
+
+
 def _landing(record: ChangeRecord) -> str | None:
     if record.landed_commit is not None:
         return f"landed on '{record.target}' as {record.landed_commit}"
@@ -170,7 +179,8 @@ def _landing(record: ChangeRecord) -> str | None:
 def _summary(records: tuple[ChangeRecord, ...], waiting: Awaited, more: int) -> str:
     if not records:
         return "No change is under way."
-    people = f" {waiting.total} wait for a person." if waiting.total else ""
+    waits = "waits" if waiting.total == 1 else "wait"
+    people = f" {waiting.total} {waits} for a person." if waiting.total else ""
     if len(records) == 1 and not more:
         record = records[0]
         stages = ", ".join(f"{stage.name} {stage.state.replace('_', ' ')}" for stage in record.stages)

@@ -59,7 +59,7 @@ async def test_each_state_says_why_and_what_would_unlock_it(make: Repositories, 
     assert f"evaluation {change}.e1" in str(evaluating["because"])
     assert "waits for people" in str(in_review["because"])
     assert whole["waiting_for_people"] == [f"gate 'scope' asks about {change}/plan: `gatewright answer {change} plan`"]
-    assert "1 wait for a person" in whole["summary"]
+    assert "1 waits for a person" in whole["summary"]
     assert "Which one?" in str(escalated["because"])
     assert str(escalated["unlock"]).startswith(f"A person: `gatewright answer {change} plan` or ")
     assert over["because"] == f"Change {change} is cancelled; nothing more happens to it."
@@ -83,6 +83,24 @@ async def test_one_stage_can_be_asked_for_and_no_secret_is_in_it(desk: Server) -
     for told in (status, nothing, news):
         assert brief["lease"] not in told.text
         assert brief["workspace"] not in told.text
+
+
+async def test_what_ended_last_is_told_where_nothing_goes_on_any_more(server: Server) -> None:
+    """What a person asks after a landing: did it?"""
+    async with server.agent() as ada:
+        landed, cancelled = await ada.start(), await ada.start()
+        await ada.submit(await ada.claim(), {"a.txt": "a"})
+        record = await server.landed(landed)
+        await server.decide(cancelled, Cancel("person:eve", "Not needed."))
+        status = await ada.get("get_status")
+        one = await ada.get("get_status", change=landed)
+
+    assert "No change is under way" in status.text
+    assert status["ended"] == [
+        f"{cancelled} '{record.title}' was cancelled",
+        f"{landed} '{record.title}' landed on 'main' as {record.landed_commit}",
+    ]
+    assert one["ended"] == []
 
 
 @pytest.mark.slow
