@@ -15,8 +15,9 @@ from gatewright.gates.machine import commands as c
 from gatewright.gates.machine.evolve import replay
 from gatewright.schemas.records import AttemptState, Outcome
 
-from .model import CODE, MARKS, PLAN, Model
+from .model import Model
 from .reviewing import OBJECTION
+from .things import CODE, MARKS, PLAN
 from .world import World, finding_of
 
 AGENTS = st.sampled_from(["ada", "bob"])

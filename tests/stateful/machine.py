@@ -14,7 +14,7 @@ from gatewright.schemas.ids import format_lease, parse_lease
 from gatewright.schemas.records import GateOutcome, Outcome
 
 from .acting import AGENTS, Acting
-from .model import CODE, MARKS, PLAN
+from .things import CODE, MARKS, PLAN
 
 STAGES = st.sampled_from([PLAN, CODE])
 ANY_STAGE = st.sampled_from([PLAN, CODE, "nowhere"])

@@ -7,21 +7,14 @@ reopen `plan`.
 
 from copy import deepcopy
 
-from .reviewing import LEASE_S, OBJECTION, Reviewing
-from .things import Lease, Stage, Try
+from .consequences import Consequences
+from .reviewing import LEASE_S, OBJECTION
+from .things import MARKS, NEEDS, PLAN, Lease, Stage, Try
 
-STUCK_MAX = 3
 ERROR_RETRIES_MAX = 2
-PLAN, CODE = "plan", "code"
-# What gates find; that a person refused is no finding of theirs.
-MARKS = ("one", "two")
-NEEDS = {PLAN: (), CODE: (PLAN,)}
-BUDGETS = {PLAN: 4, CODE: 2}
-REOPENS = {PLAN: 1, CODE: 2}
-OTHERWISE = {PLAN: None, CODE: PLAN}
 
 
-class Model(Reviewing):
+class Model(Consequences):
     """One change. Every method returns the code of the refusal, or None when the call has its effect."""
 
     def __init__(self) -> None:
@@ -47,6 +40,7 @@ class Model(Reviewing):
         stage.fence += 1
         stage.state = "claimed"
         stage.lease = Lease(stage.fence, holder, self.now + LEASE_S)
+        stage.holders[stage.fence] = holder
         return None
 
     def has(self, *states: str) -> bool:
@@ -70,8 +64,10 @@ class Model(Reviewing):
 
     def submit(self, name: str, fence: int, content: int, *, says: str) -> str | None:
         """`says` of every finding of the last failed attempt: `fixed`, `disputed`, or nothing about any."""
-        refusal = self.over(name) or self._not_claimed(name, fence)
-        if refusal is not None:
+        if refusal := self.over(name):
+            return refusal
+        if refusal := self._not_claimed(name, fence):
+            self._keep_late(name, fence, content)
             return refusal
         stage = self.stages[name]
         assert stage.lease is not None
@@ -89,8 +85,10 @@ class Model(Reviewing):
         if same and last is not None and last.mark in MARKS:
             self._escalate(name, "needs_decision", disputed=last)
             return None
-        stage.tries.append(Try(content, self._evaluation(), self._inputs(name), disputes=marks))
+        tree = self._tree(name, content)
+        stage.tries.append(Try(content, self._evaluation(), self._inputs(name), tree, disputes=marks))
         stage.tries[-1].author = stage.lease.holder
+        stage.tries[-1].adopted = frozenset(maker for late, maker in stage.late if late == tree)
         stage.state = "evaluating"
         return None
 
@@ -215,91 +213,3 @@ class Model(Reviewing):
 
     def _not_held(self, stage: Stage) -> str:
         return "lease_lost" if stage.state in {"open", "claimed"} else f"stage_{stage.state}"
-
-    # Consequences
-
-    def _release_judged(self, stage: Stage, because: str) -> str | None:
-        assert stage.lease is not None
-        if because == "withdraw":
-            stage.tries[-1].state = "superseded"
-            stage.tries[-1].seats.clear()
-            stage.state = "claimed"
-            stage.lease.until = self.now + LEASE_S
-        elif because == "done_for_now":
-            stage.lease = None
-        else:
-            return f"stage_{stage.state}"
-        return None
-
-    def _pass(self, stage: Stage) -> None:
-        stage.tries[-1].state = "passed"
-        stage.tries[-1].seats.clear()
-        stage.state, stage.lease, stage.accepted = "passed", None, len(stage.tries)
-        stage.failed = stage.stuck = 0
-        for other in self.stages.values():
-            if other.state == "waiting" and all(self.stages[n].state == "passed" for n in NEEDS[other.name]):
-                other.state = "open" if other.question is None else "escalated"
-        if self.stages[CODE].state == "passed":
-            self.landing = "preparing"
-            self._evaluation()
-
-    def _fail(self, stage: Stage, mark: str) -> None:
-        before, current = stage.failures(), stage.tries[-1]
-        stage.stuck = stage.stuck + 1 if before and before[-1].mark == mark else 1
-        current.state, current.mark = "failed", mark
-        current.seats.clear()
-        stage.failed += not current.is_free
-        stage.state = "open" if stage.lease is None else "claimed"
-        if stage.lease is not None:
-            stage.lease.until = self.now + LEASE_S
-        if stage.stuck < STUCK_MAX and stage.failed < BUDGETS[stage.name] + stage.granted:
-            return
-        upstream = OTHERWISE[stage.name]
-        if upstream is None:
-            self._escalate(stage.name, "budget")
-        else:
-            self._reopen_by_itself(upstream)
-
-    def _reopen_by_itself(self, name: str) -> None:
-        if self.stages[name].reopened >= REOPENS[name]:
-            self._escalate(name, "reopens_spent")
-            return
-        self.stages[name].reopened += 1
-        self._reopen(name)
-
-    def _reopen(self, name: str) -> None:
-        stage = self.stages[name]
-        stage.afresh()
-        stage.state, stage.question, stage.disputed, self.landing = "open", None, None, None
-        self._close_after(name)
-
-    def _judge_again(self, stage: Stage, former: Try) -> None:
-        again = Try(former.content, self._evaluation(), self._inputs(stage.name), former.commit, former.disputes)
-        again.is_free, again.author = True, former.author
-        stage.tries.append(again)
-        stage.state, stage.question, stage.disputed = "evaluating", None, None
-
-    def _escalate(self, name: str, cause: str, disputed: Try | None = None) -> None:
-        stage = self.stages[name]
-        stage.disputed = disputed
-        if stage.tries and stage.tries[-1].state == "judging":
-            stage.tries[-1].state = "superseded"
-        stage.state, stage.lease, stage.accepted, stage.question = "escalated", None, None, cause
-        self.landing = None
-        self._close_after(name)
-
-    def _close_after(self, name: str) -> None:
-        for other in self.stages.values():
-            if name in NEEDS[other.name] and other.state != "waiting":
-                kept = other.question == "needs_decision"
-                other.afresh()
-                other.state = "waiting"
-                other.question, other.disputed = (other.question, other.disputed) if kept else (None, None)
-
-    def _inputs(self, name: str) -> tuple[str, ...]:
-        needs = (self.stages[need] for need in NEEDS[name])
-        return tuple(need.tries[need.accepted - 1].commit for need in needs if need.accepted is not None)
-
-    def _evaluation(self) -> str:
-        self.evaluations += 1
-        return f"e{self.evaluations}"

@@ -92,8 +92,9 @@ class Reviewing:
         return None
 
     def _makers(self, stage: Stage) -> set[str]:
-        """Whoever handed the same in before made it too."""
-        return {x.author for x in stage.tries if x.content == stage.tries[-1].content}
+        """Whoever handed the same in made it too: before, or too late but before it was handed in again."""
+        current = stage.tries[-1]
+        return {maker for x in stage.tries if x.tree == current.tree for maker in {x.author, *x.adopted}}
 
     def _seat(self, stage: Stage, number: int) -> Seat | None:
         seats = stage.tries[-1].seats if stage.state == "in_review" else []

@@ -2,14 +2,23 @@
 
 from dataclasses import dataclass, field
 
+PLAN, CODE = "plan", "code"
+# What gates find; that a person refused is no finding of theirs.
+MARKS = ("one", "two")
+NEEDS = {PLAN: (), CODE: (PLAN,)}
+
 
 @dataclass
 class Try:
-    """One attempt; `commit` is told by the server, `inputs` are those that its needs had handed over then."""
+    """One attempt; `commit` is told by the server, `inputs` are those that its needs had handed over then.
+
+    `tree` is what is in it: its content, and before that what its needs' artifacts have.
+    """
 
     content: int
     evaluation: str
     inputs: tuple[str, ...]
+    tree: tuple[int, ...]
     commit: str = ""
     disputes: frozenset[str] = frozenset()
     state: str = "judging"
@@ -17,6 +26,7 @@ class Try:
     errors: int = 0
     is_free: bool = False
     author: str = ""
+    adopted: frozenset[str] = frozenset()
     is_asked: bool = False
     is_reviewed: bool = False
     seats: "list[Seat]" = field(default_factory=list)
@@ -40,6 +50,8 @@ class Lease:
 
 @dataclass
 class Stage:
+    """`holders` has who was given each fence, `late` what they handed in when their lease had ended, with its maker."""
+
     name: str
     state: str = "waiting"
     fence: int = 0
@@ -54,6 +66,8 @@ class Stage:
     question: str | None = None
     seats_ever: int = 0
     disputed: Try | None = None
+    holders: dict[int, str] = field(default_factory=dict)
+    late: set[tuple[tuple[int, ...], str]] = field(default_factory=set)
 
     def failures(self) -> list[Try]:
         """What failed since the stage was last opened afresh."""
