@@ -17,6 +17,9 @@ from .artifact_store.walk import Change, TreeBudget, TreeEntry, compare, walk
 from .artifact_store.writing import Merge
 from .git import Git
 from .preparation.locks import locked
+from .remote.problems import RemoteFault, RemoteProblem
+from .remote.quarantine import quarantined
+from .remote.remote import Remote
 
 __all__ = [
     "ArtifactStore",
@@ -33,6 +36,7 @@ OUR_REFS = "refs/gatewright/"
 # What was fetched whole: apart from the names that callers keep commits by.
 BASES = "refs/gatewright-store/bases/"
 ARTIFACTS = "refs/gatewright-store/artifacts/"
+BROUGHT = "refs/gatewright-store/brought/"
 
 LOCK_TIMEOUT_S = 600.0
 TREES_KNOWN_MAX = 10_000
@@ -65,16 +69,22 @@ class ArtifactStore:
 
     All methods are synchronous and may be called from several threads and processes at once. Ids that are not full
     lower-case object ids are refused with `BadArtifact` before git sees them.
+
+    With a `remote`, agents' commits come from there and what is kept is kept there, so that the store can be lost:
+    `shared` is its mirror then, and what another server has taken in is brought in when it is first named. Every method
+    may raise `RemoteProblem` then.
     """
 
-    def __init__(self, path: Path, shared: Path) -> None:
+    def __init__(self, path: Path, shared: Path, remote: Remote | None = None) -> None:
         self.path = path.absolute()
         self.shared = shared.absolute()
         self.git = Git(self.path, config=STORE_CONFIG)
+        self._remote = remote
         self._readers = ReaderPool(self.git)
         # What an id stands for never changes, so it is asked for once.
         self._trees: dict[str, str] = {}
         self._bases: set[str] = set()
+        self._brought: set[str] = set()
 
     # -- bringing commits in and out ----------------------------------------------------------------------------------
 
@@ -143,31 +153,41 @@ class ArtifactStore:
         """
         if not ref.startswith(OUR_REFS):
             raise ValueError(f"{ref!r} is not below {OUR_REFS}")
-        transfer.publish(
-            self.git, self.shared, checked_id(commit), OUR_REFS + checked_ref_name(ref.removeprefix(OUR_REFS))
-        )
+        name = OUR_REFS + checked_ref_name(ref.removeprefix(OUR_REFS))
+        if self._remote is None:
+            transfer.publish(self.git, self.shared, checked_id(commit), name)
+        else:
+            self._remote.keep(self.path, self._present(commit), name)
 
     def keep(self, commit: str, name: str) -> None:
-        """Put refs/gatewright/`name` on the commit, so that no clean-up ever loses it; durable on return."""
+        """Put refs/gatewright/`name` on the commit, so that no clean-up ever loses it; durable on return.
+
+        With a remote it is there, and any other server can have it.
+        """
         ref = OUR_REFS + checked_ref_name(name)
-        if self._find_ref(ref) != checked_id(commit):
+        if self._find_ref(ref) != self._present(commit):
             self.git.run("update-ref", ref, commit)
+        if self._remote is not None:
+            self._remote.keep(self.path, commit, ref)
+
+    def require(self, *commits: str) -> None:
+        """Have commits that were taken in once, with their histories; raises `BadArtifact` for one that is nowhere."""
+        for commit in commits:
+            self._present(commit)
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
     def has(self, commit: str) -> bool:
-        """Whether the commit object is here; only `fetch` and `fetch_base` say that all of its history is."""
-        status, _ = self.git.run_status("cat-file", "-e", f"{checked_id(commit)}^{{commit}}", expected=(0, 1, 128))
-        return status == 0
+        """Whether the commit object is to be had; only `fetch` and `fetch_base` say that all of its history is."""
+        return self._is_here(commit) or (self._remote is not None and self._bring_in(commit))
 
     def tree_of(self, commit: str) -> str:
-        checked_id(commit)
         with self._readers.reader() as reader:
-            return self._tree_of(reader, commit)
+            return self._tree_of(reader, self._present(commit))
 
     def is_ancestor(self, old: str, new: str) -> bool:
         """Whether `old` is `new` or is reachable from it."""
-        return history.is_ancestor(self.git, checked_id(old), checked_id(new))
+        return history.is_ancestor(self.git, self._present(old), self._present(new))
 
     def entries(self, commit: str, budget: TreeBudget = TREE_BUDGET) -> tuple[TreeEntry, ...]:
         """Return every file, link and submodule of the commit, sorted by path; raise `TooLarge` above the budget."""
@@ -198,7 +218,7 @@ class ArtifactStore:
 
     def find_merge_base(self, one: str, other: str) -> str | None:
         """Return the newest commit that both have in their histories; None when they have nothing in common."""
-        return history.find_merge_base(self.git, checked_id(one), checked_id(other))
+        return history.find_merge_base(self.git, self._present(one), self._present(other))
 
     def range_changes(self, base: str, commit: str, budget: TreeBudget = TREE_BUDGET) -> tuple[Change, ...]:
         """Return every change that a commit of `base..commit` makes to its first parent, sorted by path, each once.
@@ -206,7 +226,7 @@ class ArtifactStore:
         What one commit adds and a later one takes back is in it, as is all that a merge brings along. Raises `TooLarge`
         above the budget's commits, or when the changes of all commits together exceed its entries.
         """
-        steps = history.steps_between(self.git, checked_id(base), checked_id(commit), budget.commits_max)
+        steps = history.steps_between(self.git, self._present(base), self._present(commit), budget.commits_max)
         found = self._changes_of(steps, budget)
         return tuple(sorted(found, key=lambda change: (change.path, change.new_oid or "", change.old_oid or "")))
 
@@ -222,7 +242,7 @@ class ArtifactStore:
             "--no-ext-diff",
             "--no-textconv",
         )
-        fields = iter(self.git.text(*arguments, checked_id(old), checked_id(new)).split("\0"))
+        fields = iter(self.git.text(*arguments, self._present(old), self._present(new)).split("\0"))
         return {new_path: old_path for _, old_path, new_path in zip(fields, fields, fields, strict=False)}
 
     def diff(
@@ -232,7 +252,7 @@ class ArtifactStore:
         git = Git(self.path, config={**STORE_CONFIG, "core.bigFileThreshold": str(DIFF_FILE_BYTES_MAX)})
         text, is_cut = git.run_head(
             *("--literal-pathspecs", "diff-tree", "-r", "-p", "--no-renames", "--no-ext-diff", "--no-textconv"),
-            *(f"-U{context_lines}", checked_id(old), checked_id(new), "--", *([path] if path is not None else [])),
+            *(f"-U{context_lines}", self._present(old), self._present(new), "--", *filter(None, [path])),
             bytes_max=bytes_max,
         )
         return text.decode("utf-8", "replace") + (f"\n[cut after {bytes_max} bytes]\n" if is_cut else "")
@@ -254,38 +274,82 @@ class ArtifactStore:
         They are written into the files of `start`, or of the parent. `author` is the agent's name. Raises
         `BadArtifact` for a path that may not be written or removed.
         """
-        tree = writing.write_files(self.git, checked_id(start or parent), files)
+        tree = writing.write_files(self.git, self._present(start or parent), files)
         return writing.commit_tree(self.git, tree, (parent,), message=message, when=when, author=author)
 
     def commit_tree(self, tree: str, parents: Sequence[str], *, message: str, when: datetime) -> str:
         """Return a commit of the server's own."""
-        ids = [checked_id(parent) for parent in parents]
+        ids = [self._present(parent) for parent in parents]
         return writing.commit_tree(self.git, checked_id(tree), ids, message=message, when=when)
 
     def merge(self, ours: str, theirs: str, *, message: str, when: datetime) -> Merge:
         """Merge `theirs` into `ours`. Raises `BadArtifact` when they have no history in common."""
-        return writing.merge(self.git, checked_id(ours), checked_id(theirs), message=message, when=when)
+        return writing.merge(self.git, self._present(ours), self._present(theirs), message=message, when=when)
 
     # -- helpers ------------------------------------------------------------------------------------------------------
 
     def _take_over(self, commit: str, ref: str, base: str, budget: FetchBudget) -> None:
-        transfer.check_complete(self.shared)
-        # A commit that the server made need not be in the shared repository.
-        if self._kind_of(commit) != "commit" or transfer.holds(self.shared, commit):
-            transfer.check_size(self.shared, commit, base=base, budget=budget)
-        with self._exclusive():
-            transfer.fetch(self.git, self.shared, [f"+{commit}:{ref}"], strict=True, tip=base)
+        with self._lent(commit, budget.bytes_max) as shared:
+            transfer.check_complete(shared)
+            # A commit that the server made need not be in the shared repository.
+            if self._kind_of(commit) != "commit" or transfer.holds(shared, commit):
+                transfer.check_size(shared, commit, base=base, budget=budget)
+            with self._exclusive():
+                transfer.fetch(self.git, shared, [f"+{commit}:{ref}"], strict=True, tip=base)
+
+    def _is_here(self, commit: str) -> bool:
+        status, _ = self.git.run_status("cat-file", "-e", f"{checked_id(commit)}^{{commit}}", expected=(0, 1, 128))
+        return status == 0
+
+    @contextmanager
+    def _lent(self, commit: str, pack_bytes_max: int) -> Generator[Path]:
+        """A repository on this machine to take the commit from, where anybody's has it."""
+        if self._remote is None or self._kind_of(commit) is not None:
+            yield self.shared
+            return
+        near, folder = self.shared, self.path
+        try:
+            with quarantined(self._remote, commit, near=near, folder=folder, pack_bytes_max=pack_bytes_max) as place:
+                yield place
+        except RemoteProblem as exc:
+            if exc.fault is not RemoteFault.MISSING:
+                raise
+            raise BadArtifact(f"There is no commit {commit} on the remote. Push it first.") from exc
+
+    def _present(self, commit: str) -> str:
+        """The id, of a commit that was taken in once, here or by another server; such a one is brought in."""
+        if self._remote is None or checked_id(commit) in self._brought:
+            return checked_id(commit)
+        if self._kind_of(commit) is None and not self._bring_in(commit):
+            raise BadArtifact(f"The commit {commit}, which was taken in once, is not on the remote any more.")
+        self._brought.add(commit)
+        return commit
+
+    def _bring_in(self, commit: str) -> bool:
+        """Fetch what another server has taken in, and checked; False when the remote has not got it."""
+        assert self._remote is not None, "only a remote has what is not here"
+        try:
+            with self._exclusive():
+                self._remote.fetch(self.path, [f"+{commit}:{BROUGHT}{commit}"])
+        except RemoteProblem as exc:
+            if exc.fault is not RemoteFault.MISSING:
+                raise
+            return False
+        transfer.check_is_commit(self.git, commit)
+        return True
 
     def _take_over_base(self, commit: str, ref: str) -> None:
         with self._exclusive():
             transfer.check_complete(self.shared)
             is_shared = transfer.holds(self.shared, commit)
-            if not is_shared and not self.has(commit):
+            if not is_shared and not self._is_here(commit):
                 raise BadArtifact(f"There is no commit {commit} in the repository.")
             tags = transfer.tags_reaching(self.shared, commit) if is_shared else ()
             refspecs = [f"+{name}:{name}" for name in tags]
             transfer.fetch(self.git, self.shared, [f"+{commit}:{ref}", *refspecs], strict=False, tip=None)
             transfer.check_is_commit(self.git, commit)
+        if self._remote is not None and not transfer.holds(self.shared, commit):
+            self._present(commit)
 
     def _checked_steps(self, base: str, commit: str, budget: TreeBudget) -> Sequence[history.Step]:
         transfer.check_kind(commit, self._kind_of(commit))
@@ -339,5 +403,6 @@ class ArtifactStore:
 
     @contextmanager
     def _exclusive(self) -> Generator[None]:
+        self._brought.clear()
         with locked(self.path / transfer.OUR_LOCK, timeout_s=LOCK_TIMEOUT_S):
             yield

@@ -349,14 +349,9 @@ def findings_unanswered(change: str, stage: str, missing: Sequence[str]) -> Refu
     )
 
 
-def bad_artifact(problem: str) -> Refusal:
-    """The commit or the files cannot be an artifact; `problem` is a whole sentence."""
-    return Refusal(
-        RefusalCode.BAD_ARTIFACT,
-        problem,
-        "Leave `commit` out and the server commits the workspace; or give the full id of a commit made on top of "
-        "base_commit.",
-    )
+def bad_artifact(problem: str, hand_in: str) -> Refusal:
+    """The commit or the files cannot be an artifact; `problem` is a whole sentence, `hand_in` what to do instead."""
+    return Refusal(RefusalCode.BAD_ARTIFACT, problem, hand_in)
 
 
 def unchanged_artifact(change: str, stage: str, attempt: int) -> Refusal:
@@ -537,6 +532,24 @@ def store_unavailable(problem: str) -> Refusal:
         RefusalCode.STORE_UNAVAILABLE,
         problem,
         "A person runs `gatewright doctor`. Call again then; what was acknowledged is safe.",
+    )
+
+
+def remote_unavailable(problem: str) -> Refusal:
+    """The git remote of the team did not do what it was asked; `problem` is a whole sentence."""
+    return Refusal(
+        RefusalCode.STORE_UNAVAILABLE,
+        problem,
+        "Call again in half a minute, with the same arguments; what was acknowledged is safe, and get_status works.",
+    )
+
+
+def not_pushed(branch: str, change: str, stage: str) -> Refusal:
+    """There is nothing of this lease on the remote."""
+    return Refusal(
+        RefusalCode.BAD_ARTIFACT,
+        f"Nothing was pushed for '{stage}' of {change}: the remote has no branch {branch}.",
+        f"Commit your work, run `git push origin HEAD:refs/heads/{branch}` in your clone, and call again.",
     )
 
 

@@ -8,11 +8,18 @@ import os
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .services import Services
 from .store import StoreMissing
 
+if TYPE_CHECKING:
+    from .store import Store
+
 ARTIFACTS_FOLDER = "artifacts.git"
+# In the state folder of a replica of a team's server.
+MIRROR_FOLDER = "repository.git"
+CACHE_FOLDER = "cache"
 TARGET = "target"
 
 
@@ -32,6 +39,7 @@ def open_services(common_dir: Path, *, clock: Callable[[], datetime] = system_cl
     from ..gates.workspaces import Workspaces
     from ..gates.worktrees.moved import follow_move
     from .leases import Leases
+    from .operations.worktrees import Worktrees
     from .policies import Policies
     from .store import open_store
 
@@ -49,10 +57,52 @@ def open_services(common_dir: Path, *, clock: Callable[[], datetime] = system_cl
         repository=repository,
         artifacts=artifacts,
         workspaces=workspaces,
+        places=Worktrees(),
         policies=Policies(repository, artifacts, target),
         leases=Leases(store.secret),
         clock=clock,
         cache=cache_folder(repository.common_dir, os.environ),
+    )
+
+
+def open_team_services(
+    store: "Store", remote_url: str, state_dir: Path, clock: Callable[[], datetime] = system_clock
+) -> Services:
+    """Put one replica's services together: the team's store, its git remote, and a folder that may be lost.
+
+    Blocking; the first time the target's history is fetched. Raises `StoreMissing` when the store names no trusted
+    branch, `ValueError` for what is no address, `RemoteProblem` when there is no mirror yet and the remote does not
+    answer, and `RepositoryProblem`, each with a sentence.
+    """
+    from ..gates.artifacts import ArtifactStore
+    from ..gates.remote.address import parse_address
+    from ..gates.remote.mirror import open_mirror
+    from ..gates.remote.remote import Remote
+    from ..gates.workspaces import Workspaces
+    from .leases import Leases
+    from .operations.branches import Branches
+    from .policies import Policies
+
+    target = store.read(lambda tx: tx.meta_get(TARGET))
+    if target is None:
+        raise StoreMissing("The store names no trusted branch.")
+    mirror = state_dir.absolute() / MIRROR_FOLDER
+    remote = Remote(parse_address(remote_url), mirror)
+    artifacts_path = mirror / "gatewright" / ARTIFACTS_FOLDER
+    repository = open_mirror(mirror, remote, objects=artifacts_path / "objects")
+    artifacts = ArtifactStore(artifacts_path, repository.common_dir, remote)
+    artifacts.ensure()
+    return Services(
+        store=store,
+        repository=repository,
+        artifacts=artifacts,
+        workspaces=Workspaces(repository),
+        places=Branches(remote),
+        policies=Policies(repository, artifacts, target),
+        leases=Leases(store.secret),
+        clock=clock,
+        cache=state_dir.resolve() / CACHE_FOLDER,
+        remote=remote,
     )
 
 

@@ -26,10 +26,28 @@ class Policies:
         self._load = lru_cache(maxsize=POLICIES_KEPT)(self._load_uncached)
 
     def tip(self) -> str:
-        """The commit that the trusted branch stands at; raises `Refused` (policy_missing) when there is none.
+        """The commit that the trusted branch stands at now; raises `Refused` (policy_missing) when there is none.
 
-        Also (bad_artifact) when the repository cannot give it whole, as a shallow clone cannot.
+        Also (bad_artifact) when the repository cannot give it whole, as a shallow clone cannot. Never an old answer:
+        raises `RemoteProblem` when a remote that has to be asked does not say.
         """
+        self._repository.refresh(self.target)
+        return self._tip()
+
+    def known_tip(self) -> str:
+        """The same for whoever decides nothing by it: where the branch stood when it was last asked for will do."""
+        self._repository.refresh(self.target, is_binding=False)
+        return self._tip()
+
+    def is_tip(self, commit: str) -> bool:
+        """Whether the trusted branch was last seen at this commit."""
+        return self._tips.find(self.target) == commit
+
+    def at(self, commit: str) -> Policy:
+        """The policy of a commit; raises `Refused` (policy_missing, policy_invalid). Blocking: git is asked."""
+        return self._load(commit)
+
+    def _tip(self) -> str:
         tip = self._tips.find(self.target)
         if tip is None:
             raise Refused(refusals.policy_missing(self.target, uncommitted=False))
@@ -38,14 +56,6 @@ class Policies:
         except BadArtifact as exc:
             raise Refused(refusals.bad_base(self.target, str(exc))) from exc
         return tip
-
-    def is_tip(self, commit: str) -> bool:
-        """Whether the trusted branch stands at this commit."""
-        return self._tips.find(self.target) == commit
-
-    def at(self, commit: str) -> Policy:
-        """The policy of a commit; raises `Refused` (policy_missing, policy_invalid). Blocking: git is asked."""
-        return self._load(commit)
 
     def _load_uncached(self, commit: str) -> Policy:
         try:

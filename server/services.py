@@ -11,6 +11,8 @@ import anyio.to_thread
 
 from ..gates.artifacts import ArtifactStore
 from ..gates.git import OUTAGES, GitFailed
+from ..gates.remote.problems import RemoteProblem
+from ..gates.remote.remote import Remote
 from ..gates.repository import SharedRepository
 from ..gates.workspaces import Workspaces
 from ..schemas import refusals
@@ -21,6 +23,7 @@ from .signal import Signal
 from .store import Store, StoreUnavailable
 
 if TYPE_CHECKING:
+    from .operations.workplaces import Places
     from .store.tx import Tx
 
 T = TypeVar("T")
@@ -33,6 +36,7 @@ GIT_THREADS = 8
 class Services:
     """One repository's store, git and clock.
 
+    `places` is where holders work. With a `remote` the repository is a mirror of it, and they work on other machines.
     `clock` tells aware UTC. `on_workspace` is told of every workspace that was made: change, stage, path.
     `has_news` tells, on the event loop, whether anybody has committed since it was last asked.
     """
@@ -41,10 +45,12 @@ class Services:
     repository: SharedRepository
     artifacts: ArtifactStore
     workspaces: Workspaces
+    places: "Places"
     policies: Policies
     leases: Leases
     clock: Callable[[], datetime]
     cache: Path
+    remote: Remote | None = None
     changed: Signal = field(default_factory=Signal)
     on_workspace: Callable[[str, str, Path], None] = field(default=lambda *_: None)
     has_news: Callable[[], bool] = field(default=lambda: False)
@@ -87,13 +93,15 @@ class Services:
     async def act(self, work: Callable[[], T]) -> T:
         """Slow, blocking work on git or files, off the event loop and outside any transaction; may look at the store.
 
-        Raises `Refused` when git itself cannot work, or the disk or the store cannot; what git says of a commit is
-        raised as it is.
+        Raises `Refused` when git itself cannot work, or the remote, the disk or the store cannot; what git says of a
+        commit is raised as it is.
         """
         try:
             return await anyio.to_thread.run_sync(work, limiter=self._git_threads)
         except StoreUnavailable as exc:
             raise Refused(refusals.store_unavailable(str(exc))) from exc
+        except RemoteProblem as exc:
+            raise Refused(refusals.remote_unavailable(exc.message)) from exc
         except GitFailed as exc:
             raise Refused(refusals.store_unavailable(f"git could not do its work: {exc}.")) from exc
         except OSError as exc:

@@ -14,6 +14,7 @@ from ...gates.artifact_store.objects import BadArtifact
 from ...gates.artifact_store.writing import Merge
 from ...gates.machine import commands as c
 from ...gates.policy import plan_of
+from ...gates.remote.problems import RemoteProblem
 from ...gates.text import shorten
 from ...gates.worktrees.problems import RepositoryProblem
 from ...schemas import refusals
@@ -37,6 +38,8 @@ SAID_CHARS_MAX = 800
 # How long a checkout of the target may keep a landing waiting whose target has moved: a git command ends, a disk is
 # emptied. What a person has to clear away keeps nothing waiting.
 BRING_ALONG_WITHIN = timedelta(minutes=2)
+# How long a remote that can be asked, and has the target where it was, may decline the push or not answer it.
+PUSH_WITHIN = timedelta(minutes=5)
 
 log = logging.getLogger(__name__)
 
@@ -219,7 +222,7 @@ def _obstacle_now(services: Services, record: ChangeRecord) -> str | None:
         policy = services.policies.at(tip)
         merge = merge_with_target(services, record, tip, policy.pipeline.land.strategy)
         return None if merge.conflicts else _obstacle(services, record, tip, merge.commit)
-    except (Refused, RepositoryProblem, BadArtifact) as exc:
+    except (Refused, RepositoryProblem, RemoteProblem, BadArtifact) as exc:
         return _sentence(exc)
 
 
@@ -229,14 +232,19 @@ def _move(services: Services, record: ChangeRecord) -> c.ConfirmLanding | c.Lose
     assert found is not None
     assert found.old is not None
     assert found.new is not None
-    services.artifacts.publish(found.new, _landing_ref(record))
-    moved = services.repository.move_target(
-        record.target, found.old, found.new, message=f"gatewright: land {record.id}: {record.title}"
-    )
-    tip = services.repository.branch_tip(record.target)
+    waited = services.clock() - (found.since or record.touched_at)
+    try:
+        services.artifacts.publish(found.new, _landing_ref(record))
+        moved = services.repository.move_target(
+            record.target, found.old, found.new, message=f"gatewright: land {record.id}: {record.title}"
+        )
+        tip = services.repository.branch_tip(record.target)
+    except RemoteProblem as exc:
+        if waited < PUSH_WITHIN or services.repository.branch_tip(record.target) != found.old:
+            raise
+        return c.LoseLanding(found.number, exc.message)
     if not moved and (tip is None or not _contains(services, tip, found.new)):
         return c.LoseLanding(found.number, f"'{record.target}' had moved to {tip}")
-    waited = services.clock() - (found.since or record.touched_at)
     for obstacle in services.repository.bring_along(record.target, found.old, found.new):
         if obstacle.may_pass and waited < BRING_ALONG_WITHIN:
             raise Refused(refusals.store_unavailable(f"{obstacle.worktree}: {obstacle.reason}."))

@@ -13,7 +13,7 @@ answering    answer what gates and escalations ask (questions: what waits for an
 clearing     take away the workspaces of a change that is over
 answered     evidence of what people answered (reviewed: reviewers)
 bases        what a stage starts from
-workplaces   where a holder works: a worktree of its own, or the person's checkout
+workplaces   where a holder works (worktrees: of its own, or the person's checkout; branches: on a team's remote)
 briefs       what a claimer is told (review_briefs: a reviewer; packets: what a retry needs to know)
 former       what former attempts left for the next one (conflicts: what a stage found wrong with an earlier one)
 verdicts     what a submitter is told (evidence: as replies tell it; runs: before the server has made an attempt)

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from ...schemas.records import Attempt, AttemptState, ChangeRecord, StageRecord
 from ..services import Services
 
+# What agents begin with and cannot see otherwise.
+BASE_REFS = "refs/gatewright/bases/"
+
 
 @dataclass(frozen=True, slots=True)
 class StageBase:
@@ -39,10 +42,10 @@ def stage_base(services: Services, record: ChangeRecord, stage: str) -> StageBas
 
 
 def make_reachable(services: Services, commit: str) -> None:
-    """Put a commit of our own store where agents can see it: in the shared repository, under a ref of ours."""
+    """Put a commit of our own store where agents can see it: in what they share, under a ref of ours."""
     # Of where the target stands it is known without starting git.
-    if not services.policies.is_tip(commit) and services.repository.resolve(commit) is None:
-        services.artifacts.publish(commit, f"refs/gatewright/bases/{commit}")
+    if not services.policies.is_tip(commit) and not services.repository.is_shown(commit, services.policies.target):
+        services.artifacts.publish(commit, f"{BASE_REFS}{commit}")
 
 
 @dataclass(frozen=True, slots=True)

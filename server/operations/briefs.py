@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-from ...gates.checkouts.filling import SUBMODULES_MEND
 from ...gates.kinds import KINDS
 from ...gates.machine.precedence import missing_needs
 from ...gates.paths import fill
@@ -40,9 +39,6 @@ def brief(
     failed = former.last_failed(stage)
     if base.conflicts:
         notes.append(f"what this stage builds on conflicts in {', '.join(base.conflicts)}: resolve it there")
-    if empty := services.workspaces.empty_submodules(place.path)[:NOTE_PATHS_MAX]:
-        names = ", ".join(map(clean_text, empty))
-        notes.append(f"submodules that are not on this machine have empty folders: {names}; {SUBMODULES_MEND}")
     start = bases.workspace_start(services, record, name)
     if start.is_merged:
         conflicts = ", ".join(map(clean_text, start.conflicts))
@@ -51,8 +47,8 @@ def brief(
     notes += place.notes
     if place.problem is not None:
         notes.append(place.problem)
-    elif not place.is_here and policy.pipeline.setup is not None and policy.pipeline.setup.keep:
-        notes.append(f"{', '.join(policy.pipeline.setup.keep)} in the workspace is made by `setup`, in the background")
+    elif place.may_be_furnished and (setup := policy.pipeline.setup) is not None and setup.keep:
+        notes.append(f"{', '.join(setup.keep)} in the workspace is made by `setup`, in the background")
     lost = stage.lease is None or stage.lease.fence != fence
     return Brief(
         kind="work",
@@ -66,7 +62,7 @@ def brief(
         attempt=len(stage.attempts) + 1,
         attempts_left=verdicts.attempts_left(record, stage),
         base_commit=base.commit,
-        workspace=str(place.path) if place.problem is None else None,
+        workspace=str(place.path) if place.problem is None and place.path is not None else None,
         inputs=tuple(input_artifact(services, record, need) for need in declared.needs),
         writes=writes_of(record, policy, name),
         gates=tuple(gate_brief(gate, record, name) for gate in (SCOPE_GATE, *declared.gates)),
@@ -75,13 +71,9 @@ def brief(
         tried=packets.tried(stage),
         disputed=packets.told(former.disputed(stage)),
         notes=tuple(notes),
-        orphans=packets.orphans(services, stage, base.commit),
+        orphans=packets.orphans(services, record, stage, base.commit),
         why="This lease has ended; claim the stage again." if lost else None,
-        next=(
-            "claim_stage again: this lease has ended."
-            if lost
-            else "Work in the workspace, then submit_artifact with this lease; check_gates first costs no attempt."
-        ),
+        next="claim_stage again: this lease has ended." if lost else place.next,
     )
 
 

@@ -14,7 +14,7 @@ from ..services import Services
 
 async def read_pipeline(services: Services) -> PipelineView:
     """The pipeline as it stands on the trusted branch now; raises `Refused` (policy_missing, policy_invalid)."""
-    return view_of(await services.act(lambda: services.policies.at(services.policies.tip())))
+    return view_of(await services.act(lambda: services.policies.at(services.policies.known_tip())))
 
 
 def view_of(policy: Policy) -> PipelineView:

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 
 from ...gates.artifact_store.objects import BadArtifact
 from ...gates.git import GitFailed
+from ...gates.remote.problems import RemoteProblem
 from ...gates.text import clean_text, shorten
-from ...schemas.records import Answered, Attempt, AttemptState, Note, StageRecord
+from ...schemas.records import Answered, Attempt, AttemptState, ChangeRecord, Note, StageRecord
 from ...schemas.replies import AnswerReply, FindingReply, OrphanReply, TriedReply
 from ..services import Services
 from . import bases, former
@@ -65,7 +66,7 @@ def findings_of_notes(stage: StageRecord) -> tuple[FindingReply, ...]:
     return tuple(_finding(note) for note in stage.notes if is_finding(note))
 
 
-def orphans(services: Services, stage: StageRecord, base: str) -> tuple[OrphanReply, ...]:
+def orphans(services: Services, record: ChangeRecord, stage: StageRecord, base: str) -> tuple[OrphanReply, ...]:
     """Work that may be adopted, with the words that do. Blocking: it is put where agents can see it."""
     kept = [
         OrphanReply(commit=o.commit, holder=o.holder, note=clean_text(o.note)) for o in stage.orphans[-ORPHANS_MAX:]
@@ -74,7 +75,9 @@ def orphans(services: Services, stage: StageRecord, base: str) -> tuple[OrphanRe
     kept += [reply for reply in _former_artifacts(stage) if reply.commit not in known]
     starts = {attempt.commit: attempt.base for attempt in stage.attempts}
     return tuple(
-        reply.model_copy(update={"adopt": _how_to_adopt(services, reply.commit, base, starts.get(reply.commit))})
+        reply.model_copy(
+            update={"adopt": _how_to_adopt(services, record, reply.commit, base, starts.get(reply.commit))}
+        )
         for reply in kept
     )
 
@@ -114,7 +117,7 @@ def _former_artifacts(stage: StageRecord) -> list[OrphanReply]:
     return list(found.values())
 
 
-def _how_to_adopt(services: Services, commit: str, base: str, start: str | None) -> str | None:
+def _how_to_adopt(services: Services, record: ChangeRecord, commit: str, base: str, start: str | None) -> str | None:
     """What brings the commit in as it is, or its files or its change into the workspace; `start` is its own base.
 
     None when it is not to be had any more: that keeps nobody from working.
@@ -123,10 +126,12 @@ def _how_to_adopt(services: Services, commit: str, base: str, start: str | None)
         if services.repository.resolve(commit) is None and not services.artifacts.has(commit):
             return None
         bases.make_reachable(services, commit)
-    except (BadArtifact, GitFailed):
+        before = services.places.how_to_adopt(services, record, commit)
+    except (BadArtifact, GitFailed, RemoteProblem):
         return None
     if services.repository.is_ancestor(base, commit):
-        files = f"`git restore --source={commit} --staged --worktree .` puts its files in the place of yours"
+        files = f"{before}`git restore --source={commit} --staged --worktree .` puts its files in the place of yours"
         return f'submit_artifact(commit="{commit}") hands it in as it is; {files}'
     change = f"{start} {commit}" if start is not None else f"HEAD...{commit}"
-    return f"it was made on another base: `git diff --binary {change} | git apply --3way` applies its change to yours"
+    apply = f"`git diff --binary {change} | git apply --3way`"
+    return f"it was made on another base: {before}{apply} applies its change to yours"

@@ -180,7 +180,7 @@ def _claim_named(
     )
     if stage.state is StageState.CLAIMED and stage.lease is not None and own:
         left = (stage.lease.expires_at - now).total_seconds()
-        path = str(workplaces.path_of(services, record.id, stage.name, stage.fence))
+        path = services.places.find_lease_file(services, record.id, stage.name, stage.fence)
         raise _NothingOpen(refusals.lease_held(record.id, stage.name, stage.lease.holder, left, path))
     raise _NothingOpen(refuse_claim(record, stage, now))
 
@@ -212,7 +212,7 @@ async def _brief_of(services: Services, record: ChangeRecord, stage: str, fence:
     if holds:
         await _keep_leftovers(services, record, stage, fence)
     place, brief = await services.act(lambda: _settle_in(services, record, stage, fence, holds=holds))
-    if holds and place.problem is None and not place.is_here:
+    if holds and place.may_be_furnished and place.path is not None:
         services.on_workspace(record.id, stage, place.path)
     return brief
 
@@ -221,7 +221,7 @@ def _settle_in(
     services: Services, record: ChangeRecord, stage: str, fence: int, *, holds: bool
 ) -> tuple[workplaces.Workplace, Brief]:
     """The holder's workspace, made, and the brief. Blocking: git and the store are asked in one thread."""
-    place = (workplaces.make if holds else workplaces.find)(services, record, stage, fence)
+    place = (services.places.make if holds else services.places.find)(services, record, stage, fence)
     return place, services.store.read(
         lambda tx: briefs.brief(tx, services, get_change(tx, record.id), stage, fence, place=place)
     )
@@ -234,7 +234,7 @@ async def _keep_leftovers(services: Services, record: ChangeRecord, stage: str, 
         return
     now = services.clock()
     try:
-        kept = await services.act(lambda: workplaces.save_unsaved(services, record.id, stage, former, when=now))
+        kept = await services.act(lambda: services.places.save_unsaved(services, record, stage, former, when=now))
     except (WorkspaceProblem, OSError):
         return
     known = {attempt.tree for attempt in record.stage(stage).attempts}

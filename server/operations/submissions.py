@@ -21,7 +21,7 @@ from ...schemas.records import Answered, ChangeRecord, ChangeState, Outcome, Sta
 from ...schemas.refusals import Refusal, Refused
 from ..services import Services
 from ..store import EvaluationRow, EvaluationState, Purpose
-from . import bases, workplaces
+from . import bases
 from .deciding import apply, get_change
 from .makers import keep_orphan
 from .repeating import Reference, Request, find_effect, once
@@ -186,7 +186,7 @@ def _snapshot(services: Services, record: ChangeRecord, lease: LeaseName, messag
         start = bases.workspace_start(services, record, lease.stage)
         if start.is_merged:
             base = start.base
-        return workplaces.snapshot(services, lease, base=base, message=message, author=author).commit
+        return services.places.snapshot(services, record, lease, base=base, message=message, author=author)
 
     return _taken(services, record, lease, take)
 
@@ -217,7 +217,7 @@ def _taken(services: Services, record: ChangeRecord, lease: LeaseName, make: Cal
     except TooLarge as exc:
         raise Refused(refusals.too_large(str(exc))) from exc
     except (BadArtifact, WorkspaceProblem) as exc:
-        raise Refused(refusals.bad_artifact(str(exc))) from exc
+        raise Refused(refusals.bad_artifact(str(exc), services.places.hand_in)) from exc
 
 
 def _holder(record: ChangeRecord, lease: LeaseName) -> str:

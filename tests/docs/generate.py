@@ -24,6 +24,7 @@ from gatewright.schemas.refusals import Refusal
 from gatewright.server.addresses import ADDRESSES
 from gatewright.server.app import INSTRUCTIONS
 from gatewright.server.calls import WAIT_S_BY_CLIENT, WAIT_S_DEFAULT
+from gatewright.server.operations.worktrees import Worktrees
 from gatewright.server.prompts import PROMPTS
 from gatewright.server.tool_list import tool_list
 from gatewright.server.tools import TOOLS
@@ -63,8 +64,10 @@ EXAMPLES: Mapping[str, Refusal] = {
     ),
     "bad_artifact": refusals.bad_artifact(
         "3f786850e387550fdab836ed7e6dc881de23001b does not descend from 9f2c1be4d0f7a6b5c4e3d2c1b0a9f8e7d6c5b4a3. "
-        "Start your work from that commit."
+        "Start your work from that commit.",
+        Worktrees.hand_in,
     ),
+    "not_pushed": refusals.not_pushed("gatewright/c12/code-3", "c12", "code"),
     "bad_base": refusals.bad_base("main", "The repository is a shallow clone. Run `git fetch --unshallow` in it."),
     "own_work": refusals.own_work("c12", "code", "review"),
     "already_reviewed": refusals.already_reviewed("c12", "code", "rex"),
@@ -96,6 +99,9 @@ EXAMPLES: Mapping[str, Refusal] = {
     "signature_wrong": refusals.signature_wrong("ann@example.org", "incorrect signature", "gatewright"),
     "verifier_missing": refusals.verifier_missing("ssh-keygen"),
     "person_replaced": refusals.person_replaced("ann"),
+    "remote_unavailable": refusals.remote_unavailable(
+        "The git remote git@git.example.org:team/shop.git cannot be reached: Connection timed out."
+    ),
     "store_unavailable": refusals.store_unavailable("Another process has held the store's lock for too long."),
 }
 BUILDER_CALL = re.compile(r"\brefusals\.(\w+)\(")
