@@ -58,6 +58,15 @@ def cannot_fail(command: str) -> bool:
     return not fails
 
 
+def program(command: str) -> str | None:
+    """The program that is started first, as it is written; None where there is none, or the text is too rich."""
+    try:
+        texts = [_unquote(token.text) for token in _lex(command) if token.kind == "word"]
+    except _Unclear:
+        return None
+    return next((text for text in texts if not _ASSIGNMENT.fullmatch(text)), None)
+
+
 def words(command: str) -> tuple[str, ...]:
     """Every word that could name a file, also as it would be after a `cd`, the value of an option, or in `sh -c` text.
 

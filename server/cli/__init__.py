@@ -13,7 +13,7 @@ init      what it writes (template), the project that it looks at (project: decl
 install   a client's own configuration (clients/, hooks), remembered for uninstall (installations)
 stop_hook what Claude Code asks before its agent's turn ends
 doctor    what gatewright stands on (surroundings), every gate both ways (examination, proving), who can answer those of
-          people (answerers), and what would mend them (mends, pipeline_edit)
+          people and reviewers (answerers, reviewers), and what would mend them (mends, pipeline_edit)
 approve   a person's word about a commit; registering: who is registered
 why       one screen about a stage; log: what happened; fsck: whether what is kept agrees with itself
 check_pipeline: a policy that may not be committed yet (commit_source)

@@ -1,14 +1,15 @@
-"""What `doctor` says of gates that people answer: it asks nobody, but somebody has to be able to answer."""
+"""What `doctor` says of gates that people and reviewers answer: it asks nobody, but somebody has to be able to."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ...gates.policy import APPROVAL, land_gates_of
+from ...gates.policy import APPROVAL, REVIEW, land_gates_of
 from ...gates.text import number_of
 from ...schemas.ids import LAND
 from ...schemas.pipeline import GateSpec
 from ..people.register import read_people
 from ..people.signatures import SIGNERS_BYTES_MAX
+from .reviewers import look_at_reviewer
 from .surroundings import Item
 
 if TYPE_CHECKING:
@@ -17,15 +18,17 @@ if TYPE_CHECKING:
 
 
 def look_at_answerers(services: "Services", policy: "Policy") -> Iterator[Item]:
-    """One item for each approval gate of the policy. Blocking: the store and git are asked."""
+    """One item for each gate of the policy that no program of ours answers. Blocking: the store and git are asked."""
     stages = [(name, stage.gates) for name, stage in policy.pipeline.stages.items()]
     for stage, gates in (*stages, (LAND, land_gates_of(policy.pipeline))):
         for gate in gates:
             if gate.kind == APPROVAL:
-                yield _look(services, policy, f"{stage}/{gate.name}", gate)
+                yield _look_at_people(services, policy, f"{stage}/{gate.name}", gate)
+            elif gate.kind == REVIEW:
+                yield look_at_reviewer(services, policy, f"{stage}/{gate.name}", gate)
 
 
-def _look(services: "Services", policy: "Policy", label: str, gate: GateSpec) -> Item:
+def _look_at_people(services: "Services", policy: "Policy", label: str, gate: GateSpec) -> Item:
     minimum, path = gate.options.get("minimum", 1), gate.options.get("signers")
     assert isinstance(minimum, int), "its kind has made sure that it is a number"
     if path is None:

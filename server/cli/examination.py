@@ -21,6 +21,7 @@ from .mends import Mend, option_mend
 from .project import look_at
 from .proving import Proved, Prover
 from .pytest_settings import plugin_of
+from .reviewers import can_start
 from .surroundings import Item
 from .terminal import Terminal
 
@@ -85,6 +86,8 @@ class Examination:
                 self._say_known(gate, proof)
             else:
                 self._prove(gate, environment)
+        for item in can_start(self._prover, self._policy):
+            self._add(item)
         for name, stage in self._policy.pipeline.stages.items():
             if stage.run is not None:
                 self._say_run(f"{name}/{RUN}", self._prover.run(name))

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from gatewright.gates.policies.shell_text import cannot_fail, modules, words
+from gatewright.gates.policies.shell_text import cannot_fail, modules, program, words
 
 # In each, `false` stands for the check; run by a real shell the text succeeds all the same.
 CANNOT_FAIL = [
@@ -118,3 +118,18 @@ def test_modules_are_found_with_the_folders_they_may_be_started_in() -> None:
     assert set(modules("cd ./web && sh -c 'python -m a.b' -m --x")) == {("", "a.b"), ("web/", "a.b")}
     assert modules("git commit -m 'two words'") == (("", "two"),)
     assert modules("python -c 'print(1)'") == ()
+
+
+@pytest.mark.parametrize(
+    ("command", "first"),
+    [
+        ("python3 review.py --deep", "python3"),
+        ("A=1 B='2 3' ./review.sh && true", "./review.sh"),
+        ("cat > /dev/null\nprintf '{}'", "cat"),
+        ("'my reviewer' x", "my reviewer"),
+        ("A=1", None),
+        ("", None),
+    ],
+)
+def test_the_program_that_is_started_first_is_named(command: str, first: str | None) -> None:
+    assert program(command) == first
