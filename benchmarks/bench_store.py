@@ -25,8 +25,8 @@ from gatewright.gates.machine.commands import Claim, Start
 from gatewright.schemas.plan import Plan, PolicyPin, StageRule
 from gatewright.server.operations.deciding import apply, get_change
 from gatewright.server.store import Store, StoredReply, open_store
+from gatewright.server.store.creation import DATABASE_FILE
 from gatewright.server.store.sqlite import configure
-from gatewright.server.store.store import DATABASE_FILE
 from gatewright.server.store.tx import Tx
 from gatewright.server.store.write_lock import write_lock
 

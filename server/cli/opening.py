@@ -38,7 +38,7 @@ def open_git(options: Namespace) -> "SharedRepository":
 def set_up_common_dir(options: Namespace) -> str:
     """The git common folder, found without running git; raises `CannotGoOn`, and `StoreMissing` before any set-up."""
     from ..store import StoreMissing
-    from ..store.store import DATABASE_FILE
+    from ..store.creation import DATABASE_FILE
 
     try:
         common_dir = find_common_dir(str(folder_of(options).absolute()))

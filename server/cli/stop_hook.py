@@ -61,7 +61,7 @@ def _read_input() -> dict[str, object]:
 
 def _find_store(folder: str) -> Path | None:
     """The common folder of a repository that is set up for gatewright; None anywhere else."""
-    from ..store.store import DATABASE_FILE
+    from ..store.creation import DATABASE_FILE
 
     try:
         common_dir = Path(find_common_dir(folder))

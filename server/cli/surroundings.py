@@ -48,11 +48,12 @@ def look_around(repository: SharedRepository) -> Iterator[Item]:
 
 def look_at_store(repository: SharedRepository, store: "Store") -> Iterator[Item]:
     """The store: whole, writable, and on a file system whose locks hold."""
-    with closing(sqlite3.connect(f"{store.path.as_uri()}?mode=ro", uri=True)) as connection:
+    path = Path(store.place)
+    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
         checked = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
-    yield Item("store", checked == "ok", f"{store.path}: {'whole' if checked == 'ok' else checked}")
-    if not os.access(store.path, os.W_OK):
-        yield Item("store", False, f"{store.path} is not writable")
+    yield Item("store", checked == "ok", f"{path}: {'whole' if checked == 'ok' else checked}")
+    if not os.access(path, os.W_OK):
+        yield Item("store", False, f"{path} is not writable")
     kind = file_system_of(repository.state_dir)
     if kind is not None:
         is_local = not kind.startswith(NETWORK_FILE_SYSTEMS)

@@ -163,6 +163,8 @@ class Execution:
 
     def finish(self, tx: "Tx") -> None:
         """Settle the evaluation's row; raises `Lost`, which rolls everything back, when it is not ours any more."""
+        # The change before what belongs to it, as everybody does: else two would wait for each other.
+        tx.hold_change(self.row.change)
         if not tx.finish_evaluation(self.row.id, self.token, self.services.clock()):
             raise Lost
 

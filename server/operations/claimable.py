@@ -27,13 +27,11 @@ def openings(
 
     A review stands where its stage does. With a role only work for it; that of reviews is `reviewer`.
     """
-    offset = 0
-    while True:
-        page = tx.openings(now, change=change, stage=stage, role=role, limit=PAGE, offset=offset)
+    page = tx.openings(now, change=change, stage=stage, role=role, limit=PAGE)
+    yield from page
+    while len(page) == PAGE:
+        page = tx.openings(now, change=change, stage=stage, role=role, after=page[-1], limit=PAGE)
         yield from page
-        if len(page) < PAGE:
-            return
-        offset += PAGE
 
 
 def openings_for(

@@ -78,7 +78,7 @@ class _Examination:
     def database(self) -> None:
         """What SQLite says of its own file, and rows of changes that there are not."""
         self._report("the database")
-        do = f"Stop the server (it ends by itself when idle), copy {self._place.store.path} away. {BACKUP}"
+        do = f"Stop the server (it ends by itself when idle), copy {self._place.store.place} away. {BACKUP}"
         try:
             damage, strays = self._place.store.read(lambda tx: (tx.damage(), tx.strays()))
         except StoreUnavailable as exc:

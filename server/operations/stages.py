@@ -3,6 +3,7 @@
 Where a stage is in review its review is what can be claimed: see `reviews`.
 """
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
@@ -45,11 +46,16 @@ async def claim_stage(
     wakes at the earliest expiry of a lease, so that work is never lost to a missing timer.
     """
     deadline = anyio.current_time() + wait_s
+    is_patient = False
     while True:
         ticket = services.changed.ticket()
+        claimed = partial(_claimed, services=services, request=request, arguments=arguments, is_patient=is_patient)
         try:
-            reference, record = await services.run(lambda tx: _claimed(tx, services, request, arguments))
+            reference, record = await services.run(claimed)
+        except _Contended:
+            is_patient = True
         except _NothingOpen as nothing:
+            is_patient = False
             left = services.left_s(deadline)
             if left <= 0 and nothing.refusal is not None:
                 raise Refused(nothing.refusal) from None
@@ -131,27 +137,46 @@ class _NothingOpen(Exception):
         super().__init__()
 
 
-def _claimed(tx: "Tx", services: Services, request: Request, arguments: ClaimStage) -> tuple[Reference, ChangeRecord]:
+class _Contended(Exception):
+    """Nothing could be claimed, but of what others were writing to just now; rolls the transaction back."""
+
+
+def _claimed(
+    tx: "Tx", services: Services, request: Request, arguments: ClaimStage, *, is_patient: bool
+) -> tuple[Reference, ChangeRecord]:
     """What was claimed, and its change after that."""
-    reference = once(tx, request, services.clock(), lambda: _claim(tx, services, request, arguments))
+
+    def claim() -> Reference:
+        if arguments.change is not None and arguments.stage is not None:
+            return _claim_named(tx, services, request, arguments, get_change(tx, arguments.change))
+        return _claim(tx, services, request, arguments, is_patient=is_patient)
+
+    reference = once(tx, request, services.clock(), claim)
     return reference, get_change(tx, str(reference["change"]))
 
 
-def _claim(tx: "Tx", services: Services, request: Request, arguments: ClaimStage) -> Reference:
+def _claim(tx: "Tx", services: Services, request: Request, arguments: ClaimStage, *, is_patient: bool) -> Reference:
+    """Claim the best of what is open.
+
+    Many who ask at once are not to wait for one another in turn, each for the best: what somebody is writing to is
+    passed over. Where nothing else is left they wait, `is_patient`, in the order of the changes.
+    """
     if arguments.change is not None:
-        record = get_change(tx, arguments.change)
-        if arguments.stage is not None:
-            return _claim_named(tx, services, request, arguments, record)
-        refusal = refuse_change(record)
+        refusal = refuse_change(get_change(tx, arguments.change))
         if refusal is not None:
             raise Refused(refusal)
     now = services.clock()
-    found = openings(tx, now, change=arguments.change, stage=arguments.stage, role=arguments.role)
-    for opening in found:
-        record = get_change(tx, opening.change)
+    is_contended = False
+    for opening in openings(tx, now, change=arguments.change, stage=arguments.stage, role=arguments.role):
+        record = get_change(tx, opening.change) if is_patient else tx.find_free_change(opening.change)
+        if record is None:
+            is_contended = True
+            continue
         command = _command(request, arguments, record, opening.stage)
-        if _scope_of(command) in request.scopes and not isinstance(decide(record, command, now), Refusal):
+        if not isinstance(decide(record, command, now), Refusal):
             return _reference(apply(tx, record, command, now), command)
+    if is_contended:
+        raise _Contended
     raise _NothingOpen
 
 

@@ -1,13 +1,20 @@
 """The store: the truth about every change, behind one method, `Store.run(work)`.
 
 store        running transactions, and telling in a sentence when that cannot be done
-creation     opening a store: making it, refusing what cannot be trusted
+database     what it asks of the database that it stands on
 problems     what can be wrong with a store
-write_lock   where writers queue
+
+creation     opening a store in a file: making it, refusing what cannot be trusted
 sqlite       the embedded database: connections, durability, errors, the change feed
+write_lock   where its writers queue
+
+shared       opening a store in PostgreSQL, making it, refusing what cannot be trusted
+postgres     the shared database: connections, transactions (postgres_place: its address; postgres_errors: sentences;
+             postgres_feed: who committed; postgres_schema: what its tables have beside them)
 
 rows         what rows mean: openings, evaluations, replies
 schema       the tables
+dialects     what the two databases call otherwise
 forms        how values stand in columns
 tx           one transaction in words of the domain, put together from its parts, one subject each:
              changes, openings, evaluations, evidence, replies, cache, settings, examination, judgements,
@@ -32,6 +39,7 @@ from .rows import (
     Upheld,
     openings_of,
 )
+from .shared import create_database, open_database
 from .store import Store
 
 __all__ = [
@@ -50,6 +58,8 @@ __all__ = [
     "StoredReply",
     "TokenRow",
     "Upheld",
+    "create_database",
+    "open_database",
     "open_store",
     "openings_of",
 ]

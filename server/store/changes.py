@@ -8,9 +8,12 @@ from sqlalchemy import ColumnElement, bindparam, false, func, or_, select, updat
 from ...schemas.events import Event, event_adapter
 from ...schemas.records import ChangeRecord, ChangeState
 from . import schema
+from .dialects import is_settled
 from .forms import read_event, read_record, record_adapter
 from .openings import Openings
 from .part import Prepared, Values, adding
+
+NUMBERING = "the number of the next change"
 
 _change = schema.change
 _event = schema.event
@@ -20,14 +23,24 @@ class Changes(Openings):
     """Records by id and state, and the events that made them."""
 
     def next_change_id(self) -> str:
-        """The id that the next new change has to have."""
+        """The id that the next new change has to have. Nobody else gets one before this transaction has ended."""
+        self.hold(NUMBERING)
         highest = self._value(_HIGHEST_CHANGE)
         return f"c{(highest or 0) + 1}"
 
     def find_change(self, change: str) -> ChangeRecord | None:
-        """The record as it stands in this transaction."""
-        text = self._value(_FIND_CHANGE, this=change)
+        """The record as it stands in this transaction, which is alone with the change from now on if it writes."""
+        text = self._value(_FIND_CHANGE_TO_WRITE if self.is_writing else _FIND_CHANGE, this=change)
         return None if text is None else read_record(text)
+
+    def find_free_change(self, change: str) -> ChangeRecord | None:
+        """Like `find_change`, but None at once when another transaction is writing to it."""
+        text = self._value(_FIND_FREE_CHANGE, this=change)
+        return None if text is None else read_record(text)
+
+    def hold_change(self, change: str) -> None:
+        """Be alone with a change before anything is written that belongs to it: everybody takes it first."""
+        self._row(_HOLD_CHANGE, this=change)
 
     def changes(
         self, states: Iterable[ChangeState] | None = None, *, limit: int, newest_first: bool = True
@@ -75,7 +88,7 @@ class Changes(Openings):
     def events_since(
         self, position: int, *, change: str | None = None, limit: int
     ) -> tuple[tuple[int, str, Event], ...]:
-        """(position, change, event) of one change or of all, in the order in which they were committed."""
+        """(position, change, event) of one change or of all, in an order that none is added to but at its end."""
         if change is None:
             rows = self._rows(_EVENTS_SINCE, after=position, most=limit)
         else:
@@ -83,7 +96,7 @@ class Changes(Openings):
         return tuple((row[0], row[1], read_event(row[2])) for row in rows)
 
     def numbered_events(self, position: int, *, limit: int) -> tuple[tuple[int, str, int, Event], ...]:
-        """(position, change, version, event) of all changes after a position, in the order of their commits."""
+        """(position, change, version, event) of all changes after a position, in the order of `events_since`."""
         rows = self._rows(_NUMBERED_EVENTS, after=position, most=limit)
         return tuple((row[0], row[1], row[2], read_event(row[3])) for row in rows)
 
@@ -118,6 +131,13 @@ def _is_in(states: frozenset[ChangeState]) -> ColumnElement[bool]:
 
 _HIGHEST_CHANGE = Prepared(select(func.max(_change.c.number)))
 _FIND_CHANGE = Prepared(select(_change.c.record).where(_change.c.id == bindparam("this")))
+# What else is written of a change refers to its row, and does not wait for who writes to it.
+_LOCKED = select(_change.c.record).where(_change.c.id == bindparam("this"))
+_FIND_CHANGE_TO_WRITE = Prepared(_LOCKED.with_for_update(key_share=True))
+_FIND_FREE_CHANGE = Prepared(_LOCKED.with_for_update(key_share=True, skip_locked=True))
+_HOLD_CHANGE = Prepared(
+    select(_change.c.number).where(_change.c.id == bindparam("this")).with_for_update(key_share=True)
+)
 _MAYBE_AWAITED = Prepared(
     select(_change.c.record)
     .where(schema.MAY_BE_AWAITED, _change.c.number > bindparam("after"))
@@ -145,13 +165,13 @@ _ALL_EVENTS_SINCE = (
 )
 _NUMBERED_EVENTS = Prepared(
     select(_event.c.position, _event.c.change, _event.c.version, _event.c.event)
-    .where(_event.c.position > bindparam("after"))
+    .where(_event.c.position > bindparam("after"), is_settled(_event.c.position))
     .order_by(_event.c.position)
     .limit(bindparam("most"))
 )
-_EVENTS_SINCE = Prepared(_ALL_EVENTS_SINCE)
+_EVENTS_SINCE = Prepared(_ALL_EVENTS_SINCE.where(is_settled(_event.c.position)))
 _EVENTS_OF_CHANGE_SINCE = Prepared(_ALL_EVENTS_SINCE.where(_event.c.change == bindparam("this")))
-_POSITION = Prepared(select(func.max(_event.c.position)))
+_POSITION = Prepared(select(func.max(_event.c.position)).where(is_settled(_event.c.position)))
 _POSITION_OF_CHANGE = Prepared(
     select(_event.c.position).where(_event.c.change == bindparam("this")).order_by(_event.c.version.desc()).limit(1)
 )

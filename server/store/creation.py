@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from .problems import StoreMissing, StoreUnavailable, StoreUnusable
-from .store import DATABASE_FILE, Store
+from .store import Store
 from .write_lock import write_lock
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from .tx import Tx
 
+DATABASE_FILE = "state.db"
 UNFINISHED_FILE = "state.new"
 JOURNAL_SUFFIXES = ("-journal", "-wal", "-shm")
 SECRET = "secret"
@@ -39,7 +40,9 @@ def open_store(folder: Path, *, create: bool) -> Store:
         _make_private(path)
     except OSError as exc:
         raise StoreUnavailable(f"The store {path} cannot be opened: {exc.strerror}.") from exc
-    store = Store(folder)
+    from .sqlite import Sqlite
+
+    store = Store(Sqlite(path))
     try:
         store.secret = _checked_secret(store)
     except BaseException:
@@ -70,12 +73,12 @@ def _make(folder: Path) -> None:
 def _fill(path: Path) -> None:
     from sqlalchemy import insert
 
-    from .schema import APPEND_ONLY, VERSION, meta, metadata
-    from .sqlite import ERRORS, begin_write, make_engine, mark, sentence_of
+    from .schema import VERSION, meta, metadata
+    from .sqlite import APPEND_ONLY_RULES, ERRORS, begin_write, make_engine, mark, sentence_of
 
     def fill(connection: "Connection") -> None:
         metadata.create_all(connection)
-        for statement in APPEND_ONLY:
+        for statement in APPEND_ONLY_RULES:
             connection.exec_driver_sql(statement)
         secret = secrets.token_bytes(SECRET_BYTES)
         connection.execute(insert(meta), {"name": SCHEMA_VERSION, "value": str(VERSION), "data": None})
@@ -125,14 +128,14 @@ def _checked_secret(store: Store) -> bytes:
 
     header = _unusable_when_damaged(store, _read_header)
     if not header.is_ours:
-        raise StoreUnusable(f"{store.path} is a database, but not one of gatewright's; move it away.")
+        raise StoreUnusable(f"{store.place} is a database, but not one of gatewright's; move it away.")
     if header.version is not None and header.version.isdigit() and int(header.version) > VERSION:
-        newer = f"{store.path} was made by a newer gatewright (schema {header.version}, this one knows {VERSION})"
+        newer = f"{store.place} was made by a newer gatewright (schema {header.version}, this one knows {VERSION})"
         raise StoreUnusable(f"{newer}; upgrade this one.")
     missing = sorted(set(metadata.tables) - header.tables)
     if header.version != str(VERSION) or missing or header.secret is None or len(header.secret) != SECRET_BYTES:
         what = f"it lacks the table {missing[0]}" if missing else "its version or its secret is gone"
-        raise StoreUnusable(f"{store.path} is damaged: {what}; restore it from a backup.")
+        raise StoreUnusable(f"{store.place} is damaged: {what}; restore it from a backup.")
     return header.secret
 
 
@@ -159,5 +162,5 @@ def _unusable_when_damaged(store: Store, work: "Callable[[Tx], _Header]") -> _He
     except StoreUnavailable as exc:
         cause = exc.__cause__
         if isinstance(cause, ERRORS) and is_damage(cause):
-            raise StoreUnusable(f"{store.path} is not a database; move it away, or restore it from a backup.") from exc
+            raise StoreUnusable(f"{store.place} is not a database; move it away, or restore it from a backup.") from exc
         raise

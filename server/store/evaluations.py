@@ -86,7 +86,7 @@ def _evaluations_where(given: frozenset[str], states: frozenset[EvaluationState]
     query = select(_evaluation).where(or_(false(), *(_evaluation.c.state == str(state) for state in sorted(states))))
     for name in sorted(given):
         query = query.where(_evaluation.c[name] == bindparam(name))
-    return Prepared(query.order_by(_evaluation.c.created_at))
+    return Prepared(query.order_by(_evaluation.c.created_at, _evaluation.c.id))
 
 
 _COLUMNS = tuple(column.name for column in _evaluation.columns)

@@ -7,7 +7,7 @@ from sqlalchemy import Table, bindparam, func, select
 from . import schema
 from .part import Part, Prepared
 
-DAMAGE_TOLD_MAX = 20
+STRAYS_TOLD_MAX = 20
 
 _change = schema.change
 _event = schema.event
@@ -19,9 +19,7 @@ class Examination(Part):
 
     def damage(self) -> tuple[str, ...]:
         """What the database itself finds wrong with its file, in its own words; empty for a sound one."""
-        cursor = self.connection.exec_driver_sql(f"PRAGMA integrity_check({DAMAGE_TOLD_MAX})")
-        found = [str(row[0]) for row in cursor if row[0] != "ok"]
-        return tuple(line for text in found for line in text.splitlines())[:DAMAGE_TOLD_MAX]
+        return self._session.damage()
 
     def change_ids(self, *, after: int, limit: int) -> tuple[str, ...]:
         """The ids of changes, the oldest first; `after` is the number of the last one of the page before."""
@@ -42,7 +40,7 @@ class Examination(Part):
         """(table, change, rows) of rows that belong to a change that there is not."""
         found = []
         for table in _OF_CHANGES:
-            found += [(table.name, row[0], row[1]) for row in self._rows(_strays(table), most=DAMAGE_TOLD_MAX)]
+            found += [(table.name, row[0], row[1]) for row in self._rows(_strays(table), most=STRAYS_TOLD_MAX)]
         return tuple(found)
 
 

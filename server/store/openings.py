@@ -3,7 +3,7 @@
 from datetime import datetime
 from functools import cache
 
-from sqlalchemy import bindparam, delete, func, select
+from sqlalchemy import Integer, bindparam, delete, func, or_, select
 
 from ...schemas.records import ChangeRecord
 from . import schema
@@ -24,18 +24,20 @@ class Openings(Part):
         change: str | None = None,
         stage: str | None = None,
         role: str | None = None,
+        after: Opening | None = None,
         limit: int,
-        offset: int = 0,
     ) -> tuple[Opening, ...]:
         """What can be claimed at `now`: the oldest change first, within it the stage furthest on, its review included.
 
-        `offset` leaves out so many of the first.
+        `after` is the last one of the page before. Pages are not counted off: others claim meanwhile.
         """
         wanted = {"change": change, "stage": stage, "role": role}
-        given = {name: value for name, value in wanted.items() if value is not None}
-        query = _openings_where(frozenset(given))
-        rows = self._rows(query, now=micros(now), most=limit, skip=offset, **given)
-        return tuple(Opening(r[0], r[1], r[2], moment(r[3]), moment_or_none(r[4])) for r in rows)
+        given: Values = {name: value for name, value in wanted.items() if value is not None}
+        query = _openings_where(frozenset(given), is_first=after is None)
+        if after is not None:
+            given |= {"last_number": int(after.change[1:]), "last_place": after.place}
+        rows = self._rows(query, now=micros(now), most=limit, **given)
+        return tuple(Opening(r[0], r[1], r[2], r[3], moment(r[4]), moment_or_none(r[5])) for r in rows)
 
     def next_expiry(self, now: datetime) -> datetime | None:
         """When the next lease runs out after `now`: whoever waits for work wakes then."""
@@ -43,13 +45,12 @@ class Openings(Part):
 
     def _replace_openings(self, record: ChangeRecord) -> None:
         """Write what can be claimed of a change after it was saved."""
-        places = {stage.name: place for place, stage in enumerate(record.stages)}
         rows: list[Values] = [
             {
                 "change": opening.change,
                 "stage": opening.stage,
                 "number": int(record.id[1:]),
-                "place": places[opening.stage],
+                "place": opening.place,
                 "role": opening.role,
                 "since": micros(opening.since),
                 "expires_at": micros_or_none(opening.expires_at),
@@ -61,15 +62,18 @@ class Openings(Part):
 
 
 @cache
-def _openings_where(given: frozenset[str]) -> Prepared:
+def _openings_where(given: frozenset[str], *, is_first: bool) -> Prepared:
     """The query for one combination of conditions, made once: to build it costs more than to run it."""
     t = _opening.c
-    query = select(t.change, t.stage, t.role, t.since, t.expires_at)
+    query = select(t.change, t.stage, t.place, t.role, t.since, t.expires_at)
     # Not `IS NULL OR ...`: SQLite would fetch and sort everything that is open instead of reading the first in order.
     query = query.where(func.coalesce(t.expires_at, 0) <= bindparam("now"))
     for name in sorted(given):
         query = query.where(t[name] == bindparam(name))
-    return Prepared(query.order_by(t.number, t.place.desc()).limit(bindparam("most")).offset(bindparam("skip")))
+    if not is_first:
+        number = bindparam("last_number", type_=Integer)
+        query = query.where(t.number >= number, or_(t.number > number, t.place < bindparam("last_place")))
+    return Prepared(query.order_by(t.number, t.place.desc()).limit(bindparam("most")))
 
 
 _NEXT_EXPIRY = Prepared(select(func.min(_opening.c.expires_at)).where(_opening.c.expires_at > bindparam("now")))

@@ -7,8 +7,10 @@ others wait for the lock. Source: docs/decisions/0005-synchronous-sqlalchemy-cor
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, Insert, Select, Table, Update, insert
+from sqlalchemy import Dialect, Insert, Select, Table, Update, insert
 from sqlalchemy.sql import Delete
+
+from .database import Session
 
 Values = dict[str, object]
 # The types of a statement's columns are known where it is written, not here.
@@ -50,10 +52,16 @@ def adding(table: Table, *, without: tuple[str, ...] = ()) -> Prepared:
 class Part:
     """One subject's share of `Tx`, in words of the domain; alive only inside `Store.run` or `Store.read`."""
 
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
-        self._dialect = connection.dialect
-        self._cursor = connection.connection.cursor()
+    def __init__(self, session: Session) -> None:
+        self.connection = session.connection
+        self.is_writing = session.is_writing
+        self._session = session
+        self._dialect = session.connection.dialect
+        self._cursor = session.connection.connection.cursor()
+
+    def hold(self, name: str) -> None:
+        """Keep everybody else who holds the same name waiting until this transaction has ended, if it writes."""
+        self._session.hold(name)
 
     def _rows(self, statement: Prepared, **values: object) -> list[Row]:
         self._cursor.execute(*statement.on(self._dialect, values))

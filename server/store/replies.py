@@ -16,7 +16,8 @@ class Replies(Part):
     """Replies by principal and key."""
 
     def find_reply(self, principal: str, key: str) -> StoredReply | None:
-        """What the same request led to before."""
+        """What the same request led to before. If this transaction writes, the same one waits until it has ended."""
+        self.hold(f"reply {principal} {key}")
         row = self._row(_FIND_REPLY, who=principal, this=key)
         return None if row is None else StoredReply(row[0], row[1])
 

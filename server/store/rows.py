@@ -36,10 +36,14 @@ class EvaluationState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """Something that can be claimed now, or from `expires_at` on, when its holder's lease runs out."""
+    """Something that can be claimed now, or from `expires_at` on, when its holder's lease runs out.
+
+    `place` is that of the stage among those of its change, from 0.
+    """
 
     change: str
     stage: str
+    place: int
     role: str | None
     since: datetime
     expires_at: datetime | None
@@ -163,17 +167,17 @@ def openings_of(record: ChangeRecord) -> tuple[Opening, ...]:
     if record.state is not ChangeState.ACTIVE:
         return ()
     found = []
-    for stage in record.stages:
+    for place, stage in enumerate(record.stages):
         role = record.rule(stage.name).role
         if stage.state is StageState.OPEN:
-            found.append(Opening(record.id, stage.name, role, record.touched_at, None))
+            found.append(Opening(record.id, stage.name, place, role, record.touched_at, None))
         elif stage.state is StageState.CLAIMED and stage.lease is not None:
-            found.append(Opening(record.id, stage.name, role, stage.lease.granted_at, stage.lease.expires_at))
+            found.append(Opening(record.id, stage.name, place, role, stage.lease.granted_at, stage.lease.expires_at))
         elif stage.state is StageState.IN_REVIEW and stage.current is not None:
             frees = [_seat_free_at(rule, stage.current) for rule in open_reviews(record, stage)]
             if frees:
                 at = None if None in frees else min(free for free in frees if free is not None)
-                found.append(Opening(record.id, stage.name, REVIEWER, record.touched_at, at))
+                found.append(Opening(record.id, stage.name, place, REVIEWER, record.touched_at, at))
     return tuple(found)
 
 

@@ -1,9 +1,10 @@
-"""The tables; `forms` says how values stand in their columns."""
+"""The tables; `forms` says how values stand in their columns, `dialects` what each database calls otherwise."""
 
 from sqlalchemy import (
     BigInteger,
     Column,
     ColumnElement,
+    FetchedValue,
     ForeignKey,
     Index,
     Integer,
@@ -14,11 +15,11 @@ from sqlalchemy import (
     Text,
     case,
     desc,
-    func,
     literal_column,
 )
 
 from ...schemas.records import ChangeState, LandingStep, StageState
+from .dialects import AS_BYTES, NUMBERED, place_of_text
 
 VERSION = 1
 
@@ -31,7 +32,7 @@ meta = Table(
 change = Table(
     "change",
     metadata,
-    Column("number", Integer, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
     Column("id", String, unique=True, nullable=False),
     Column("version", Integer, nullable=False),
     Column("state", String, nullable=False),
@@ -49,17 +50,17 @@ _AWAITED_MARKS = (
 )
 # One expression, so that of all indexes only the one of these rows is of use.
 _FOUND_MARKS: ColumnElement[int] = sum(
-    (func.instr(change.c.record, literal_column(f"'{mark}'")) for mark in _AWAITED_MARKS), start=literal_column("0")
+    (place_of_text(change.c.record, literal_column(f"'{mark}'")) for mark in _AWAITED_MARKS), start=literal_column("0")
 )
 MAY_BE_AWAITED = case(
     (change.c.state == literal_column(f"'{ChangeState.ACTIVE}'"), _FOUND_MARKS), else_=literal_column("0")
 ) > literal_column("0")
-Index("change_awaited", change.c.number, sqlite_where=MAY_BE_AWAITED)
+Index("change_awaited", change.c.number, sqlite_where=MAY_BE_AWAITED, postgresql_where=MAY_BE_AWAITED)
 
 event = Table(
     "event",
     metadata,
-    Column("position", Integer, primary_key=True),
+    Column("position", NUMBERED, FetchedValue(), primary_key=True, autoincrement=False),
     Column("change", ForeignKey("change.id"), nullable=False),
     Column("version", Integer, nullable=False),
     Column("kind", String, nullable=False),
@@ -110,7 +111,7 @@ evaluation = Table(
 evidence = Table(
     "evidence",
     metadata,
-    Column("number", Integer, primary_key=True),
+    Column("number", NUMBERED, primary_key=True),
     Column("evaluation", String, nullable=False),
     Column("change", String, nullable=False),
     Column("stage", String, nullable=False),
@@ -137,7 +138,7 @@ reply = Table(
 cache = Table(
     "cache",
     metadata,
-    Column("key", String, primary_key=True),
+    Column("key", AS_BYTES, primary_key=True),
     Column("value", Text, nullable=False),
     Column("used_at", BigInteger, nullable=False, index=True),
 )
@@ -169,9 +170,4 @@ token = Table(
 )
 
 # Evidence and events are history: the database itself refuses to rewrite them.
-APPEND_ONLY = tuple(
-    f"CREATE TRIGGER {table}_is_append_only_{verb.lower()} BEFORE {verb} ON {table} "
-    f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
-    for table in ("evidence", "event")
-    for verb in ("UPDATE", "DELETE")
-)
+APPEND_ONLY = ("evidence", "event")

@@ -8,8 +8,9 @@ POSIX lock that the process holds on it, SQLite's own among them.
 """
 
 import sqlite3
-from collections.abc import Callable
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -17,17 +18,30 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import QueuePool
 
+from .database import Session
+from .problems import StoreUnavailable
+from .schema import APPEND_ONLY
+from .write_lock import LOCK_TIMEOUT_S, no_writer, write_lock
+
 WAL_SINCE = (3, 51, 3)
 WRITE_BUSY_TIMEOUT_MS = 5_000
 # A reader who meets a commit soon stops asking and keeps the next writer waiting: asking again has no bound.
 READ_BUSY_TIMEOUT_MS = 20
 CONNECTIONS_MAX = 5
 CONNECTION_TIMEOUT_S = 20.0
+DAMAGE_TOLD_MAX = 20
 APPLICATION_ID = 0x67_77_72_74
 """In the header of each of our files."""
 
 ERRORS = (DBAPIError, sqlite3.Error, PoolTimeout)
 """What using a connection may raise."""
+
+APPEND_ONLY_RULES = tuple(
+    f"CREATE TRIGGER {table}_is_append_only_{verb.lower()} BEFORE {verb} ON {table} "
+    f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
+    for table in APPEND_ONLY
+    for verb in ("UPDATE", "DELETE")
+)
 
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -41,6 +55,84 @@ _SENTENCES = {
     **dict.fromkeys(_BUSY, "Another program has held {path} locked for too long."),
     **dict.fromkeys(_DAMAGED, "{path} is damaged; restore it from a backup."),
 }
+
+
+class Sqlite:
+    """A database file, of which whoever writes waits for the others in `write_lock`'s queue."""
+
+    errors: tuple[type[Exception], ...] = ERRORS
+
+    def __init__(self, path: Path) -> None:
+        """On an existing file."""
+        self.place = str(path)
+        self._path = path
+        self._file = _identity(path)
+        self._engine = make_engine(path)
+        self._one_writer = threading.Lock()
+        self._feeds: list[Callable[[], None]] = []
+
+    @contextmanager
+    def writing(self) -> Generator[Session]:
+        """See `Database`. Nobody else writes until it has ended."""
+        # The connection before the lock: nobody should wait for one while all others wait for the lock.
+        with (
+            self._turn_of_this_thread(),
+            self._connected() as connection,
+            write_lock(self._path.parent),
+            _kept_or_invalidated(connection),
+            connection.begin(),
+        ):
+            begin_write(connection)
+            yield _session(connection, is_writing=True)
+
+    @contextmanager
+    def reading(self, attempt: int) -> Generator[Session]:
+        """See `Database`. Whoever was kept out by a commit keeps the next writer waiting."""
+        with (
+            self._connected() as connection,
+            no_writer(self._path.parent) if attempt else nullcontext(),
+            _kept_or_invalidated(connection),
+            connection.begin(),
+        ):
+            begin_read(connection)
+            yield _session(connection, is_writing=False)
+
+    def may_succeed_again(self, error: Exception) -> bool:
+        """See `Database`: when somebody was in the way."""
+        return is_busy(error)
+
+    def sentence_of(self, error: Exception) -> str | None:
+        """See `Database`."""
+        return sentence_of(error, self._path)
+
+    def feed(self) -> Callable[[], bool]:
+        """See `Database`."""
+        has_changed, close = open_feed(self._path)
+        self._feeds.append(close)
+        return has_changed
+
+    def close(self) -> None:
+        """See `Database`."""
+        while self._feeds:
+            self._feeds.pop()()
+        self._engine.dispose()
+
+    @contextmanager
+    def _connected(self) -> Generator[Connection]:
+        with self._engine.connect() as connection:
+            # What is written to a file that was moved away is lost, however durable.
+            if _identity(self._path) != self._file:
+                raise StoreUnavailable(f"{self._path} was moved away or replaced while it was in use; start again.")
+            yield connection
+
+    @contextmanager
+    def _turn_of_this_thread(self) -> Generator[None]:
+        if not self._one_writer.acquire(timeout=LOCK_TIMEOUT_S):
+            raise StoreUnavailable(f"Too much is being written to {self._path} at once.")
+        try:
+            yield
+        finally:
+            self._one_writer.release()
 
 
 def make_engine(path: Path) -> Engine:
@@ -140,6 +232,38 @@ def configure(connection: sqlite3.Connection, _: object = None) -> None:
     # REPLACE would delete history without the triggers that forbid it.
     for pragma in ("synchronous=EXTRA", "mmap_size=0", "foreign_keys=ON", "recursive_triggers=ON"):
         connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _session(connection: Connection, *, is_writing: bool) -> Session:
+    return Session(connection, is_writing, _hold_nothing, lambda: _damage(connection))
+
+
+def _hold_nothing(_: str) -> None:
+    """Whoever writes is alone."""
+
+
+def _damage(connection: Connection) -> tuple[str, ...]:
+    cursor = connection.exec_driver_sql(f"PRAGMA integrity_check({DAMAGE_TOLD_MAX})")
+    found = [str(row[0]) for row in cursor if row[0] != "ok"]
+    return tuple(line for text in found for line in text.splitlines())[:DAMAGE_TOLD_MAX]
+
+
+@contextmanager
+def _kept_or_invalidated(connection: Connection) -> Generator[None]:
+    try:
+        yield
+    except ERRORS:
+        # What state it is in after a failed disk nobody knows; the next one begins afresh.
+        connection.invalidate()
+        raise
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _begin(connection: Connection, busy_timeout_ms: int, statement: str) -> None:

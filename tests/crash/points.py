@@ -19,7 +19,7 @@ from typing import IO, Any
 from gatewright.gates.git import Git
 from gatewright.server.store import store as store_module
 from gatewright.server.store.part import Part, Prepared
-from gatewright.server.store.sqlite import begin_read
+from gatewright.server.store.tx import Tx
 
 KILLED = 137
 # git commands that only look; whatever is not named here counts as writing.
@@ -73,17 +73,19 @@ class Points:
     def _watch_store(self) -> None:
         in_transaction = store_module._in_transaction
 
-        def watched(connection: Any, work: Callable[[Any], Any], begin: Any) -> Any:  # noqa: ANN401 - passed on
-            if begin is begin_read:
-                return in_transaction(connection, work, begin)
+        def watched(transaction: Any, work: Callable[[Any], Any]) -> Any:  # noqa: ANN401 - passed on
+            writing: list[bool] = []
 
-            def work_and_tell(tx: Any) -> Any:  # noqa: ANN401 - passed on
+            def work_and_tell(tx: Tx) -> Any:  # noqa: ANN401 - passed on
                 done = work(tx)
-                self.pass_by("store: before commit")
+                if tx.is_writing:
+                    writing.append(True)
+                    self.pass_by("store: before commit")
                 return done
 
-            done = in_transaction(connection, work_and_tell, begin)
-            self.pass_by("store: after commit")
+            done = in_transaction(transaction, work_and_tell)
+            if writing:
+                self.pass_by("store: after commit")
             return done
 
         put(store_module, "_in_transaction", watched)

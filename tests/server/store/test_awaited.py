@@ -2,6 +2,7 @@
 
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from sqlalchemy.dialects import sqlite
@@ -11,6 +12,7 @@ from gatewright.server.store import Store
 from gatewright.server.store import changes as changes_part
 from gatewright.server.store.tx import Tx
 
+from .opening import ON_SQLITE
 from .workbench import do, start
 
 
@@ -45,19 +47,21 @@ def test_a_page_goes_on_after_the_last_one(store: Store, changes: tuple[str, str
     assert found == ()
 
 
+@ON_SQLITE
 def test_what_waits_is_found_by_an_index_of_that_alone(store: Store, changes: tuple[str, str, str]) -> None:
     """SQLite uses it only where the condition is written as in the index, word for word."""
     text, values = changes_part._MAYBE_AWAITED.on(sqlite.dialect(), {"after": 0, "most": 10})
 
-    with closing(sqlite3.connect(store.path)) as database:
+    with closing(sqlite3.connect(Path(store.place))) as database:
         plan = [row[3] for row in database.execute(f"EXPLAIN QUERY PLAN {text}", values)]
 
     assert plan == ["SEARCH change USING INDEX change_awaited (number>?)"]
 
 
+@ON_SQLITE
 def test_a_store_that_was_made_without_the_index_answers_the_same(store: Store, changes: tuple[str, str, str]) -> None:
     _, asked, _ = changes
-    with closing(sqlite3.connect(store.path, isolation_level=None)) as database:
+    with closing(sqlite3.connect(Path(store.place), isolation_level=None)) as database:
         database.execute("DROP INDEX change_awaited")
 
     found = store.read(lambda tx: tx.changes_maybe_awaited(after=0, limit=10))

@@ -17,6 +17,7 @@ from gatewright.server.store.tx import Tx
 
 from .conftest import OpenStore
 from .hiring import Hire, finish, let_begin
+from .opening import ON_SQLITE
 from .workbench import NOW, assert_whole, start, started
 
 Remount = Callable[[str], None]
@@ -69,8 +70,9 @@ def test_a_full_disk_loses_nothing_and_when_there_is_room_again_it_goes_on(small
 
 
 @pytest.mark.slow
+@ON_SQLITE
 def test_a_file_that_may_not_grow_loses_nothing(store: Store, hire: Hire) -> None:
-    worker = hire("overflow", str(store.path.stat().st_size + 100_000))
+    worker = hire("overflow", str(Path(store.place).stat().st_size + 100_000))
     let_begin(worker)
 
     *ids, last = finish(worker)
@@ -98,11 +100,12 @@ def test_a_read_only_disk_is_read_and_not_written(small_disk: tuple[Path, Remoun
             assert again.run(start).id == "c2"
 
 
+@ON_SQLITE
 def test_a_lock_that_is_held_too_long_is_told_and_works_when_it_is_free(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(write_lock, "LOCK_TIMEOUT_S", 0.05)
-    holder = os.open(store.path.with_name(write_lock.LOCK_FILE), os.O_RDWR)
+    holder = os.open(Path(store.place).with_name(write_lock.LOCK_FILE), os.O_RDWR)
     fcntl.flock(holder, fcntl.LOCK_EX)
     for _ in range(2):
         with pytest.raises(StoreUnavailable, match="writing to the store for too long"):
@@ -115,11 +118,12 @@ def test_a_lock_that_is_held_too_long_is_told_and_works_when_it_is_free(
     assert store.run(start).id == "c1"
 
 
+@ON_SQLITE
 def test_another_program_that_keeps_the_database_is_told_and_works_when_it_is_gone(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sqlite, "WRITE_BUSY_TIMEOUT_MS", 10)
-    with closing(sqlite3.connect(store.path, isolation_level=None)) as other:
+    with closing(sqlite3.connect(Path(store.place), isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(StoreUnavailable, match="Another program has held"):
             store.run(start)
@@ -131,12 +135,13 @@ def test_another_program_that_keeps_the_database_is_told_and_works_when_it_is_go
 
 
 @pytest.mark.skipif(not HAS_ROLLBACK_JOURNAL, reason="with a write-ahead log readers are in nobody's way")
+@ON_SQLITE
 def test_a_commit_that_readers_are_in_the_way_of_is_done_anew_and_has_one_effect(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sqlite, "WRITE_BUSY_TIMEOUT_MS", 10)
     calls: list[str] = []
-    with closing(sqlite3.connect(store.path, isolation_level=None)) as reader:
+    with closing(sqlite3.connect(Path(store.place), isolation_level=None)) as reader:
 
         def work(tx: Tx) -> str:
             if not calls:
@@ -153,13 +158,14 @@ def test_a_commit_that_readers_are_in_the_way_of_is_done_anew_and_has_one_effect
     assert store.read(lambda tx: len(tx.changes(limit=9))) == 1
 
 
+@ON_SQLITE
 def test_a_damaged_page_is_told_and_is_no_reason_to_die(open_again: OpenStore) -> None:
     store = open_again()
     started(store, 30)
     store.run(lambda tx: tx.cache_put("key", "x" * 50_000, NOW))
     store.close()
-    size = store.path.stat().st_size
-    with store.path.open("r+b") as file:
+    size = Path(store.place).stat().st_size
+    with Path(store.place).open("r+b") as file:
         file.seek(8 * 4096)
         file.write(b"\xff" * (size - 8 * 4096))
 
@@ -167,6 +173,7 @@ def test_a_damaged_page_is_told_and_is_no_reason_to_die(open_again: OpenStore) -
         open_again().read(lambda tx: [tx.changes(limit=99), tx.events_since(0, limit=999), tx.cache_get("key")])
 
 
+@ON_SQLITE
 def test_eight_threads_read_with_fewer_connections_while_another_writes(store: Store) -> None:
     started(store)
     together = Barrier(9)
@@ -206,6 +213,7 @@ def test_too_many_readers_at_once_are_told_after_a_bounded_wait(
         read_within(0)
 
 
+@ON_SQLITE
 def test_an_error_of_the_work_itself_is_not_dressed_up(store: Store) -> None:
     """A broken invariant is our bug, and an OSError of something else is not the disk under the store."""
     for error in (OSError("of something else"), AssertionError("ours"), sqlite3.ProgrammingError("ours")):

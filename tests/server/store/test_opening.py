@@ -15,9 +15,8 @@ from sqlalchemy import insert
 from sqlalchemy.exc import IntegrityError
 
 from gatewright.server.store import StoreMissing, StoreUnavailable, StoreUnusable, open_store
-from gatewright.server.store.creation import SECRET, SECRET_BYTES, UNFINISHED_FILE
+from gatewright.server.store.creation import DATABASE_FILE, SECRET, SECRET_BYTES, UNFINISHED_FILE
 from gatewright.server.store.schema import VERSION, meta
-from gatewright.server.store.store import DATABASE_FILE
 
 from .workbench import start
 

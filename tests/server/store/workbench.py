@@ -5,12 +5,15 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
+import psycopg
 from sqlalchemy.exc import IntegrityError
 
+from gatewright.gates.lifecycle import decide
 from gatewright.gates.machine.commands import Claim, Command, Start
 from gatewright.gates.machine.evolve import replay
 from gatewright.schemas.plan import Plan, PolicyPin, StageRule
 from gatewright.schemas.records import ChangeRecord, Evidence, Outcome
+from gatewright.schemas.refusals import Refusal
 from gatewright.server.operations.deciding import apply, get_change
 from gatewright.server.store import EvaluationRow, EvaluationState, Purpose, Store, StoredEvidence, StoredReply
 from gatewright.server.store.tx import Tx
@@ -21,7 +24,7 @@ NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 LEASE_S = 900.0
 LATER = NOW + timedelta(seconds=LEASE_S)
 # What a database raises when its own rules are broken; it is a defect of ours, so it has no word of the domain.
-RULE_BROKEN = (sqlite3.IntegrityError, IntegrityError)
+RULE_BROKEN = (sqlite3.IntegrityError, psycopg.IntegrityError, IntegrityError)
 REPLY = StoredReply("digest", "{}")
 
 
@@ -43,13 +46,18 @@ def do(tx: Tx, change: str, command: Command, now: datetime = NOW) -> ChangeReco
     return apply(tx, get_change(tx, change), command, now)
 
 
-def claim_next(tx: Tx, holder: str) -> str | None:
-    """Claim the first opening, as a claim without a named stage does; `change/stage`, or None when nothing is open."""
-    found = tx.openings(NOW, limit=1)
-    if not found:
-        return None
-    do(tx, found[0].change, Claim(found[0].stage, holder, holder))
-    return f"{found[0].change}/{found[0].stage}"
+def claim_next(tx: Tx, holder: str, *, is_patient: bool = True) -> str | None:
+    """Claim the first opening, as a claim without a named stage does; `change/stage`, or None when nothing is open.
+
+    Who is not patient passes over what somebody else is writing to.
+    """
+    for opening in tx.openings(NOW, limit=99):
+        record = tx.find_change(opening.change) if is_patient else tx.find_free_change(opening.change)
+        command = Claim(opening.stage, holder, holder)
+        if record is not None and not isinstance(decide(record, command, NOW), Refusal):
+            apply(tx, record, command, NOW)
+            return f"{opening.change}/{opening.stage}"
+    return None
 
 
 def evaluation(name: str = "c1.e1", *, purpose: Purpose = Purpose.ATTEMPT, not_before: datetime = NOW) -> EvaluationRow:

@@ -1,9 +1,9 @@
 """A process that works on a store until it is done, or until somebody kills it.
 
-    python -m tests.server.store.worker FOLDER claim NAME     claim whatever is open until nothing is
-    python -m tests.server.store.worker FOLDER start COUNT    start changes, and say each id when it was acknowledged
-    python -m tests.server.store.worker FOLDER hang           write, and hang before the commit
-    python -m tests.server.store.worker FOLDER overflow BYTES start changes while no file may grow beyond so many bytes
+    python -m tests.server.store.worker ADDRESS claim NAME     claim whatever is open until nothing is
+    python -m tests.server.store.worker ADDRESS start COUNT    start changes, and say each id when it was acknowledged
+    python -m tests.server.store.worker ADDRESS hang           write, and hang before the commit
+    python -m tests.server.store.worker ADDRESS overflow BYTES start changes while no file may grow beyond so many bytes
 
 It says `ready` and waits for a line before it begins, so that several of them begin together.
 """
@@ -11,17 +11,17 @@ It says `ready` and waits for a line before it begins, so that several of them b
 import resource
 import sys
 from contextlib import closing
-from pathlib import Path
 
-from gatewright.server.store import Store, StoreUnavailable, open_store
+from gatewright.server.store import Store, StoreUnavailable
 from gatewright.server.store.tx import Tx
 
+from .opening import open_at
 from .workbench import claim_next, start
 
 
 def main() -> None:
-    folder, task, *rest = sys.argv[1:]
-    with closing(open_store(Path(folder), create=False)) as store:
+    address, task, *rest = sys.argv[1:]
+    with closing(open_at(address)) as store:
         say("ready")
         sys.stdin.readline()
         perform(store, task, *rest)
@@ -48,7 +48,8 @@ def say(text: str) -> None:
 
 def claim(store: Store, name: str) -> None:
     while True:
-        claimed = store.run(lambda tx: claim_next(tx, name))
+        claimed = store.run(lambda tx: claim_next(tx, name, is_patient=False))
+        claimed = claimed or store.run(lambda tx: claim_next(tx, name))
         if claimed is None:
             return
         say(claimed)

@@ -1,0 +1,121 @@
+"""Open a store in PostgreSQL: made by `create_database` alone, looked at before it is trusted."""
+
+import secrets
+from contextlib import closing
+from typing import TYPE_CHECKING, NamedTuple
+
+from .creation import SCHEMA_VERSION, SECRET, SECRET_BYTES
+from .problems import StoreMissing, StoreUnusable
+from .store import Store
+
+if TYPE_CHECKING:
+    from .tx import Tx
+
+EXTRA = "pip install 'gatewright[team]'"
+MAKING = "make or check the store"
+
+
+def open_database(url: str) -> Store:
+    """Open the store in the database at `url`, which was made by `create_database`.
+
+    Raises `StoreMissing`, `StoreUnusable` for one that is not ours, is damaged, or is of another version, and
+    `StoreUnavailable`. No sentence shows the address's password.
+    """
+    store = _store_at(url)
+    try:
+        store.secret = _checked(store, store.read(_read_header))
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
+def create_database(url: str) -> bool:
+    """Make the store in the database at `url`, whole or not at all; whether it was not there before.
+
+    What is there is checked, and its numbering of events is mended where the data came from another server. Raises
+    like `open_database`.
+    """
+    with closing(_store_at(url)) as store:
+        return store.run(lambda tx: _make_or_mend(tx, store))
+
+
+def _store_at(url: str) -> Store:
+    try:
+        from .postgres import Postgres
+        from .postgres_place import place_of
+    except ModuleNotFoundError as exc:
+        if exc.name != "psycopg":
+            raise
+        raise StoreUnusable(f"PostgreSQL needs a library that is not installed: {EXTRA}.") from None
+    return Store(Postgres(place_of(url)))
+
+
+class _Header(NamedTuple):
+    is_there: bool
+    version: str | None = None
+    missing: tuple[str, ...] = ()
+    secret: bytes | None = None
+    is_out_of_order: bool = False
+
+
+def _make_or_mend(tx: "Tx", store: Store) -> bool:
+    from .postgres_schema import begin_positions
+
+    # Two who migrate at once would both find nothing.
+    tx.hold(MAKING)
+    header = _read_header(tx)
+    if not header.is_there:
+        _make(tx)
+        return True
+    if header.is_out_of_order:
+        begin_positions(tx.connection)
+    _checked(store, header._replace(is_out_of_order=False))
+    return False
+
+
+def _make(tx: "Tx") -> None:
+    from sqlalchemy import insert
+
+    from .postgres_schema import ORIGIN, make_tables
+    from .schema import VERSION, meta
+
+    make_tables(tx.connection)
+    tx.meta_set(SCHEMA_VERSION, str(VERSION))
+    tx.meta_set(ORIGIN, "0")
+    secret = secrets.token_bytes(SECRET_BYTES)
+    tx.connection.execute(insert(meta), {"name": SECRET, "value": None, "data": secret})
+
+
+def _read_header(tx: "Tx") -> _Header:
+    from sqlalchemy import inspect, select
+
+    from .postgres_schema import SCHEMA, positions_are_used_up
+    from .schema import VERSION, meta, metadata
+
+    tables = frozenset(inspect(tx.connection).get_table_names(schema=SCHEMA))
+    if meta.name not in tables:
+        return _Header(is_there=False)
+    version = tx.meta_get(SCHEMA_VERSION)
+    missing = tuple(sorted(set(metadata.tables) - tables))
+    if missing or version != str(VERSION):
+        return _Header(is_there=True, version=version, missing=missing)
+    secret = tx.connection.execute(select(meta.c.data).where(meta.c.name == SECRET)).scalar()
+    return _Header(True, version, missing, secret, positions_are_used_up(tx.connection))
+
+
+def _checked(store: Store, header: _Header) -> bytes:
+    from .schema import VERSION
+
+    if not header.is_there:
+        raise StoreMissing(f"There is no gatewright store in {store.place}; `gatewright migrate` makes one.")
+    if header.version is not None and header.version.isdigit() and int(header.version) > VERSION:
+        newer = f"was made by a newer gatewright (schema {header.version}, this one knows {VERSION})"
+        raise StoreUnusable(f"The store in {store.place} {newer}; upgrade this one.")
+    if header.version != str(VERSION) or header.missing or header.secret is None or len(header.secret) != SECRET_BYTES:
+        what = f"it lacks the table {header.missing[0]}" if header.missing else "its version or its secret is gone"
+        raise StoreUnusable(f"The store in {store.place} is damaged: {what}; restore it from a backup.")
+    if header.is_out_of_order:
+        came = "came from another server, which numbered its events otherwise"
+        raise StoreUnusable(f"The store in {store.place} {came}; run `gatewright migrate` once.")
+    return header.secret
