@@ -56,11 +56,16 @@ class Surface(Protocol):
 
 
 class SurfaceServer(Server[Subscriber]):
-    """A server for one connection: whoever subscribes through it is forgotten when the connection ends."""
+    """A server for one connection: whoever subscribes through it is forgotten when the connection ends.
 
-    def __init__(self, surface: Surface, notices: Notices, *, instructions: str) -> None:
+    Without connections each request stands alone: there is nothing to subscribe on in the handshake generation, and
+    clients of it are told so. In the newer one the subscription is itself a request.
+    """
+
+    def __init__(self, surface: Surface, notices: Notices, *, instructions: str, has_connections: bool = True) -> None:
         self._surface = surface
         self._notices = notices
+        self._has_connections = has_connections
         super().__init__(
             "gatewright",
             version=__version__,
@@ -73,8 +78,8 @@ class SurfaceServer(Server[Subscriber]):
             on_list_resources=_guarded(self._list_resources),
             on_list_resource_templates=_guarded(self._list_resource_templates),
             on_read_resource=_guarded(self._read_resource),
-            on_subscribe_resource=_guarded(self._subscribe),
-            on_unsubscribe_resource=_guarded(self._unsubscribe),
+            on_subscribe_resource=_guarded(self._subscribe) if has_connections else None,
+            on_unsubscribe_resource=_guarded(self._unsubscribe) if has_connections else None,
             on_subscriptions_listen=_guarded(self._listen),
             on_list_prompts=_guarded(self._list_prompts),
             on_get_prompt=_guarded(surface.get_prompt),
@@ -88,7 +93,7 @@ class SurfaceServer(Server[Subscriber]):
         extensions: dict[str, dict[str, Any]] | None = None,
     ) -> InitializationOptions:
         """As the SDK does it, and clients of the handshake generation are told that the list of resources changes."""
-        options = notification_options or NotificationOptions(resources_changed=True)
+        options = notification_options or NotificationOptions(resources_changed=self._has_connections)
         return super().create_initialization_options(options, experimental_capabilities, extensions)
 
     async def _list_tools(self, _: Context, __: types.PaginatedRequestParams | None) -> types.ListToolsResult:
@@ -97,7 +102,7 @@ class SurfaceServer(Server[Subscriber]):
     async def _list_resources(
         self, context: Context, _: types.PaginatedRequestParams | None
     ) -> types.ListResourcesResult:
-        if context.protocol_version not in MODERN_PROTOCOL_VERSIONS:
+        if self._has_connections and context.protocol_version not in MODERN_PROTOCOL_VERSIONS:
             context.lifespan_context.note_listing(context.session)
         return await self._surface.list_resources()
 

@@ -31,6 +31,7 @@ class Group(StrEnum):
     LOOKING = "See where everything stands"
     AGENTS = "Work on a change (the tools of the MCP server, for agents and scripts)"
     PEOPLE = "Decide (people, at a terminal)"
+    TEAM = "Serve a team (many machines, over HTTP)"
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,8 @@ COMMANDS: Mapping[str, Command] = {
     "repin": Command("people", Group.PEOPLE, "judge a change by the trusted branch's policy of now"),
     "cancel": Command("people", Group.PEOPLE, "end a change"),
     "land": Command("people", Group.PEOPLE, "try landing again now"),
+    "serve": Command("serve", Group.TEAM, "serve this repository over HTTP, to agents on other machines"),
+    "token": Command("token", Group.TEAM, "who may call over HTTP: issue a token, list, revoke"),
 }
 
 HELP_HINT = "`gatewright --help` lists the commands."

@@ -5,6 +5,6 @@ web          what answers under which path (health: whether it lives and takes w
 guards       what every request passes: Host and Origin, rates, who calls, size of the body
 protocol     what every connection passes: how many, and how slow it may be
 limits       how much of what; rates: counting it
-surface      tools and resources for whoever the request is from
+calling      who a request is from, as the tools see it
 label        a client's name from its first request, for those of the handshake generation
 """

@@ -1,0 +1,151 @@
+"""`gatewright serve`: the repository's server over HTTP, for agents on other machines. See docs/team.md."""
+
+import ipaddress
+import logging
+import resource
+import sys
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from .command import CannotGoOn, Exit, UsageError
+from .opening import set_up_common_dir
+from .terminal import Terminal
+
+if TYPE_CHECKING:
+    from ..app import GatewrightApplication
+    from ..http.listening import Settings
+
+T = TypeVar("T")
+
+LISTEN = "127.0.0.1:8765"
+DRAIN_S = 30.0
+DRAIN_S_MAX = 3_600.0
+# For connections, the store and git; many systems give a process no more than a thousand unless it asks.
+DESCRIPTORS = 4_096
+
+
+def configure(_command: str, parser: ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("--listen", metavar="HOST:PORT", default=LISTEN, help=f"where (default: {LISTEN})")
+    parser.add_argument("--public-url", metavar="URL", help="under which clients reach it: https://gates.example.org")
+    text = "a further Host to answer to, such as that of a health probe (repeatable)"
+    parser.add_argument("--allow-host", metavar="HOST[:PORT]", action="append", default=[], help=text)
+    parser.add_argument("--tls-cert", metavar="FILE", type=Path, help="the certificate, with its chain")
+    parser.add_argument("--tls-key", metavar="FILE", type=Path, help="its private key")
+    text = "the address or network of the proxy that ends TLS: nobody else can connect (repeatable)"
+    parser.add_argument("--behind-tls-proxy", metavar="ADDRESS", type=_network, action="append", default=[], help=text)
+    parser.add_argument("--oauth-issuer", metavar="URL", help="take access tokens of this issuer as well")
+    parser.add_argument("--oauth-audience", metavar="NAME", help="how it names this server (default: the URL of /mcp)")
+    parser.add_argument("--oauth-keys", metavar="FILE|URL", help="where its keys are, a JWKS document")
+    text = f"how long calls under way may go on after SIGTERM (default: {DRAIN_S:.0f})"
+    parser.add_argument("--drain", metavar="SECONDS", type=_seconds, default=DRAIN_S, dest="drain_s", help=text)
+
+
+def run(_command: str, options: Namespace, terminal: Terminal) -> int:
+    """Serve until told to end."""
+    make_application = _application_of(options)
+    import anyio
+
+    from ..http.listening import CannotListen
+    from ..http.serving import serve
+
+    settings = _settings(options)
+    _log_to_stderr()
+    _raise_descriptors()
+
+    def tell(url: str) -> None:
+        terminal.say(f"Serving on {url}")
+        terminal.flush()
+
+    try:
+        anyio.run(partial(serve, make_application(), settings, on_ready=tell, drain_s=options.drain_s))
+    except CannotListen as exc:
+        raise CannotGoOn(exc.message, exc.next, code="cannot_listen") from exc
+    return Exit.OK
+
+
+def _application_of(options: Namespace) -> "Callable[[], GatewrightApplication]":
+    """What is served: the repository of this folder, on the store that lies in it. Raises for one not set up."""
+    common_dir = Path(set_up_common_dir(options))
+
+    def make() -> "GatewrightApplication":
+        from ..app import open_application
+
+        return open_application(common_dir)
+
+    return make
+
+
+def _settings(options: Namespace) -> "Settings":
+    """What the options say; raises `UsageError` for what says nothing."""
+    from ..http.listening import PATH, Issuer, Settings, parse_address, parse_url
+
+    host, port = _parsed("--listen", parse_address, options.listen)
+    url = None if options.public_url is None else _parsed("--public-url", parse_url, options.public_url)
+    if (options.tls_cert is None) != (options.tls_key is None):
+        raise UsageError("--tls-cert and --tls-key go together")
+    for file in (options.tls_cert, options.tls_key):
+        if file is not None and not file.is_file():
+            raise UsageError(f"there is no file {file}")
+    if (options.oauth_issuer is None) != (options.oauth_keys is None):
+        raise UsageError("--oauth-issuer and --oauth-keys go together")
+    issuer = None
+    if options.oauth_issuer is not None:
+        audience = options.oauth_audience or f"{url}{PATH}"
+        issuer = Issuer(options.oauth_issuer, audience, _keys_place(options.oauth_keys))
+    tls = None if options.tls_cert is None else (options.tls_cert, options.tls_key)
+    hosts = tuple(options.allow_host)
+    return Settings(host, port, url, hosts, tls, tuple(options.behind_tls_proxy), issuer)
+
+
+def _keys_place(text: str) -> str:
+    """A file that there is, or a URL by which nobody could slip in keys of their own."""
+    if text.startswith("https://"):
+        return text
+    if "://" in text:
+        raise UsageError("--oauth-keys is a file or an https URL: who could change the keys could be anybody")
+    if not Path(text).is_file():
+        raise UsageError(f"there is no file {text}")
+    return str(Path(text).absolute())
+
+
+def _parsed(option: str, parse: Callable[[str], T], text: str) -> T:
+    try:
+        return parse(text)
+    except ValueError as exc:
+        raise UsageError(f"{option} {text!r} {exc}") from exc
+
+
+def _network(text: str) -> "ipaddress.IPv4Network | ipaddress.IPv6Network":
+    try:
+        return ipaddress.ip_network(text)
+    except ValueError:
+        raise ArgumentTypeError(f"{text!r} is no address and no network") from None
+
+
+def _seconds(text: str) -> float:
+    try:
+        found = float(text)
+    except ValueError:
+        found = -1.0
+    if not 0 <= found <= DRAIN_S_MAX:
+        raise ArgumentTypeError(f"{text!r} is no number of seconds from 0 to {DRAIN_S_MAX:.0f}")
+    return found
+
+
+def _log_to_stderr() -> None:
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # A line for each request is for a proxy, and these would write one for each session that there is not.
+    for name in ("mcp.server.streamable_http_manager", "mcp.server.lowlevel.server", "httpx2"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _raise_descriptors() -> None:
+    """As many as are allowed, up to `DESCRIPTORS`."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

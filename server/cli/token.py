@@ -1,0 +1,105 @@
+"""`gatewright token`: who may call over HTTP. A person issues tokens, lists and revokes them; each is shown once.
+
+A token is a principal, and one that may approve is a person: so issuing one is for people, like deciding.
+"""
+
+import json
+from argparse import ArgumentParser, Namespace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from ..identity.scopes import Scope
+from .asking import authenticate, confirm_by_typing, require_person
+from .command import Exit, UsageError
+from .opening import services_of
+from .terminal import Terminal
+
+if TYPE_CHECKING:
+    from ..services import Services
+    from ..store import TokenRow
+
+LIST_MAX = 1_000
+
+
+def configure(_command: str, parser: ArgumentParser) -> None:
+    """Declare the arguments."""
+    from ..identity.tokens import LIFETIME_DAYS, LIFETIME_DAYS_MAX
+
+    parser.add_argument("verb", metavar="VERB", choices=("issue", "list", "revoke"), help="issue, list or revoke")
+    parser.add_argument("name", metavar="SUBJECT|ID", nargs="?", help="whom it is for; or which one to revoke")
+    text = f"what it is good for: {', '.join(Scope)} (repeatable)"
+    parser.add_argument("--scope", metavar="SCOPE", action="append", choices=tuple(Scope), default=[], help=text)
+    text = f"how long it is good, at most {LIFETIME_DAYS_MAX} (default: {LIFETIME_DAYS})"
+    parser.add_argument("--days", metavar="DAYS", type=int, default=LIFETIME_DAYS, help=text)
+    parser.add_argument("--json", action="store_true", help="the list for a program")
+
+
+def run(_command: str, options: Namespace, terminal: Terminal) -> int:
+    """Do what the verb says."""
+    if options.verb == "list":
+        return _list(options, terminal)
+    if options.name is None:
+        raise UsageError(f"token {options.verb} needs {'a SUBJECT' if options.verb == 'issue' else 'an ID'}")
+    require_person(terminal, f"gatewright token {options.verb} {options.name}")
+    with services_of(options) as services:
+        if options.verb == "issue":
+            _issue(services, options, terminal)
+        else:
+            _revoke(services, options.name, terminal)
+    return Exit.OK
+
+
+def _issue(services: "Services", options: Namespace, terminal: Terminal) -> None:
+    from ..identity import tokens
+
+    if not options.scope:
+        raise UsageError(f"say what the token is good for: --scope {' or --scope '.join(Scope)}")
+    scopes, lifetime = frozenset(map(Scope, options.scope)), timedelta(days=options.days)
+    what = f"issue a token that is {options.name} from now on"
+    by = authenticate(terminal, services, what, otherwise=lambda: confirm_by_typing(terminal, options.name, what))
+    token = tokens.new_token()
+    row = services.store.run(
+        lambda tx: tokens.issue(
+            tx, token, subject=options.name, scopes=scopes, lifetime=lifetime, by=by, now=services.clock()
+        )
+    )
+    until = f"{row.expires_at:%Y-%m-%d}"
+    terminal.say(f"{row.id} is for {row.subject}: {', '.join(row.scopes)}, until {until}.", "green")
+    terminal.say("This is shown once, and kept nowhere:")
+    terminal.write_data(f"{token}\n")
+
+
+def _revoke(services: "Services", token_id: str, terminal: Terminal) -> None:
+    from ..identity import tokens
+
+    what = f"revoke {token_id}"
+    by = authenticate(terminal, services, what, otherwise=lambda: confirm_by_typing(terminal, token_id, what))
+    services.store.run(lambda tx: tokens.revoke(tx, token_id, by=by, now=services.clock()))
+    terminal.say(f"{token_id} is good no more, from the next call on.", "green")
+
+
+def _list(options: Namespace, terminal: Terminal) -> int:
+    with services_of(options) as services:
+        now, rows = services.clock(), services.store.read(lambda tx: tx.tokens(limit=LIST_MAX))
+    if options.json:
+        told = [_told(row, now) for row in rows]
+        terminal.write_data(json.dumps({"tokens": told}, indent=2, ensure_ascii=False) + "\n")
+    elif not rows:
+        terminal.say("No token was issued: nobody can call over HTTP. `gatewright token issue SUBJECT` issues one.")
+    else:
+        cells = [tuple(str(value) for value in _told(row, now).values()) for row in rows]
+        terminal.table(("ID", "SUBJECT", "SCOPES", "STATE", "UNTIL", "ISSUED", "BY"), cells)
+    return Exit.OK
+
+
+def _told(row: "TokenRow", now: datetime) -> dict[str, object]:
+    state = "good" if row.is_live(now) else "expired" if row.revoked_at is None else "revoked"
+    return {
+        "id": row.id,
+        "subject": row.subject,
+        "scopes": ", ".join(row.scopes),
+        "state": state,
+        "until": f"{row.expires_at:%Y-%m-%d}",
+        "issued": f"{row.issued_at:%Y-%m-%d}",
+        "by": row.issued_by,
+    }

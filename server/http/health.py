@@ -1,0 +1,53 @@
+"""Whether this process lives, and whether it can take work: for balancers and supervisors, without a token.
+
+Neither says more than that: why not stands in the log.
+"""
+
+import logging
+from collections.abc import Callable
+
+import anyio
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from ...schemas.refusals import Refused
+from ..app import GatewrightApplication
+from .guards import UNAVAILABLE
+
+LOOK_TIMEOUT_S = 3.0
+
+log = logging.getLogger(__name__)
+
+
+class Health:
+    """Answers `/healthz` and `/readyz`."""
+
+    def __init__(self, application: GatewrightApplication, is_draining: Callable[[], bool]) -> None:
+        self._application = application
+        self._is_draining = is_draining
+
+    async def lives(self, _: Request) -> Response:
+        """That this answers at all."""
+        return JSONResponse({"lives": True})
+
+    async def is_ready(self, _: Request) -> Response:
+        """Whether requests should be sent here: the store answers, evaluations are run, and this is not to end."""
+        because = await self._why_not()
+        if because is None:
+            return JSONResponse({"ready": True})
+        return JSONResponse({"ready": False, "because": because}, UNAVAILABLE)
+
+    async def _why_not(self) -> str | None:
+        if self._is_draining():
+            return "draining"
+        try:
+            with anyio.fail_after(LOOK_TIMEOUT_S):
+                services = await self._application.services()
+                await services.read(lambda tx: tx.position())
+        except Refused as exc:
+            log.warning("not ready: %s", exc)
+            return "store"
+        except TimeoutError:
+            log.warning("not ready: the store has not answered for %.0f s", LOOK_TIMEOUT_S)
+            return "store"
+        return None if self._application.is_working else "engine"

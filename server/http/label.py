@@ -1,0 +1,48 @@
+"""A client's name, remembered by the client itself: from its first request, in what it sends with every later one.
+
+In the handshake generation a client says its name once, to whichever replica answers; how long a call may wait depends
+on it. So it is given back as the session's id, which says nothing else: there is no session, any replica reads it, and
+whoever forges one has only chosen another name for itself.
+"""
+
+import base64
+import binascii
+import json
+import re
+
+HEADER = b"mcp-session-id"
+NAME_CHARS_MAX = 64
+_ID = re.compile(rb"gw1\.([A-Za-z0-9_-]{0,400})")
+
+
+def session_id_for(body: bytes) -> bytes | None:
+    """The session's id for a client whose request is an `initialize`; None for every other request."""
+    if b'"initialize"' not in body:
+        return None
+    try:
+        message = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(message, dict) or message.get("method") != "initialize":
+        return None
+    name = _name_in(message)
+    return b"gw1." + base64.urlsafe_b64encode(name.encode("utf-8", "replace")).rstrip(b"=")
+
+
+def name_from(session_id: bytes | None) -> str:
+    """The name of the client that sends this id; empty when it is none of ours."""
+    found = None if session_id is None else _ID.fullmatch(session_id)
+    if found is None:
+        return ""
+    try:
+        name = base64.urlsafe_b64decode(found[1] + b"=" * (-len(found[1]) % 4)).decode()
+    except (binascii.Error, ValueError):
+        return ""
+    return name[:NAME_CHARS_MAX]
+
+
+def _name_in(message: dict[str, object]) -> str:
+    params = message.get("params")
+    info = params.get("clientInfo") if isinstance(params, dict) else None
+    name = info.get("name") if isinstance(info, dict) else None
+    return name[:NAME_CHARS_MAX] if isinstance(name, str) else ""

@@ -1,0 +1,108 @@
+"""Listen, serve, and end in order: nothing new, what is under way to its end, then out with status 0."""
+
+import logging
+import signal
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from functools import partial
+
+import anyio
+import uvicorn
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+from ..app import GatewrightApplication
+from .limits import Limits
+from .listening import Settings, open_listener, places_of, require_safe, url_of
+from .protocol import BoundedProtocol, Doors
+from .web import Web
+
+DRAIN_S = 30.0
+# From the last answer to the end of its connection.
+CLOSE_WITHIN_S = 2
+
+log = logging.getLogger(__name__)
+
+
+async def serve(
+    application: GatewrightApplication,
+    settings: Settings,
+    *,
+    on_ready: Callable[[str], None],
+    limits: Limits | None = None,
+    drain_s: float = DRAIN_S,
+) -> None:
+    """Serve until SIGTERM or SIGINT, then let what is under way end for `drain_s` at most; a second signal cuts it.
+
+    `on_ready` is told the URL once connections are taken. Raises `CannotListen`, and `Refused` when the store cannot
+    be opened.
+    """
+    services = await application.services()
+    live_tokens = await services.read(lambda tx: tx.count_live_tokens(services.clock()))
+    require_safe(settings, live_tokens=live_tokens)
+    bounds = limits or Limits()
+    with open_listener(settings) as listener:
+        port = listener.getsockname()[1]
+        url = url_of(settings, port)
+        web = Web(application, places_of(settings, port), bounds, url=url, issuer=settings.issuer)
+        server = WebServer(config_of(web, settings, bounds))
+        async with anyio.create_task_group() as tasks, web.running():
+            tasks.start_soon(application.run)
+            tasks.start_soon(_leave_on_signal, server, web, application, drain_s)
+            on_ready(url)
+            await server.serve([listener])
+            tasks.cancel_scope.cancel()
+
+
+class WebServer(uvicorn.Server):
+    """The web server, which leaves signals to us: it would end by them, and not with status 0."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+
+def config_of(web: Web, settings: Settings, limits: Limits) -> uvicorn.Config:
+    doors = Doors(limits, settings.proxies)
+    application = web.asgi
+    if settings.proxies:
+        application = ProxyHeadersMiddleware(application, [str(network) for network in settings.proxies])  # type: ignore[arg-type, assignment]  # its own names for the same
+    certificate, key = settings.tls or (None, None)
+    return uvicorn.Config(
+        application,
+        http=partial(BoundedProtocol, doors),  # type: ignore[arg-type]  # it is called, whatever it is
+        ws="none",
+        lifespan="off",
+        loop="asyncio",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=limits.idle_s,
+        timeout_graceful_shutdown=CLOSE_WITHIN_S,
+        ssl_certfile=certificate,
+        ssl_keyfile=key,
+    )
+
+
+async def _leave_on_signal(server: WebServer, web: Web, application: GatewrightApplication, drain_s: float) -> None:
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async with anyio.create_task_group() as tasks:
+            async for _ in signals:
+                if web.is_draining:
+                    server.force_exit = server.should_exit = True
+                    tasks.cancel_scope.cancel()
+                    return
+                log.info("told to end: nothing new is taken")
+                web.drain()
+                tasks.start_soon(_leave, server, web, application, drain_s)
+
+
+async def _leave(server: WebServer, web: Web, application: GatewrightApplication, drain_s: float) -> None:
+    """The listener stays open meanwhile: whoever asks whether this is ready hears that it is not."""
+    await application.drain()
+    application.end_waits()
+    with anyio.move_on_after(drain_s) as scope:
+        await web.under_way.until_none()
+    if scope.cancelled_caught:
+        log.warning("%d requests were cut after %.0f s", web.under_way.total, drain_s)
+    server.should_exit = True
