@@ -47,7 +47,7 @@ def decide(record: ChangeRecord | None, command: c.Command, now: datetime) -> De
     decision = Decision(record, max(now, record.touched_at))
     if isinstance(command, c.Settle):
         return settlement.settle(decision, command)
-    if isinstance(command, c.SettleLanding | c.BlockLanding | c.ConfirmLanding | c.LoseLanding):
+    if isinstance(command, c.SettleLanding | c.BlockLanding | c.ConfirmLanding | c.DelayLanding | c.LoseLanding):
         return landing.decide(decision, command)
     return refuse_change(record) or _decide_asked(decision, command)
 

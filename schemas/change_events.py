@@ -97,6 +97,16 @@ class LandingIntended:
 
 
 @dataclass(frozen=True, slots=True)
+class LandingDelayed:
+    """What keeps the target from moving, which is tried again; the intent stands. Told a bounded number of times."""
+
+    at: datetime
+    number: int
+    because: str
+    kind: Literal["landing_delayed"] = "landing_delayed"
+
+
+@dataclass(frozen=True, slots=True)
 class LandingAbandoned:
     """The try is over without the target moved: the tip had moved, or the merged tree did not pass."""
 

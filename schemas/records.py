@@ -398,7 +398,10 @@ class LandingStep(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Landing:
-    """One try at landing; `old`, `new` and `tree` are set from the intent on. It is at its step since `since`."""
+    """One try at landing; `old`, `new` and `tree` are set from the intent on. It is at its step since `since`.
+
+    `delays` counts how often it was told what keeps the target from moving, `because` says what it was last.
+    """
 
     number: int
     step: LandingStep
@@ -419,6 +422,7 @@ class ChangeRecord:
     """One intent going through one pipeline.
 
     `version` is the number of its last event; `touched_at` its time, a floor for the clock. `retired` are stages that a
+    delays: int = 0
     change of policy left out: one that comes back goes on where it was, so that no fence is ever given twice (I2).
     """
 

@@ -138,11 +138,12 @@ def change_over(change: str, state: str) -> Refusal:
     )
 
 
-def change_landing(change: str, target: str) -> Refusal:
-    """The target is being moved at this moment."""
+def change_landing(change: str, target: str, because: str | None = None) -> Refusal:
+    """The target is being moved at this moment; `because` is what has kept it from moving so far."""
+    held = f" What keeps it, and is tried again: {because.rstrip('.')}." if because else ""
     return Refusal(
         RefusalCode.CHANGE_LANDING,
-        f"Change {change} is landing on '{target}' at this moment and cannot be changed any more.",
+        f"Change {change} is landing on '{target}' at this moment and cannot be changed any more.{held}",
         f'wait_for_update(change="{change}") tells when it has landed.',
     )
 

@@ -266,6 +266,14 @@ class ConfirmLanding:
 class LoseLanding:
     """The target had moved: the intent is void."""
 
+@dataclass(frozen=True, slots=True)
+class DelayLanding:
+    """The target cannot be moved at the moment; the intent stands."""
+
+    number: int
+    because: str
+
+
     number: int
     because: str
 
@@ -297,5 +305,5 @@ AskedOfStage = (
 )
 Asked = AskedOfStage | Cancel | RetryLanding | Repin
 # What the server itself finds out. It is taken whatever has become of the change.
-Told = Settle | SettleLanding | BlockLanding | ConfirmLanding | LoseLanding
+Told = Settle | SettleLanding | BlockLanding | ConfirmLanding | DelayLanding | LoseLanding
 Command = Start | Asked | Told

@@ -23,6 +23,8 @@ from .stage_steps import has_kept_question
 
 SERVER = "server"
 LANDING_FAILURES_MAX = 5
+# An outage may say something else every time it is asked.
+LANDING_DELAYS_MAX = 20
 
 
 class Decision:

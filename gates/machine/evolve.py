@@ -90,8 +90,8 @@ def _change_event(record: ChangeRecord, event: e.Event) -> ChangeRecord:
             return _landing(record, LandingStep.ASKING, allowed=more)
         case e.LandingApproved():
             return _landing_approved(record, event)
-        case e.LandingBlocked(because=because):
-            return _landing(record, LandingStep.BLOCKED, because=because)
+        case e.LandingBlocked() | e.LandingDelayed():
+            return _held_up(record, event)
         case e.LandingIntended():
             intended = _landing(
                 record, LandingStep.INTENDED, old=event.old, new=event.new, tree=event.tree, gates=event.gates
@@ -175,6 +175,7 @@ def _stage_event(record: ChangeRecord, event: e.Event) -> ChangeRecord:  # noqa:
             | e.LandingApproved()
             | e.LandingBlocked()
             | e.LandingIntended()
+            | e.LandingDelayed()
             | e.LandingAbandoned()
             | e.ChangeLanded()
             | e.PolicyRepinned()
@@ -200,6 +201,13 @@ def _landing_approved(record: ChangeRecord, event: e.LandingApproved) -> ChangeR
     approvals = (*record.landing.approvals, event.approval)
     more = (*record.landing.allowed, event.approval.gate) if event.is_enough else record.landing.allowed
     return _landing(record, LandingStep.ASKING, approvals=approvals, allowed=more)
+
+
+def _held_up(record: ChangeRecord, event: e.LandingBlocked | e.LandingDelayed) -> ChangeRecord:
+    assert record.landing is not None, "there is a landing"
+    if isinstance(event, e.LandingBlocked):
+        return _landing(record, LandingStep.BLOCKED, because=event.because)
+    return _landing(record, LandingStep.INTENDED, because=event.because, delays=record.landing.delays + 1)
 
 
 def _landing(record: ChangeRecord, step: LandingStep, **fields: object) -> ChangeRecord:

@@ -16,14 +16,14 @@ from ...schemas.records import Cause, ChangeRecord, ChangeState, Landing, Landin
 from ...schemas.refusals import Refusal
 from .. import paths, verdict
 from . import approvals
-from .commands import Answer, Approve, BlockLanding, ConfirmLanding, LoseLanding, SettleLanding
-from .decision import LANDING_FAILURES_MAX, Decision
+from .commands import Answer, Approve, BlockLanding, ConfirmLanding, DelayLanding, LoseLanding, SettleLanding
+from .decision import LANDING_DELAYS_MAX, LANDING_FAILURES_MAX, Decision
 
 Decided: TypeAlias = tuple[e.Event, ...] | Refusal
 
 
 def decide(
-    decision: Decision, command: SettleLanding | BlockLanding | ConfirmLanding | LoseLanding
+    decision: Decision, command: SettleLanding | BlockLanding | ConfirmLanding | DelayLanding | LoseLanding
 ) -> tuple[e.Event, ...]:
     """The server's own commands; one about another try than the current changes nothing."""
     landing = decision.record.landing
@@ -37,6 +37,9 @@ def decide(
         case ConfirmLanding(number=number) if _is_intended(decision, landing, number):
             assert landing.new is not None
             decision.add(e.ChangeLanded(decision.now, number, landing.new))
+        case DelayLanding(number=number, because=because) if _is_intended(decision, landing, number):
+            if because != landing.because and landing.delays < LANDING_DELAYS_MAX:
+                decision.add(e.LandingDelayed(decision.now, number, because))
         case LoseLanding(number=number, because=because) if _is_intended(decision, landing, number):
             _try_again(decision, because)
         case _:

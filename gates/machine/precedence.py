@@ -21,7 +21,8 @@ def refuse_change(record: ChangeRecord) -> Refusal | None:
         case ChangeState.LANDED | ChangeState.CANCELLED:
             return refusals.change_over(record.id, record.state)
         case ChangeState.LANDING:
-            return refusals.change_landing(record.id, record.target)
+            because = record.landing.because if record.landing is not None else None
+            return refusals.change_landing(record.id, record.target, because)
         case ChangeState.ACTIVE:
             return None
 

@@ -6,6 +6,7 @@ commit (or beyond it), and the landing is confirmed; or it stands elsewhere, and
 
 import logging
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -79,6 +80,7 @@ async def finish_landings(services: Services, intended: Iterable[ChangeRecord]) 
             await _finish(services, record)
         except (Refused, RepositoryProblem, BadArtifact) as exc:
             problems[record.id] = _sentence(exc)
+            await _tell_delay(services, record, problems[record.id])
     return problems
 
 
@@ -94,6 +96,14 @@ async def _finish(services: Services, record: ChangeRecord) -> None:
     await services.run(lambda tx: apply(tx, get_change(tx, record.id), command, services.clock()))
     if isinstance(command, c.ConfirmLanding):
         await services.act(lambda: remove_workspaces(services, record))
+
+
+async def _tell_delay(services: Services, record: ChangeRecord, because: str) -> None:
+    """Have the record say what the landing waits for; a store that cannot be written waits itself."""
+    if record.landing is not None and record.landing.because != because:
+        command = c.DelayLanding(record.landing.number, because)
+        with suppress(Refused):
+            await services.run(lambda tx: apply(tx, get_change(tx, record.id), command, services.clock()))
 
 
 async def _retry_when_free(services: Services, record: ChangeRecord) -> None:

@@ -2,8 +2,9 @@
 
 from gatewright.gates.lifecycle import live_evaluations
 from gatewright.gates.machine import commands as c
-from gatewright.gates.machine.decision import LANDING_FAILURES_MAX
-from gatewright.schemas.records import StageState
+from gatewright.gates.machine.decision import LANDING_DELAYS_MAX, LANDING_FAILURES_MAX
+from gatewright.gates.machine.precedence import refuse_change
+from gatewright.schemas.records import ChangeState, StageState
 from gatewright.schemas.refusals import RefusalCode
 
 from .lifecycle_story import FAILED, PENDING, Story, judged
@@ -114,6 +115,45 @@ def test_a_blocked_landing_waits_and_starts_again_when_asked() -> None:
     story.do(c.RetryLanding("person:eve"))
 
     assert live_evaluations(story.record) == {"c1.e4"}
+
+
+def test_what_keeps_the_target_from_moving_is_told_and_the_intent_stands() -> None:
+    story = Story().passed("plan", "code")
+    story.do(judged(story))
+
+    story.do(c.DelayLanding(1, "the remote cannot be reached"))
+    story.do(c.DelayLanding(1, "the remote cannot be reached"))
+
+    assert story.record.state is ChangeState.LANDING
+    assert story.record.landing is not None
+    assert (story.record.landing.because, story.record.landing.delays) == ("the remote cannot be reached", 1)
+    refusal = refuse_change(story.record)
+    assert refusal is not None
+    assert "the remote cannot be reached" in refusal.message
+    story.do(c.ConfirmLanding(1))
+    assert story.record.landed_commit == "new"
+
+
+def test_an_outage_that_says_something_else_each_time_fills_no_history() -> None:
+    story = Story().passed("plan", "code")
+    story.do(judged(story))
+
+    for number in range(2 * LANDING_DELAYS_MAX):
+        story.do(c.DelayLanding(1, f"error {number}"))
+
+    assert story.record.landing is not None
+    assert story.record.landing.delays == LANDING_DELAYS_MAX
+
+
+def test_a_delay_of_a_landing_that_is_over_changes_nothing() -> None:
+    story = Story().passed("plan", "code")
+    story.do(judged(story))
+    story.do(c.LoseLanding(1, "'main' had moved"))
+    before = story.record
+
+    story.do(c.DelayLanding(1, "too late"))
+
+    assert story.record == before
 
 
 def test_what_a_land_gate_asks_is_answered_by_people_about_the_merged_commit() -> None:

@@ -97,7 +97,7 @@ def test_every_command_in_every_state_does_what_the_table_says(
 
 def test_the_table_of_commands_covers_every_command_that_concerns_a_stage() -> None:
     about_the_change = {"Start", "KeepOrphan", "Cancel", "Repin"}
-    about_landing = {"SettleLanding", "BlockLanding", "RetryLanding", "ConfirmLanding", "LoseLanding"}
+    about_landing = {"SettleLanding", "BlockLanding", "RetryLanding", "ConfirmLanding", "DelayLanding", "LoseLanding"}
     every = {member.__name__ for member in c.Command.__args__}
 
     told = {type(make(Story().in_state(S.CLAIMED))).__name__ for make in COMMANDS.values()}

@@ -30,6 +30,7 @@ def of_change(scenario: Scenario) -> Mapping[str, Happen]:
         "a late confirmation": lambda w: decide(w, c.ConfirmLanding(w.record.landings - 1)),
         "a late loss": lambda w: decide(w, c.LoseLanding(w.record.landings - 1, "late")),
         "landing is in the way": _block,
+        "the target cannot be moved": lambda w: decide(w, c.DelayLanding(w.record.landings, "the remote is down")),
         "retry landing": lambda w: decide(w, c.RetryLanding("person:eve")) if _is_blocked(w) else None,
         "land gates passed": _land(Outcome.PASSED),
         "land gates failed": _land(Outcome.FAILED),

@@ -212,7 +212,7 @@ MUTANTS = (
         "people reopen under the intent to land",
         "one stage",
         ("I11",),
-        (_edit(precedence.refuse_change, "return refusals.change_landing(record.id, record.target)", "return None"),),
+        (_edit(precedence.refuse_change, "refusals.change_landing(record.id, record.target, because)", "None"),),
     ),
     Mutant(
         "a landing lands that another one was",
