@@ -102,6 +102,8 @@ def make_job(
     """The job, without what is known about the base or has been allowed. Blocking."""
     policy = services.policies.at(record.policy.commit)
     is_stage = row.purpose in {Purpose.ATTEMPT, Purpose.RUN, Purpose.DRY}
+    # The runner looks into our store alone, and another server may have taken these in.
+    services.artifacts.require(subject.commit, subject.base, subject.scope_base, policy.commit)
     return Job(
         evaluation=row.id,
         change=record.id,
