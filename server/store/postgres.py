@@ -66,7 +66,7 @@ class Postgres:
     def writing(self) -> Generator[Session]:
         """See `Database`."""
         with self._connected() as connection:
-            with self._transaction(connection, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"):
+            with self._transaction(connection, "BEGIN ISOLATION LEVEL READ COMMITTED"):
                 yield _session(connection, is_writing=True)
             self._commit(connection)
         # Not within the transaction: whoever commits a notification waits for all others who do.
@@ -132,7 +132,7 @@ class Postgres:
         assert driver.info.transaction_status is TransactionStatus.INTRANS, "an error of the database was passed over"
         try:
             driver.commit()
-        except psycopg.OperationalError as exc:
+        except psycopg.Error as exc:
             if not is_disconnect(exc):
                 raise
             connection.invalidate()

@@ -25,7 +25,7 @@ _SENTENCES = {
     "53300": "{place} takes no further connection: all are in use.",
     "55P03": "Somebody else has been writing to the same change in {place} for too long.",
     "57014": "{place} took too long to answer.",
-    "25006": "{place} can only be read: it is a copy that follows another one.",
+    "25006": "{place} can only be read here, as a copy can that follows another one.",
     "XX001": "{place} is damaged; restore it from a backup.",
     "XX002": "{place} is damaged; restore it from a backup.",
     "58030": "The disk of {place} failed.",
@@ -39,10 +39,10 @@ def may_succeed_again(error: Exception) -> bool:
 
 def is_disconnect(error: Exception) -> bool:
     """Whether the connection is no more, or never was."""
-    cause = _cause(error)
-    return isinstance(cause, psycopg.OperationalError) and (
-        cause.sqlstate is None or cause.sqlstate in _GONE or cause.sqlstate.startswith("08")
-    )
+    state = _state(error)
+    if state is None:
+        return isinstance(_cause(error), psycopg.OperationalError)
+    return state in _GONE or state.startswith("08")
 
 
 def sentence_of(error: Exception, place: str) -> str | None:
