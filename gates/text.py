@@ -7,6 +7,8 @@ backwards, and invisible "tag" letters carry instructions to a model that no per
 import re
 from collections.abc import Sequence
 
+from ..schemas.counted import number_of as number_of  # noqa: PLC0414  # told on: texts are made here
+
 LAST_LINES = 20
 _ESCAPE_SEQUENCE = re.compile(
     "\x1b\\[[0-?]{0,64}[ -/]{0,16}[@-~]"  # CSI: colours, cursor movements
@@ -21,8 +23,6 @@ _INVISIBLE = re.compile(
     "\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"  # direction, zero width, annotation
     "\U000e0000-\U000e01ef]"  # tags and supplementary variation selectors
 )
-# How plurals end, and what takes that place for one; the first that fits.
-_PLURALS = (("ies", "y"), ("sses", "ss"), ("xes", "x"), ("ches", "ch"), ("shes", "sh"), ("ss", "ss"), ("s", ""))
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -55,16 +55,6 @@ def shorten(text: str, chars_max: int) -> str:
 def last_lines(output: str) -> str:
     """The end of what a program printed, where it says as a rule why it failed."""
     return "\n".join(output.strip().splitlines()[-LAST_LINES:])
-
-
-def number_of(number: int, things: str) -> str:
-    """`3 files`, and `1 file`: `things` is an English plural."""
-    if number != 1:
-        return f"{number} {things}"
-    for plural, singular in _PLURALS:
-        if things.endswith(plural):
-            return f"1 {things.removesuffix(plural)}{singular}"
-    return f"1 {things}"
 
 
 def some_of(names: Sequence[str], names_max: int) -> str:

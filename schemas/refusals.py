@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Literal
 
+from .counted import number_of
+
 ANOTHER_REVIEWER = (
     "Somebody else reviews this one: an agent over an MCP connection of its own, another account of this machine (on "
     "the command line all that one account does is one caller's), or a program that the review gate names by `run`."
@@ -73,8 +75,8 @@ def minutes(seconds: float) -> str:
     """How long for people: `11 more minutes`, `1 more minute`, `40 more seconds`."""
     whole = max(0, round(seconds))
     if whole < 90:
-        return f"{whole} more second{'' if whole == 1 else 's'}"
-    return f"{round(whole / 60)} more minutes"
+        return number_of(whole, "more seconds")
+    return number_of(round(whole / 60), "more minutes")
 
 
 def bad_argument(problem: str, *, tool: str | None = None) -> Refusal:

@@ -7,6 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from .counted import number_of
+
 
 class Reply(BaseModel):
     """Frozen; None and empty fields stay, so that a program finds the same keys every time."""
@@ -137,7 +139,7 @@ class RenewedReply(Reply):
 
     def headline(self) -> str:
         """Until when."""
-        return f"'{self.stage}' of {self.change} is yours for {self.expires_in_s} more seconds."
+        return f"'{self.stage}' of {self.change} is yours for {number_of(self.expires_in_s, 'more seconds')}."
 
 
 class GateReply(BaseModel):

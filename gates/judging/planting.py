@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 from ..artifact_store.trees import path_problem
 from ..contract import PatchRefused, Specimen, Spoiled
 from ..paths import matches
+from ..text import number_of
 
 NAME = "gatewright_canary"
 OUR_FOLDER = ".gatewright/"
@@ -81,7 +82,7 @@ def appended(tree: Specimen, paths: Iterable[str], text: bytes) -> Mapping[str, 
 def named(paths: Sequence[str]) -> str:
     """The paths in a sentence: one of them, and how many more."""
     more = len(paths) - 1
-    return paths[0] if not more else f"{paths[0]} and {more} more file{'s' if more > 1 else ''}"
+    return paths[0] if not more else f"{paths[0]} and {number_of(more, 'more files')}"
 
 
 def spoiled_by_patch(path: str | None, tree: Specimen) -> Spoiled | None:

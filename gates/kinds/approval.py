@@ -14,6 +14,7 @@ from ..contract import Specimen, Spoiled
 from ..judging.submission import Submission
 from ..machine.approvals import question
 from ..paths import escape
+from ..text import number_of
 
 MINIMUM_MAX = 9
 
@@ -47,7 +48,7 @@ class ApprovalKind:
     def about(self, options: Options) -> str:
         """Who may approve, and how many it takes."""
         who = "people" if options.signers is None else f"people whose key is in {options.signers}"
-        number = "1 approval" if options.minimum == 1 else f"{options.minimum} approvals"
+        number = number_of(options.minimum, "approvals")
         return f"{number} of this commit by {who}; no tool gives one. Counted: approvals."
 
     def references(self, options: Options) -> tuple[str, ...]:
@@ -63,7 +64,7 @@ class ApprovalKind:
             outcome=Outcome.PENDING,
             counted=0,
             unit=self.unit,
-            summary=f"0 of {options.minimum} approvals; people answer.",
+            summary=f"0 of {number_of(options.minimum, 'approvals')}; people answer.",
             question=question(job.commit, job.policy.pipeline.target, options.minimum),
         )
 

@@ -23,6 +23,7 @@ from ...schemas.records import (
     StageRecord,
     StageState,
 )
+from ..text import number_of
 from . import settlement
 from .independence import AGENT, FAMILY, family
 from .step_invariants import Broken, broken_between
@@ -162,11 +163,13 @@ def _passed(stage: StageRecord, rule: StageRule) -> Iterator[Broken]:
         yield Broken("I6", f"'{stage.name}' passed, and {', '.join(unanswered)} was not answered")
     for review in rule.reviews:
         if _count(artifact, review) < review.quorum:
-            yield Broken("I4", f"'{stage.name}' passed with fewer than {review.quorum} reviews of '{review.gate}'")
+            wanted = number_of(review.quorum, "reviews")
+            yield Broken("I4", f"'{stage.name}' passed with fewer than {wanted} of '{review.gate}'")
     for approval in rule.approvals:
         people = {a.person for a in artifact.approvals if a.gate == approval.gate and a.is_given}
         if len(people) < approval.minimum:
-            yield Broken("I4", f"'{stage.name}' passed with {len(people)} people for '{approval.gate}'")
+            given = number_of(len(people), "approvals")
+            yield Broken("I4", f"'{stage.name}' passed with {given} of '{approval.gate}'")
 
 
 def _opinions(record: ChangeRecord, stage: StageRecord, rule: StageRule) -> Iterator[Broken]:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from ...schemas import events as e
 from ...schemas.records import Attempt, AttemptState, Cause, GateOutcome, Note, Outcome, StageRecord, StageState
 from .. import verdict
+from ..text import number_of
 from . import resubmission
 from .commands import Settle
 from .decision import SERVER, Decision
@@ -112,7 +113,8 @@ def fail_stage(
             decision, stage.name, Cause.NO_PROGRESS, f"the same findings came back {stuck} times running; {tries}"
         )
     elif failed >= rule.attempts + stage.granted:
-        _otherwise(decision, stage.name, Cause.BUDGET_SPENT, f"all {failed} attempts failed")
+        told = "the only attempt failed" if failed == 1 else f"all {failed} attempts failed"
+        _otherwise(decision, stage.name, Cause.BUDGET_SPENT, told)
 
 
 def _hand_in(decision: Decision, stage: StageRecord, command: Settle) -> StageRecord:
@@ -161,7 +163,8 @@ def _retry_or_escalate(decision: Decision, stage: StageRecord, attempt: Attempt,
         )
         return
     told = f": {command.because}" if command.because else ""
-    question = f"{broken} could not judge attempt {attempt.number}, {retries + 1} times; not the agent's fault{told}"
+    tried = number_of(retries + 1, "times")
+    question = f"{broken} could not judge attempt {attempt.number}, {tried}; not the agent's fault{told}"
     decision.escalate(stage.name, Cause.GATE_BROKEN, question, gates=command.gates)
 
 

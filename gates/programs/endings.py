@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from ..text import number_of
 from .disk import NEARLY_FULL, TOO_MUCH
 from .request import Ending
 
@@ -62,7 +63,7 @@ def explain_end(
     if ending.reason == NEARLY_FULL:
         return "The program was ended because the disk that it writes to is nearly full."
     if ending.survivors:
-        return f"The program left {ending.survivors} processes behind that could not be ended."
+        return f"The program left {number_of(ending.survivors, 'processes')} behind that could not be ended."
     return None
 
 

@@ -1,5 +1,6 @@
 """Read what eslint prints with `--format json`: every file that it looked at, with its messages. Pure."""
 
+from ..text import number_of
 from .hostile_json import JsonObject, as_list, as_object, objects_of, read_json, text_of, whole_of
 from .reported import (
     LINE_MAX,
@@ -33,7 +34,7 @@ def _messages(file: JsonObject) -> list[tuple[JsonObject, bool]]:
     told = whole_of(file, "errorCount")
     held = sum(message.get("severity") == 2 for message, is_hidden in found if not is_hidden)
     if told is not None and told != held:
-        raise ReportUnreadable(f"The report says {told} errors in a file, but lists {held}.")
+        raise ReportUnreadable(f"The report says {number_of(told, 'errors')} in a file, but lists {held}.")
     return found
 
 

@@ -16,7 +16,7 @@ from ..contract import CannotJudge
 from ..judging.submission import Submission
 from ..process import Finished, judge_exit
 from ..report_file import REPORT_BYTES_MAX
-from ..text import shorten
+from ..text import number_of, shorten
 from .outcome import Case, Result, SuiteRun
 
 PROBE = Path(__file__).parent.parent / "kinds" / "probes" / "pytest_probe.py"
@@ -104,8 +104,8 @@ def read_run(lines: Sequence[Mapping[str, Any]], finished: Finished) -> SuiteRun
     run = _cases(lines, version)
     if (status == FAILED) != bool(run.failing or run.broken):
         raise CannotJudge(
-            f"pytest ended with {status}, but {len(run.failing)} tests failed: a plug-in or the configuration decides "
-            "otherwise. Check what it checks in a gate of its own.",
+            f"pytest ended with {status}, but {number_of(len(run.failing), 'tests')} failed: a plug-in or the "
+            "configuration decides otherwise. Check what it checks in a gate of its own.",
             output=finished.output,
         )
     _check_complete(lines, run, finished)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from ..text import number_of
 from .outcome import Case, Result, SuiteRun
 
 FLAKES_NAMED_MAX = 3
@@ -12,7 +13,7 @@ def summarise(restored: str, flakes: Sequence[str]) -> str:
     """What those should know who read no further: `restored`, whose rules these were, and what flaked."""
     said = [restored, *(f"{name} {FLAKED}" for name in flakes[:FLAKES_NAMED_MAX])]
     if len(flakes) > FLAKES_NAMED_MAX:
-        said.append(f"So did {len(flakes) - FLAKES_NAMED_MAX} more tests.")
+        said.append(f"So did {number_of(len(flakes) - FLAKES_NAMED_MAX, 'more tests')}.")
     return " ".join(filter(None, said))
 
 

@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 
 from ..git import Git
+from ..text import number_of
 from .problems import WorkspaceProblem
 
 INCLUDE_FILE = ".worktreeinclude"
@@ -41,7 +42,7 @@ def _copy(git: Git, source: Path, workspace: Path) -> None:
     total = sum((source / path).lstat().st_size for path in paths)
     if len(paths) > INCLUDED_FILES_MAX or total > INCLUDED_BYTES_MAX:
         message = (
-            f"{INCLUDE_FILE} names {len(paths)} files of {total} bytes;"
+            f"{INCLUDE_FILE} names {number_of(len(paths), 'files')} of {total} bytes;"
             f" at most {INCLUDED_FILES_MAX} files and {INCLUDED_BYTES_MAX} bytes are copied."
         )
         raise WorkspaceProblem(message, "Name fewer files there; what can be installed belongs into `setup`.")

@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from ..git import SERVER_IDENTITY, Git, GitFailed
+from ..text import number_of
 from .problems import WorkspaceProblem
 from .worktree import index_copy
 
@@ -159,7 +160,8 @@ def refuse_what_is_no_content(copy: Git, names: Sequence[str]) -> None:
     if len(sizes) > UNCOMMITTED_FILES_MAX or total > UNCOMMITTED_BYTES_MAX:
         largest = max(sizes, key=lambda name: sizes[name])
         message = (
-            f"The workspace has {len(sizes)} uncommitted files of {total} bytes in all (the largest is {largest});"
+            f"The workspace has {number_of(len(sizes), 'uncommitted files')} of {total} bytes in all (the largest is "
+            f"{largest});"
             f" at most {UNCOMMITTED_FILES_MAX} files and {UNCOMMITTED_BYTES_MAX} bytes are taken."
         )
         raise WorkspaceProblem(message, "Delete what is no part of the work, or name it in .gitignore.")

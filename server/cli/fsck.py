@@ -64,7 +64,8 @@ def _say(report: "Report", terminal: Terminal) -> None:
     left = [problem for problem in report.problems if problem.is_harmless]
     for problem in left[:TOLD_MAX]:
         terminal.say(f"{problem.kind}: {problem.what} {problem.do}", "dim")
-    looked = f"{report.changes} changes with {report.events} events, their evidence, artifacts and refs"
+    counted = f"{number_of(report.changes, 'changes')} with {number_of(report.events, 'events')}"
+    looked = f"{counted}, their evidence, artifacts and refs"
     wrong = number_of(len(bad), "problems") if bad else "all is well"
     terminal.say(f"Looked at {looked}: {wrong}.", "red" if bad else "green")
 

@@ -5,7 +5,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ...gates.text import shorten
+from ...gates.text import number_of, shorten
 from ...schemas.ids import LAND, short
 from ..operations.questions import find_question
 from .command import Exit
@@ -102,7 +102,7 @@ def _tried(why: "StageWhy") -> Iterator[str]:
     """The latest attempts, notes and orphans of a stage, a line each."""
     if why.attempts_made and why.stage != LAND:
         left = f", {why.attempts_left} more may fail" if why.attempts_left is not None else ""
-        yield f"  tried {why.attempts_made} times{left}{f'; {why.stuck}' if why.stuck else ''}"
+        yield f"  tried {number_of(why.attempts_made, 'times')}{left}{f'; {why.stuck}' if why.stuck else ''}"
     yield from map(_attempt, why.attempts)
     for note in why.notes:
         yield f"  note from {note.source}: {note.text}"
@@ -119,7 +119,7 @@ def _last_tried(why: "StageWhy") -> Iterator[str]:
 
 def _attempt(attempt: "AttemptReply") -> str:
     model = f" ({attempt.model})" if attempt.model else ""
-    found = f", {attempt.findings} findings" if attempt.findings else ""
+    found = f", {number_of(attempt.findings, 'findings')}" if attempt.findings else ""
     gates = f": {attempt.gates}" if attempt.gates else ""
     return f"  attempt {attempt.number} by '{attempt.holder}'{model} ({attempt.commit}) {attempt.outcome}{found}{gates}"
 
@@ -129,7 +129,7 @@ def _question(record: "ChangeRecord", name: str, texts: tuple[str, ...]) -> Iter
     yield from (f"  | {line}" for line in lines[:QUESTION_LINES_MAX])
     if len(lines) > QUESTION_LINES_MAX:
         left = len(lines) - QUESTION_LINES_MAX
-        yield f"  | ... {left} more lines: gatewright answer {record.id} {name} shows all"
+        yield f"  | ... {number_of(left, 'more lines')}: gatewright answer {record.id} {name} shows all"
 
 
 def _screen(lines: list[str], more: str) -> Iterator[str]:
@@ -138,4 +138,4 @@ def _screen(lines: list[str], more: str) -> Iterator[str]:
     flat = [shorten(" ".join(line.splitlines()), LINE_CHARS_MAX) for line in lines]
     yield from flat if len(flat) <= room else flat[: room - 1]
     if len(flat) > room:
-        yield f"  ... {len(flat) - room + 1} more lines: {more}."
+        yield f"  ... {number_of(len(flat) - room + 1, 'more lines')}: {more}."

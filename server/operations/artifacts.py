@@ -109,7 +109,7 @@ def _text_of(services: Services, commit: str, path: str) -> str:
     try:
         return clean_text(data.decode("utf-8"))
     except UnicodeDecodeError:
-        problem = f"'{clean_text(path)}' is not UTF-8 text ({len(data)} bytes)"
+        problem = f"'{clean_text(path)}' is not UTF-8 text ({number_of(len(data), 'bytes')})"
         raise Refused(refusals.bad_argument(problem, tool="read_artifact")) from None
 
 

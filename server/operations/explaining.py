@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ...gates.machine.decision import SERVER
 from ...gates.machine.independence import WORDS
 from ...gates.machine.reasons import Reason, Unlock, Wanted, reason_of, reason_of_landing, wanted_reviews
-from ...gates.text import shorten
+from ...gates.text import number_of, shorten
 from ...schemas.ids import LAND, short
 from ...schemas.records import Attempt, ChangeRecord, ReviewLease, StageRecord, StageState
 from ...schemas.replies import AttemptReply, NoteReply, OrphanReply, ReviewsReply, StageWhy, UnlockReply
@@ -116,7 +116,7 @@ def _reviewing(lease: ReviewLease) -> str:
 
 
 def _attempt(attempt: Attempt) -> AttemptReply:
-    again = f", judged again {attempt.error_retries} times" if attempt.error_retries else ""
+    again = f", judged again {number_of(attempt.error_retries, 'times')}" if attempt.error_retries else ""
     return AttemptReply(
         number=attempt.number,
         holder=attempt.holder,
@@ -138,7 +138,7 @@ def _left_out(stage: StageRecord) -> str | None:
         (len(stage.notes) - NOTES_TOLD_MAX, "earlier notes"),
         (len(stage.orphans) - ORPHANS_TOLD_MAX, "earlier orphans"),
     )
-    return ", ".join(f"{count} {what}" for count, what in counts if count > 0) or None
+    return ", ".join(number_of(count, what) for count, what in counts if count > 0) or None
 
 
 def _seconds(start: datetime | None, end: datetime) -> int | None:

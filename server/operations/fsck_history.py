@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ...gates.lifecycle import live_evaluations
 from ...gates.machine.evolve import evolve
 from ...gates.machine.invariants import broken
+from ...gates.text import number_of
 from ...schemas.records import Attempt, ChangeRecord, Landing, LandingStep, Outcome, StageRecord
 from ..store import Purpose, StoredEvidence, StoreUnavailable, openings_of
 from .fsck_problem import Kind, Problem
@@ -78,7 +79,7 @@ def _history(tx: "Tx", record: ChangeRecord) -> Iterator[Problem]:
         yield Problem(Kind.RECORD, f"{change} is not what the list says: {told}.", BACKUP, change)
     count, lowest, highest = tx.event_versions(change)
     if (count, lowest, highest) != (record.version, 1, record.version):
-        told = f"{count} events from {lowest} to {highest}, and its record is at version {record.version}"
+        told = f"{number_of(count, 'events')} from {lowest} to {highest}, and its record is at version {record.version}"
         yield Problem(Kind.HISTORY, f"The history of {change} is not without gaps: it has {told}.", BACKUP, change)
         return
     replayed = _replayed(tx, change)

@@ -68,7 +68,7 @@ def reviewed_reply(record: ChangeRecord, name: str, number: int, place: int) -> 
     reviews = [review for review in attempt.reviews if review.gate == this.gate]
     quorum = next((rule.quorum for rule in record.rule(name).reviews if rule.gate == this.gate), len(reviews))
     return ReviewedReply(
-        summary=_summary(record, stage, attempt, this, f"{len(reviews)} of {quorum}"),
+        summary=_summary(record, stage, attempt, this, f"{len(reviews)} of {number_of(quorum, 'reviews')}"),
         change=record.id,
         stage=name,
         attempt=number,
@@ -109,7 +109,7 @@ def _stat(services: Services, attempt: Attempt) -> str:
 
 def _summary(record: ChangeRecord, stage: StageRecord, attempt: Attempt, this: Review, count: str) -> str:
     word = "rejected" if this.is_rejecting else "accepted"
-    what = f"You {word} attempt {attempt.number} of {record.id}/{stage.name} ({count} reviews)."
+    what = f"You {word} attempt {attempt.number} of {record.id}/{stage.name} ({count})."
     if attempt.state is AttemptState.PASSED:
         return f"{what} It has passed."
     if stage.state is StageState.IN_REVIEW and stage.current == attempt:

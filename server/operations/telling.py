@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from ...gates.machine.decision import SERVER
-from ...gates.text import shorten
+from ...gates.text import number_of, shorten
 from ...schemas import events as e
 from ...schemas.ids import short
 from ...schemas.records import ChangeRecord
@@ -81,7 +81,7 @@ def tell(event: e.Event) -> str | None:  # noqa: C901, PLR0912 - one line an eve
         case e.DecisionGiven():
             return f"{event.by} answered about '{event.stage}': {event.note.text}"
         case e.AttemptsGranted():
-            return f"{event.by} granted {event.count} more attempts of '{event.stage}'"
+            return f"{event.by} granted {number_of(event.count, 'more attempts')} of '{event.stage}'"
         case e.StageReopened():
             return f"'{event.stage}' was reopened: {event.note.source}: {event.note.text}"
         case e.StageClosed():

@@ -40,6 +40,7 @@ def test_a_change_goes_through_its_stages_by_the_command_line_alone(ready: Desk,
     wrong = call("submit", "--summary", "In words", cwd=workspace)
     assert wrong.status == Exit.FAILED
     assert "answer failed" in wrong.out
+    assert "  tried 1 time, " in call("why", "c1", "code").out
     again = call("brief", "--json", cwd=workspace / "docs")
     assert again.json["attempt"] == 2
     ready.write({"src/answer.txt": "42 it is\n"}, workspace)
