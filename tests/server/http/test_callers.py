@@ -1,6 +1,7 @@
 """Who calls: nobody without a good token, for what its scopes allow, as its subject and no other."""
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
@@ -91,7 +92,7 @@ async def test_two_authorizations_are_none(site: Site) -> None:
     assert (await site.http.post(site.url, headers=headers, json=LIST_TOOLS)).status_code == 400
 
 
-CALLS = {
+CALLS: dict[str, dict[str, Any]] = {
     "start_change": {"title": "Add sub", "intent": "Add sub."},
     "claim_stage": {"agent": "ada"},
     "renew_lease": {"lease": "gw1.c1.code.1.AAAAAAAAAAAAAAAAAAAAAA"},

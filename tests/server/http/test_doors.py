@@ -146,7 +146,7 @@ async def _until_refused(send: Callable[[], Awaitable[None]]) -> None:
 async def _until(is_so: Callable[[], Awaitable[bool]]) -> None:
     """Ask again and again: what is asked for tells nobody when it comes."""
     with anyio.fail_after(WITHIN_S):
-        while not await is_so():  # noqa: ASYNC110
+        while not await is_so():  # noqa: ASYNC110 - of another process
             await anyio.sleep(0.01)
 
 

@@ -108,7 +108,13 @@ def test_a_subject_is_a_plain_name(store: Store, subject: str) -> None:
 
 
 def test_a_token_has_a_scope_and_an_end(store: Store) -> None:
-    for scopes, days in ([(), 1.0], [(Scope.WORK,), 0.0], [(Scope.WORK,), -1.0], [(Scope.WORK,), 367.0]):
+    wrong: tuple[tuple[tuple[Scope, ...], float], ...] = (
+        ((), 1.0),
+        ((Scope.WORK,), 0.0),
+        ((Scope.WORK,), -1.0),
+        ((Scope.WORK,), 367.0),
+    )
+    for scopes, days in wrong:
         with pytest.raises(Refused):
             issue(store, *scopes, days=days)
 
