@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit, urlunsplit
 
 URL_CHARS_MAX = 2_000
 SCHEMES = ("file", "git", "http", "https", "ssh")
@@ -52,7 +52,7 @@ def _parse_url(url: str) -> Address:
     if host.startswith("-") or (parts.username or "").startswith("-") or (not host and parts.scheme != "file"):
         raise ValueError("The address of the remote names no host.")
     if parts.scheme == "ssh" and parts.password is None:
-        return Address(url, _without(parts, keep_user=True), _secrets(parts)[1:])
+        return Address(url, _without(parts, keep_user=True))
     return Address(url, _without(parts, keep_user=False), _secrets(parts))
 
 
@@ -62,8 +62,13 @@ def _without(parts: SplitResult, *, keep_user: bool) -> str:
 
 
 def _secrets(parts: SplitResult) -> tuple[str, ...]:
-    """User, password, query and fragment, as written and as meant; the user first, which of ssh alone is none."""
-    found = [parts.username, parts.password, parts.query, parts.fragment]
+    """User, password, query and fragment, as written and as meant, the longest first: a part of one may be another."""
+    found = [
+        parts.username,
+        parts.password,
+        parts.query,
+        parts.fragment,
+        *(value for _, value in parse_qsl(parts.query)),
+    ]
     spelled = [part for each in found if each for part in (each, unquote(each))]
-    # The longest first: a part of one may be another.
     return tuple(sorted(dict.fromkeys(spelled), key=len, reverse=True))
