@@ -129,7 +129,7 @@ async def _furnish(services: Services, made: PreparedEnvironment, path: Path, li
             if problem is not None:
                 log.warning("workspace %s has no %s: %s", path, VENV, problem)
         else:
-            await services.act(lambda source=made.root / kept, to=place: _copy(source, to))  # type: ignore[misc]  # as above
+            await services.act(lambda source=made.root / kept, to=place: _copy(source, to))  # type: ignore[misc]  # a bound loop variable, as above
 
 
 def _copy(source: Path, place: Path) -> None:

@@ -144,7 +144,7 @@ def _log_to(path: Path) -> None:
 class _Log(logging.handlers.RotatingFileHandler):
     """A log that also takes what libraries write to the standard streams, before and after it was rotated."""
 
-    def doRollover(self) -> None:  # noqa: N802  (the standard library's name)
+    def doRollover(self) -> None:  # noqa: N802 - the standard library's name
         super().doRollover()
         with self._open() as fresh:
             for standard in (1, 2):

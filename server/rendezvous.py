@@ -169,8 +169,8 @@ def _runtime_folders() -> list[str]:
     if os.path.isabs(runtime) and os.path.isdir(runtime) and os.stat(runtime).st_uid == os.geteuid():
         folders.append(os.path.join(runtime, "gatewright"))
     # The folder that is made there is private, and refused when it is somebody else's.
-    temporary = [folder for folder in (os.environ.get("TMPDIR", ""), "/tmp") if os.path.isabs(folder)]  # noqa: S108
-    folders.extend(os.path.join(folder, f"gatewright-{os.geteuid()}") for folder in temporary)
+    temporary = (os.environ.get("TMPDIR", ""), "/tmp")  # noqa: S108 - only as the place of a private folder
+    folders.extend(os.path.join(at, f"gatewright-{os.geteuid()}") for at in temporary if os.path.isabs(at))
     return folders
 
 

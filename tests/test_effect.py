@@ -235,7 +235,7 @@ def _shop(effect: Effect, root: Path, tasks: list[Any]) -> Scratch:
     return scratch
 
 
-def _land(effect: Effect, scratch: Scratch, task: Any, flaw: str | None, also: dict[str, str]) -> None:  # noqa: ANN401
+def _land(effect: Effect, scratch: Scratch, task: Any, flaw: str | None, also: dict[str, str]) -> None:  # noqa: ANN401 - of examples/
     """Merge a change as landings are, with its three artifacts."""
     folder = effect.works.folder(task)
     files = {

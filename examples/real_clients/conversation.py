@@ -97,8 +97,7 @@ def _replay(story: Story, received: Sequence[Received]) -> list[Action]:
     try:
         actions.append(next(telling))
         for answer in received:
-            # Not a comprehension: the story's end would surface there as a RuntimeError.
-            actions.append(telling.send(answer))  # noqa: PERF401
+            actions.append(telling.send(answer))  # noqa: PERF401 - in a comprehension its end were a RuntimeError
     except StopIteration as ended:
         actions.append(Say(ended.value))
     except StoryError as problem:

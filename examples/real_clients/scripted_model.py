@@ -114,7 +114,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.model.turned_away.append(self.path)
         self._refuse()
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (the base's signature)
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's signature
         """Keep quiet: the output of the example is its checkpoints."""
 
     def _read_body(self) -> JsonObject:

@@ -173,5 +173,5 @@ class CommitReader:
                 await look(base)
                 return
         except (TooLarge, CannotJudge):
-            pass
+            pass  # the base does not keep within it either, which is told below
         raise CannotJudge(f"{exc} So does the base: raise that limit in {PIPELINE_FILE}.") from exc

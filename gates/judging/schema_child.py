@@ -116,8 +116,7 @@ def _uri(path: str) -> str:
     return f"file:///{quote(path)}"
 
 
-# Resources and resolvers of `referencing`, which are generic over anything.
-def _check_references(resource: Any, resolver: Any, uri: str) -> None:  # noqa: ANN401
+def _check_references(resource: Any, resolver: Any, uri: str) -> None:  # noqa: ANN401 - of `referencing`, generic
     """Every reference leads to something that is there, before a document is judged by half of a schema."""
     unresolvable = import_module("referencing.exceptions").Unresolvable
     contents = resource.contents

@@ -56,7 +56,7 @@ def refused_document(schema: bytes, schema_format: Format, kind: Format) -> str 
             if (kind != "toml" or isinstance(other, dict)) and (says_nothing or not _accepts(value, other)):
                 return written_as(other, kind)
     except (DataUnreadable, NoSample):
-        pass
+        pass  # what cannot be read refuses nothing; the gate itself says so
     return None
 
 

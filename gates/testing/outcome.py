@@ -110,7 +110,7 @@ def parse_run(text: str) -> SuiteRun:
     return _adapter().validate_json(text)
 
 
-def _kin(name: str, is_example: bool) -> str | None:  # noqa: FBT001  (which of two kinds of ids it is)
+def _kin(name: str, is_example: bool) -> str | None:  # noqa: FBT001 - which of two kinds of ids it is
     """What the ids of one test have in common that differ by number or module; None for ids that say it all."""
     if is_example:
         return name.rpartition(".")[2]

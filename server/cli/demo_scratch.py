@@ -155,7 +155,7 @@ def _short_folder() -> str | None:
     """Where temporary folders go; /tmp when a socket's path below the usual place would be too long."""
     usual = os.path.realpath(tempfile.gettempdir())
     is_short = len(os.fsencode(usual)) + len(PREFIX) + SOCKET_BYTES <= SOCKET_PATH_BYTES_MAX
-    return usual if is_short else "/tmp"  # noqa: S108  (mkdtemp makes a private folder in it)
+    return usual if is_short else "/tmp"  # noqa: S108 - mkdtemp makes a private folder in it
 
 
 def _end_server(scratch: Scratch) -> None:

@@ -245,7 +245,7 @@ class Story:
         self._timeline.tell(who, what, *styles, since_s=since_s)
 
 
-def _expect(is_so: bool, what: str) -> None:  # noqa: FBT001  (a condition and its sentence)
+def _expect(is_so: bool, what: str) -> None:  # noqa: FBT001 - a condition and its sentence
     if not is_so:
         raise DemoFailed(f"This should be so and is not: {what}")
 

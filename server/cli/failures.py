@@ -75,7 +75,7 @@ def tell(failure: Failure, terminal: Terminal, *, command: str, as_json: bool) -
 def _is_somewhere() -> bool:
     """Whether the current folder exists."""
     try:
-        os.getcwd()  # noqa: PTH109  # nothing else is wanted of it
+        os.getcwd()  # noqa: PTH109 - nothing else is wanted of it
     except OSError:
         return False
     return True

@@ -30,14 +30,14 @@ async def in_flight(server: Server) -> None:
     """Until somebody waits on the server's signal."""
     with anyio.fail_after(WITHIN_S):
         # The signal tells nobody that somebody waits for it.
-        while not server.services.changed.ticket().statistics().tasks_waiting:  # noqa: ASYNC110
+        while not server.services.changed.ticket().statistics().tasks_waiting:  # noqa: ASYNC110 - nothing tells of that
             await anyio.sleep(0.005)
 
 
 async def idle(server: Server) -> None:
     """Until nobody waits on the server's signal."""
     with anyio.fail_after(WITHIN_S):
-        while server.services.changed.ticket().statistics().tasks_waiting:  # noqa: ASYNC110
+        while server.services.changed.ticket().statistics().tasks_waiting:  # noqa: ASYNC110 - nothing tells of that
             await anyio.sleep(0.005)
 
 
@@ -181,10 +181,10 @@ async def test_of_a_subscription_ends_it(desk: Server, tmp_path: Path) -> None:
         filter_ = {"resourceSubscriptions": ["gatewright://changes"]}
         await wire.request(1, "subscriptions/listen", notifications=filter_)
         with anyio.fail_after(WITHIN_S):
-            while not bus.is_heard():  # noqa: ASYNC110 - the bus tells nobody
+            while not bus.is_heard():  # noqa: ASYNC110 - nothing tells of that - the bus tells nobody
                 await anyio.sleep(0.005)
             await wire.cancel(1)
-            while bus.is_heard():  # noqa: ASYNC110 - as above
+            while bus.is_heard():  # noqa: ASYNC110 - nothing tells of that - as above
                 await anyio.sleep(0.005)
         await wire.get(2, "get_status")
 

@@ -84,7 +84,7 @@ async def test_a_change_goes_through_all_stages_with_files_and_read_artifact_alo
     assert repository.git("status", "--porcelain") == ""
 
 
-def _path_of(brief: Any) -> str:  # noqa: ANN401  # a reply
+def _path_of(brief: Any) -> str:  # noqa: ANN401 - a reply, as JSON
     [path] = brief["writes"]
     assert not set(path) & set("*?["), "a client without files is told the very path"
     return str(path)

@@ -312,8 +312,7 @@ async def test_nothing_is_read_from_the_store_for_nobody(server: Server, monkeyp
         await ada.start()
         newest = await server.services.read(lambda tx: tx.position())
         with anyio.fail_after(WITHIN_S):
-            # It looks a moment after the commit, in a thread of its own.
-            while newest not in positions:  # noqa: ASYNC110
+            while newest not in positions:  # noqa: ASYNC110 - it looks later, in a thread that tells nobody
                 await anyio.sleep(0.01)
 
 

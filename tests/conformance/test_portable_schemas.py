@@ -10,7 +10,7 @@ from typing import Any
 
 import mcp_types as types
 import pytest
-from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # it has none
 
 from gatewright.schemas.arguments import TOOLS
 from gatewright.server.tool_list import tool_list

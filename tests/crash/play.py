@@ -144,7 +144,7 @@ async def _until_cleared(repository: Repository) -> None:
     """Workspaces are taken away after the landing is told; what stays in the end is what the comparison is about."""
     folder = repository.common_dir / "worktrees"
     with anyio.move_on_after(CLEARED_WITHIN_S):
-        while repository.workspaces() or (folder.is_dir() and any(folder.iterdir())):  # noqa: ASYNC110
+        while repository.workspaces() or (folder.is_dir() and any(folder.iterdir())):  # noqa: ASYNC110 - nothing tells
             await anyio.sleep(0.02)
 
 

@@ -37,7 +37,7 @@ def environment(folder: Path, extra: Mapping[str, str] | None = None) -> dict[st
 
 
 def run(argv: Sequence[str], cwd: Path, limits: ProcessLimits = LIMITS, **options: object) -> Finished:
-    call = partial(run_process, argv, cwd=cwd, environment=environment(cwd), limits=limits, **options)  # type: ignore[arg-type]
+    call = partial(run_process, argv, cwd=cwd, environment=environment(cwd), limits=limits, **options)  # type: ignore[arg-type]  # any
     return anyio.run(call)
 
 
@@ -200,7 +200,7 @@ def test_the_end_of_one_program_leaves_the_processes_of_another_alone(tmp_path: 
             command = ["sh", "-c", DAEMON + "sleep 300"]
             tasks.start_soon(partial(run_process, command, cwd=one, environment=environment(one), limits=LIMITS))
             with anyio.fail_after(10):
-                while not (one / "daemon").exists():  # noqa: ASYNC110
+                while not (one / "daemon").exists():  # noqa: ASYNC110 - of another process
                     await anyio.sleep(0.01)
             await run_process(["sh", "-c", DAEMON], cwd=other, environment=environment(other), limits=LIMITS)
             alive = is_alive(daemon_of(one)), is_alive(daemon_of(other))

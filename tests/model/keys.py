@@ -59,6 +59,6 @@ def broken_repeat(name: str, now: datetime) -> Iterator[Broken]:
         ask("stdio:ada", f"{name}, but otherwise")
         yield Broken("I8", f"another request under the key of '{name}' was taken for it")
     except Refused:
-        pass
+        pass  # as it must be
     if ask("stdio:bob", name) == first:
         yield Broken("I8", f"the key of '{name}' answers another principal")

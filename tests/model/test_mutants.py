@@ -14,7 +14,7 @@ def test_the_search_finds_the_bug(mutant: Mutant, capsys: pytest.CaptureFixture[
     assert figures.found, f"'{mutant.name}' survived {figures.states} states"
     found = figures.found[0]
     with capsys.disabled():
-        print(f"\n{mutant.name}: {found.invariant} after {figures.states} states, {len(found.steps)} steps")  # noqa: T201
+        print(f"\n{mutant.name}: {found.invariant} after {figures.states} states, {len(found.steps)} steps")  # noqa: T201 - the table is what the test is run for
     assert found.invariant in mutant.invariants, str(found)
 
 

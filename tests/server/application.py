@@ -56,7 +56,7 @@ class CountingApplication:
         self._append("drained", str(os.getpid()))
 
     # Any: the SDK's handler types are generic over a lifespan that this application has not.
-    def mcp_server(self, principal: str) -> Any:  # noqa: ANN401
+    def mcp_server(self, principal: str) -> Any:  # noqa: ANN401 - as the SDK has it
         import mcp_types as types
         from mcp.server.lowlevel import Server
         from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
@@ -92,7 +92,7 @@ class CountingApplication:
             on_subscriptions_listen=ListenHandler(InMemorySubscriptionBus()),
         )
 
-    async def _call(self, ctx: Any, name: str, arguments: dict[str, Any], stamp: str) -> dict[str, Any]:  # noqa: ANN401
+    async def _call(self, ctx: Any, name: str, arguments: dict[str, Any], stamp: str) -> dict[str, Any]:  # noqa: ANN401 - JSON
         self._append("begun", stamp)
         if name == "refuse":
             raise ValueError("there is no such tool")

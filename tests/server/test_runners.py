@@ -72,7 +72,7 @@ def called(words: bytes, *, below: int) -> list[int]:
 async def until(is_so: Callable[[], object]) -> None:
     with anyio.fail_after(WITHIN_S):
         # What another process does wakes nobody here.
-        while not is_so():  # noqa: ASYNC110
+        while not is_so():  # noqa: ASYNC110 - of another process
             await anyio.sleep(POLL_S)
 
 
@@ -143,7 +143,7 @@ async def test_nothing_is_left_of_a_server_that_was_killed(tmp_path: Path) -> No
     job = tmp_path / "job"
     job.write_text(format_job(a_slow_job(tmp_path / "project")) + "\n")
     # To start a process blocks for a moment, and nobody else waits here.
-    with job.open() as line, subprocess.Popen([sys.executable, "-c", SERVER], stdin=line) as server:  # noqa: ASYNC220
+    with job.open() as line, subprocess.Popen([sys.executable, "-c", SERVER], stdin=line) as server:  # noqa: ASYNC220 - begins at once
         await until(lambda: called(b"sleep 300", below=server.pid))
         below = descendants_of(server.pid)
         server.kill()

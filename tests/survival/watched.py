@@ -83,16 +83,16 @@ def watch(points: Points) -> None:
     serve, run, call = transport.serve_connection, Services.run, calls.call_tool
 
     # Any: these stand in for functions whose types do not matter here.
-    async def serve_watched(server: Any, stream: Any, *others: Any) -> None:  # noqa: ANN401
+    async def serve_watched(server: Any, stream: Any, *others: Any) -> None:  # noqa: ANN401 - passed on
         await serve(server, WatchedStream(stream, points), *others)  # type: ignore[arg-type]  # all that is used of one
 
-    async def run_watched(services: Services, work: Any, **options: Any) -> Any:  # noqa: ANN401
+    async def run_watched(services: Services, work: Any, **options: Any) -> Any:  # noqa: ANN401 - passed on
         done = await run(services, work, **options)
         if (label := request.get()) is not None:
             await points.wrote(label)
         return done
 
-    async def call_watched(*arguments: Any, stamp: str | None, **options: Any) -> Any:  # noqa: ANN401
+    async def call_watched(*arguments: Any, stamp: str | None, **options: Any) -> Any:  # noqa: ANN401 - passed on
         request.set(points.labels.get(stamp or ""))
         return await call(*arguments, stamp=stamp, **options)
 

@@ -153,7 +153,7 @@ def test_a_person_is_asked_about_what_is_newly_suppressed_and_only_about_that(
 
 
 def test_an_absolute_path_in_the_tree_is_told_as_the_path_that_it_is_there(tmp_path: Path) -> None:
-    page = json.dumps({**FOUND, "findings": [{**FOUND["findings"][0], "path": "TREE/calc.py"}]})  # type: ignore[index]
+    page = json.dumps({**FOUND, "findings": [{**FOUND["findings"][0], "path": "TREE/calc.py"}]})  # type: ignore[index]  # JSON
     project = make(tmp_path, PRINT, report="gatewright")
 
     evidence = judge(project, {"report": page, "code": "1\n"})

@@ -28,15 +28,15 @@ STAGES = {
 
 def planned(root: Path, plan: Files | None = None, base: Files | None = None, **trace: object) -> Project:
     """A project whose plan has passed: `scope_base` is where the code stage starts."""
-    gate = {"trace": {**STAGES["code"]["gates"][0]["trace"], **trace}}  # type: ignore[index]
+    gate = {"trace": {**STAGES["code"]["gates"][0]["trace"], **trace}}  # type: ignore[index]  # YAML
     stages = {**STAGES, "code": {**STAGES["code"], "gates": [gate]}}
     project = Project(root, [], base or {"calc.py": "x = 1\n"}, stages=stages)
-    project.start = project.commit(plan if plan is not None else {PLAN_PATH: PLAN})  # type: ignore[attr-defined]
+    project.start = project.commit(plan if plan is not None else {PLAN_PATH: PLAN})  # type: ignore[attr-defined]  # put there
     return project
 
 
 def judge(project: Project, files: Files) -> Evidence:
-    start: str = project.start  # type: ignore[attr-defined]
+    start: str = project.start  # type: ignore[attr-defined]  # put there
     return project.judge(project.commit(files, on=start), scope_base=start)["trace"]
 
 
@@ -170,7 +170,7 @@ def test_a_document_of_this_stage_declares_nothing_for_the_other(tmp_path: Path)
         "code": {"needs": ["plan"], "gates": [gate]},
     }
     project = Project(tmp_path, [], {"calc.py": ""}, stages=stages)
-    project.start = project.commit({PLAN_PATH: PLAN})  # type: ignore[attr-defined]
+    project.start = project.commit({PLAN_PATH: PLAN})  # type: ignore[attr-defined]  # put there
 
     evidence = judge(project, {"docs/changes/c1/design.md": "R1, R2, R12\n\nR99: of my own\n"})
 

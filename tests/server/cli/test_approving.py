@@ -153,13 +153,13 @@ def test_two_people_approve_by_their_secrets_and_the_stage_passes_with_evidence_
 
     assert (first.status, second.status) == (Exit.OK, Exit.OK), first.out + second.out
     assert (between, state(call, "code")) == ("in_review", "passed")
-    commit = str(events(call, "approval_given")[0]["approval"]["commit"])  # type: ignore[index]
+    commit = str(events(call, "approval_given")[0]["approval"]["commit"])  # type: ignore[index]  # JSON
     assert commit in first.out
     assert "added    src/b.txt" in first.out
     assert "answer: passed" in first.out
     assert "Approved so far by person:ann (secret at the terminal)" in second.out
     told = evidence(call, "code", "approval")
-    gate = told["gates"][0]  # type: ignore[index]
+    gate = told["gates"][0]  # type: ignore[index]  # JSON
     assert (gate["outcome"], gate["count"], gate["unit"]) == ("passed", 2, "approvals")
     for part in ("person:ann", "person:bob", "secret at the terminal", commit, "'main'", "fine"):
         assert part in str(told["output"])
@@ -195,7 +195,7 @@ def test_a_no_fails_the_attempt_with_the_reason(desk: Desk, call: Call) -> None:
     assert rejected.status == Exit.OK, rejected.out
     assert state(call, "code") == "claimed"
     told = evidence(call, "code", "approval")
-    assert told["gates"][0]["outcome"] == "failed"  # type: ignore[index]
+    assert told["gates"][0]["outcome"] == "failed"  # type: ignore[index]  # JSON
     assert "42 is wrong" in str(told["findings"])
 
 
@@ -297,7 +297,7 @@ def test_two_people_approve_by_their_signatures(desk: Desk, call: Call, keys: Pa
 
     assert (first.status, second.status) == (Exit.OK, Exit.OK), first.err + second.err
     assert state(call, "docs") == "passed"
-    hows = [str(event["approval"]["how"]) for event in events(call, "approval_given")]  # type: ignore[index]
+    hows = [str(event["approval"]["how"]) for event in events(call, "approval_given")]  # type: ignore[index]  # JSON
     assert all(how.startswith("ssh signature, key SHA256:") for how in hows)
     assert len({*hows}) == 2
     told = str(evidence(call, "docs", "signed")["output"])

@@ -41,7 +41,7 @@ def codex(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def without_claude(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A PATH without any client's program, but with git; not the one with which our git is first imported, and kept."""
-    import gatewright.gates.git  # noqa: F401
+    import gatewright.gates.git  # noqa: F401 - to be loaded
 
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "git").symlink_to("/usr/bin/git")
