@@ -7,6 +7,7 @@ attempt was replaced meanwhile, nothing is decided.
 from typing import TYPE_CHECKING
 
 from ...gates.machine.commands import Answer
+from ...gates.machine.precedence import refuse_change
 from ...schemas import refusals
 from ...schemas.ids import LAND
 from ...schemas.records import ChangeRecord
@@ -28,6 +29,8 @@ def find_asked(tx: "Tx", change: str, stage: str, gate: str | None) -> Question 
     question = find_question(tx, record, stage, gate)
     if question is not None:
         return question
+    if refusal := refuse_change(record):
+        return refusal
     if stage != LAND and record.find_stage(stage) is None:
         return refusals.unknown_stage(record.id, stage, [*(found.name for found in record.stages), LAND])
     which = f" of gate '{gate}'" if gate else ""
