@@ -13,7 +13,8 @@ from hypothesis.stateful import (
 
 from gatewright.gates.machine import commands as c
 from gatewright.gates.machine.evolve import replay
-from gatewright.schemas.records import AttemptState, Outcome
+from gatewright.schemas.ids import format_lease, parse_lease
+from gatewright.schemas.records import AttemptState, GateOutcome, Outcome
 
 from .model import Model
 from .reviewing import OBJECTION
@@ -22,6 +23,7 @@ from .world import World, finding_of
 
 AGENTS = st.sampled_from(["ada", "bob"])
 EVENTS_MAX = 1_000
+PASSED = GateOutcome("ok", Outcome.PASSED)
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class Held:
     token: str
     stage: str
     fence: int
+    holder: str
 
 
 class Acting(RuleBasedStateMachine):
@@ -85,6 +88,81 @@ class Acting(RuleBasedStateMachine):
         inspected = [] if is_empty else ["code.txt"]
         given = {"lease": held.token, "findings": [objection] if objects else [], "inspected": inspected}
         self.call(agent, "review_artifact", expected, keyed, **given)
+
+    def do_renew(self, agent: str, held: Held) -> None:
+        self.call(agent, "renew_lease", self.model.renew(held.stage, held.fence), False, lease=held.token)
+
+    def do_release(self, agent: str, held: Held, because: str, upstream: str, *, keyed: bool) -> None:
+        named = upstream if because == "spec_conflict" else None
+        expected = self.model.release(held.stage, held.fence, because, named)
+        given = {"lease": held.token, "because": because, "reason": "It is so."}
+        told = self.call(agent, "release_stage", expected, keyed, **given, stage=named)
+        if expected is None:
+            assert told["stage_state"] == self.model.stages[held.stage].state
+
+    def do_let_go(self, agent: str, held: Held, because: str) -> None:
+        """Of a review."""
+        expected = self.model.release_review(held.stage, held.fence, because)
+        self.call(agent, "release_stage", expected, False, lease=held.token, because=because, reason="It is so.")
+
+    def do_go_on_reviewing(self, agent: str, held: Held) -> None:
+        """Or take what only the holder of a stage may do for it."""
+        self.call(agent, "renew_lease", self.model.renew_review(held.stage, held.fence), False, lease=held.token)
+        self.model.renew_review(held.stage, held.fence)
+        self.call(agent, "submit_artifact", "not_allowed", False, lease=held.token, summary="Mine.", files={"a": "b"})
+
+    def do_repeat(self, kept: Kept) -> None:
+        """Invariant I8: the same call again has no other effect, and is no refusal."""
+        told = self.world.call(kept.agent, kept.tool, **kept.given)
+        assert not told.is_refused, told.text
+
+    def do_use_key_again(self, kept: Kept) -> None:
+        """For something else."""
+        told = self.world.call(kept.agent, "start_change", title="Other", intent="Other.", key=kept.given["key"])
+        assert told.code == "idempotency_conflict"
+
+    def do_forge(self, agent: str, held: Held) -> None:
+        """A lease of a fence that was never given, with the proof of another."""
+        name = parse_lease(held.token)
+        assert name is not None
+        token = format_lease(name.change, name.stage, held.fence + 1, name.proof)
+        self.call(agent, "renew_lease", "unknown_lease", False, lease=token)
+        self.call(agent, "submit_artifact", "unknown_lease", True, lease=token, summary="Mine.", files={"a": "b"})
+
+    def do_reopen(self, stage: str) -> None:
+        self.at_terminal("reopen", self.model.reopen, stage, "--reason", "Wrong.", typed=f"{self.change}\n")
+
+    def do_retry_gates(self, stage: str) -> None:
+        self.at_terminal("retry-gates", self.model.retry, stage, typed="y\n")
+
+    def do_grant(self, stage: str, count: int) -> None:
+        typed = f"{self.change}\n"
+        self.at_terminal("grant-attempts", lambda s: self.model.grant(s, count), stage, str(count), typed=typed)
+
+    def do_answer(self, stage: str, *, allowed: bool) -> None:
+        said = ("--allow" if allowed else "--refuse", "--note", "So it is.")
+        self.at_terminal("answer", lambda s: self.model.answer(s, allowed=allowed), stage, *said, typed=f"{stage}\n")
+
+    def do_cancel(self) -> None:
+        told = self.world.at_terminal("cancel", self.change, "--reason", "Enough.", typed="y\n")
+        assert told == self.model.cancel()
+
+    def do_land(self) -> None:
+        landing = self.world.record(self.change).landing
+        assert landing is not None
+        gates = (GateOutcome("scope", Outcome.PASSED), PASSED)
+        self.world.decide(self.change, c.SettleLanding(landing.evaluation, "old", "new", "tree", gates))
+        self.model.settle_landing()
+
+    def do_confirm_landing(self) -> None:
+        landing = self.world.record(self.change).landing
+        assert landing is not None
+        self.world.decide(self.change, c.ConfirmLanding(landing.number))
+        self.model.confirm_landing()
+
+    def do_wait(self, seconds: int) -> None:
+        self.model.now += seconds
+        self.world.clock.advance(seconds)
 
     def do_judge(self, stage: str, outcome: str, mark: str) -> None:
         self.model.settle(stage, outcome, mark)
@@ -153,10 +231,10 @@ class Acting(RuleBasedStateMachine):
         """Keep the lease that a brief gave."""
         stage = self.model.stages[brief["stage"]]
         if brief["kind"] == "work":
-            self.leases.append(Held(brief["lease"], stage.name, stage.fence))
+            self.leases.append(Held(brief["lease"], stage.name, stage.fence, agent))
         else:
             seat = next(seat for seat in stage.tries[-1].seats if seat.reviewer == agent)
-            self.reviews.append(Held(brief["lease"], stage.name, seat.number))
+            self.reviews.append(Held(brief["lease"], stage.name, seat.number, agent))
 
     def found_last(self, name: str) -> list[str]:
         """The ids of what was found about the last attempt that failed."""
@@ -187,4 +265,5 @@ class Acting(RuleBasedStateMachine):
         self, command: str, expected: Callable[[str], str | None], stage: str, *more: str, typed: str
     ) -> None:
         told = self.world.at_terminal(command, self.change, stage, *more, typed=typed)
-        assert told == expected(stage), (command, stage)
+        wanted = expected(stage)
+        assert told == wanted, f"{command} {stage}: {told}, not {wanted}"

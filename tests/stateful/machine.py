@@ -10,10 +10,9 @@ from hypothesis.stateful import (
 )
 
 from gatewright.gates.machine import commands as c
-from gatewright.schemas.ids import format_lease, parse_lease
 from gatewright.schemas.records import GateOutcome, Outcome
 
-from .acting import AGENTS, Acting
+from .acting import AGENTS, PASSED, Acting
 from .things import CODE, MARKS, PLAN
 
 STAGES = st.sampled_from([PLAN, CODE])
@@ -23,7 +22,6 @@ EXITS = st.sampled_from(["done_for_now", "withdraw", "cannot", "spec_conflict", 
 OUTCOMES = st.sampled_from(["passed", "passed", "failed", "failed", "errored", "pending"])
 SAYS = st.sampled_from(["", "fixed", "disputed"])
 ON_THE_WAY = ("open", "claimed", "evaluating", "in_review")
-PASSED = GateOutcome("ok", Outcome.PASSED)
 
 
 class Protocol(Acting):
@@ -89,19 +87,12 @@ class Protocol(Acting):
     @precondition(lambda self: self.leases)
     @rule(agent=AGENTS, data=st.data())
     def renew(self, agent: str, data: st.DataObject) -> None:
-        held = self.any_lease(data)
-        self.call(agent, "renew_lease", self.model.renew(held.stage, held.fence), False, lease=held.token)
+        self.do_renew(agent, self.any_lease(data))
 
     @precondition(lambda self: self.leases)
     @rule(agent=AGENTS, data=st.data(), because=EXITS, upstream=STAGES, keyed=st.booleans())
     def release(self, agent: str, data: st.DataObject, because: str, upstream: str, *, keyed: bool) -> None:
-        held = self.any_lease(data)
-        named = upstream if because == "spec_conflict" else None
-        expected = self.model.release(held.stage, held.fence, because, named)
-        given = {"lease": held.token, "because": because, "reason": "It is so."}
-        told = self.call(agent, "release_stage", expected, keyed, **given, stage=named)
-        if expected is None:
-            assert told["stage_state"] == self.model.stages[held.stage].state
+        self.do_release(agent, self.any_lease(data), because, upstream, keyed=keyed)
 
     @precondition(lambda self: self.reviews)
     @rule(
@@ -118,44 +109,27 @@ class Protocol(Acting):
     @precondition(lambda self: self.reviews)
     @rule(agent=AGENTS, data=st.data(), because=EXITS)
     def let_a_review_go(self, agent: str, data: st.DataObject, because: str) -> None:
-        held = self.any_of(self.reviews, data)
-        expected = self.model.release_review(held.stage, held.fence, because)
-        self.call(agent, "release_stage", expected, False, lease=held.token, because=because, reason="It is so.")
+        self.do_let_go(agent, self.any_of(self.reviews, data), because)
 
     @precondition(lambda self: self.reviews)
     @rule(agent=AGENTS, data=st.data())
     def go_on_reviewing(self, agent: str, data: st.DataObject) -> None:
-        """Or take what only the holder of a stage may do for it."""
-        held = self.any_of(self.reviews, data)
-        self.call(agent, "renew_lease", self.model.renew_review(held.stage, held.fence), False, lease=held.token)
-        self.model.renew_review(held.stage, held.fence)
-        self.call(agent, "submit_artifact", "not_allowed", False, lease=held.token, summary="Mine.", files={"a": "b"})
+        self.do_go_on_reviewing(agent, self.any_of(self.reviews, data))
 
     @precondition(lambda self: self.leases)
     @rule(agent=AGENTS, data=st.data())
     def forge(self, agent: str, data: st.DataObject) -> None:
-        """A lease of a fence that was never given, with the proof of another."""
-        held = self.any_lease(data)
-        name = parse_lease(held.token)
-        assert name is not None
-        token = format_lease(name.change, name.stage, held.fence + 1, name.proof)
-        self.call(agent, "renew_lease", "unknown_lease", False, lease=token)
-        self.call(agent, "submit_artifact", "unknown_lease", True, lease=token, summary="Mine.", files={"a": "b"})
+        self.do_forge(agent, self.any_lease(data))
 
     @precondition(lambda self: self.kept)
     @rule(data=st.data())
     def repeat(self, data: st.DataObject) -> None:
-        """Invariant I8: the same call again has no other effect, and is no refusal."""
-        kept = data.draw(st.sampled_from(self.kept))
-        told = self.world.call(kept.agent, kept.tool, **kept.given)
-        assert not told.is_refused, told.text
+        self.do_repeat(data.draw(st.sampled_from(self.kept)))
 
     @precondition(lambda self: self.kept)
     @rule(data=st.data())
     def use_a_key_twice(self, data: st.DataObject) -> None:
-        kept = data.draw(st.sampled_from(self.kept))
-        told = self.world.call(kept.agent, "start_change", title="Other", intent="Other.", key=kept.given["key"])
-        assert told.code == "idempotency_conflict"
+        self.do_use_key_again(data.draw(st.sampled_from(self.kept)))
 
     # The evaluator
 
@@ -177,66 +151,42 @@ class Protocol(Acting):
     @precondition(lambda self: self.model.landing == "preparing")
     @rule()
     def land(self) -> None:
-        landing = self.world.record(self.change).landing
-        assert landing is not None
-        gates = (GateOutcome("scope", Outcome.PASSED), PASSED)
-        self.world.decide(self.change, c.SettleLanding(landing.evaluation, "old", "new", "tree", gates))
-        self.model.settle_landing()
+        self.do_land()
 
     @precondition(lambda self: self.model.landing == "intended")
     @rule()
     def confirm_landing(self) -> None:
-        landing = self.world.record(self.change).landing
-        assert landing is not None
-        self.world.decide(self.change, c.ConfirmLanding(landing.number))
-        self.model.confirm_landing()
+        self.do_confirm_landing()
 
     # People
 
     @precondition(lambda self: self.model.has("passed", "escalated"))
     @rule(data=st.data())
     def reopen(self, data: st.DataObject) -> None:
-        stage, typed = self.likely(data, "passed", "escalated"), f"{self.change}\n"
-        self.at_terminal("reopen", self.model.reopen, stage, "--reason", "Wrong.", typed=typed)
+        self.do_reopen(self.likely(data, "passed", "escalated"))
 
     @precondition(lambda self: self.model.has("escalated"))
     @rule(data=st.data())
     def retry_gates(self, data: st.DataObject) -> None:
-        stage = self.likely(data, "escalated")
-        self.at_terminal("retry-gates", self.model.retry, stage, typed="y\n")
+        self.do_retry_gates(self.likely(data, "escalated"))
 
     @precondition(lambda self: self.model.has("escalated"))
     @rule(data=st.data(), count=st.integers(1, 2))
     def grant(self, data: st.DataObject, count: int) -> None:
-        stage = self.likely(data, "escalated")
-        self.at_terminal(
-            "grant-attempts", lambda s: self.model.grant(s, count), stage, str(count), typed=f"{self.change}\n"
-        )
+        self.do_grant(self.likely(data, "escalated"), count)
 
     @precondition(lambda self: self.model.has("escalated", "in_review"))
     @rule(data=st.data(), allowed=st.booleans())
     def answer(self, data: st.DataObject, *, allowed: bool) -> None:
-        stage = self.likely(data, "escalated", "in_review")
-        decision = "--allow" if allowed else "--refuse"
-        self.at_terminal(
-            "answer",
-            lambda s: self.model.answer(s, allowed=allowed),
-            stage,
-            decision,
-            "--note",
-            "So it is.",
-            typed=f"{stage}\n",
-        )
+        self.do_answer(self.likely(data, "escalated", "in_review"), allowed=allowed)
 
     @precondition(lambda self: self.model.evaluations > 6)
     @rule()
     def cancel(self) -> None:
-        told = self.world.at_terminal("cancel", self.change, "--reason", "Enough.", typed="y\n")
-        assert told == self.model.cancel()
+        self.do_cancel()
 
     # Time
 
     @rule(seconds=st.sampled_from([60, 899, 900, 1200]))
     def wait(self, seconds: int) -> None:
-        self.model.now += seconds
-        self.world.clock.advance(seconds)
+        self.do_wait(seconds)
