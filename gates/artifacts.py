@@ -182,8 +182,9 @@ class ArtifactStore:
         return self._is_here(commit) or (self._remote is not None and self._bring_in(commit))
 
     def tree_of(self, commit: str) -> str:
+        present = self._present(commit)
         with self._readers.reader() as reader:
-            return self._tree_of(reader, self._present(commit))
+            return self._tree_of(reader, present)
 
     def is_ancestor(self, old: str, new: str) -> bool:
         """Whether `old` is `new` or is reachable from it."""
@@ -216,19 +217,28 @@ class ArtifactStore:
         with self._readers.reader() as reader:
             return compare(reader, old_tree, new_tree, budget)
 
+    def parents(self, commit: str) -> tuple[str, ...]:
+        """Return the parents of a commit, the first one first."""
+        return tuple(self.git.text("rev-parse", f"{self._present(commit)}^@").split())
+
     def find_merge_base(self, one: str, other: str) -> str | None:
         """Return the newest commit that both have in their histories; None when they have nothing in common."""
         return history.find_merge_base(self.git, self._present(one), self._present(other))
 
     def range_changes(self, base: str, commit: str, budget: TreeBudget = TREE_BUDGET) -> tuple[Change, ...]:
-        """Return every change that a commit of `base..commit` makes to its first parent, sorted by path, each once.
+        """Return every change that a commit of `base..commit` makes to all of its parents, sorted by path, each once.
 
-        What one commit adds and a later one takes back is in it, as is all that a merge brings along. Raises `TooLarge`
+        What one commit adds and a later one takes back is in it; of a merge what no side of it had. Raises `TooLarge`
         above the budget's commits, or when the changes of all commits together exceed its entries.
         """
         steps = history.steps_between(self.git, self._present(base), self._present(commit), budget.commits_max)
         found = self._changes_of(steps, budget)
         return tuple(sorted(found, key=lambda change: (change.path, change.new_oid or "", change.old_oid or "")))
+
+    def merges_between(self, base: str, commit: str, budget: TreeBudget = TREE_BUDGET) -> tuple[tuple[str, ...], ...]:
+        """Return the parents of every merge of `base..commit`; raises `TooLarge` above the budget's commits."""
+        steps = history.steps_between(self.git, self._present(base), self._present(commit), budget.commits_max)
+        return tuple(step.parents for step in steps if len(step.parents) > 1)
 
     def renames(self, old: str, new: str) -> dict[str, str]:
         """Return the renamed files, new path to old path, as git recognises them by similarity."""
@@ -339,6 +349,8 @@ class ArtifactStore:
         return True
 
     def _take_over_base(self, commit: str, ref: str) -> None:
+        if self._remote is not None and not transfer.holds(self.shared, commit):
+            self._present(commit)
         with self._exclusive():
             transfer.check_complete(self.shared)
             is_shared = transfer.holds(self.shared, commit)
@@ -348,8 +360,6 @@ class ArtifactStore:
             refspecs = [f"+{name}:{name}" for name in tags]
             transfer.fetch(self.git, self.shared, [f"+{commit}:{ref}", *refspecs], strict=False, tip=None)
             transfer.check_is_commit(self.git, commit)
-        if self._remote is not None and not transfer.holds(self.shared, commit):
-            self._present(commit)
 
     def _checked_steps(self, base: str, commit: str, budget: TreeBudget) -> Sequence[history.Step]:
         transfer.check_kind(commit, self._kind_of(commit))
@@ -368,8 +378,12 @@ class ArtifactStore:
         found: set[Change] = set()
         with self._readers.reader() as reader:
             for step in steps:
-                first_parent = self._tree_of(reader, step.parents[0]) if step.parents else None
-                found.update(compare(reader, first_parent, step.tree, budget))
+                trees = [self._tree_of(reader, parent) for parent in step.parents]
+                changes = compare(reader, next(iter(trees), None), step.tree, budget)
+                for other in trees[1:]:
+                    paths = {change.path for change in compare(reader, other, step.tree, budget)}
+                    changes = tuple(change for change in changes if change.path in paths)
+                found.update(changes)
                 if len(found) > budget.entries_max:
                     raise TooLarge(f"The commits change more than {budget.entries_max} entries.")
         return found
@@ -392,6 +406,7 @@ class ArtifactStore:
         self._readers.clear()
         self._trees.clear()
         self._bases.clear()
+        self._brought.clear()
 
     def _find_ref(self, ref: str) -> str | None:
         try:
@@ -403,6 +418,5 @@ class ArtifactStore:
 
     @contextmanager
     def _exclusive(self) -> Generator[None]:
-        self._brought.clear()
         with locked(self.path / transfer.OUR_LOCK, timeout_s=LOCK_TIMEOUT_S):
             yield

@@ -62,22 +62,35 @@ class Spec:
     answers: tuple[Answered, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """What git by itself makes of a merge that is in an artifact or under it: the tree of `commit`.
+
+    `conflicts` are the paths that both sides had altered each in its own way: text has conflict markers there; of
+    anything else, and of what one side removed, git keeps one side's whole.
+    """
+
+    commit: str
+    conflicts: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class Job:
     """One evaluation, complete: a runner needs nothing else and asks nobody.
 
-    `base` is what the commit is judged against (the change's base; for landing the target's tip), `scope_base` what the
-    stage started from: only what differs from it may be blamed on this artifact. The `scope` gate is not in `gates`; it
-    always runs. `writes` has its substitutions made; `conflicts` are the paths that `scope_base` came conflicted with,
-    `target_conflicts` those that conflicted when the server merged the target into the work.
+    `base` is what the commit is judged against (the change's base; for landing the target's tip). `scope_base` is what
+    the stage started from, merged with what the artifact has taken in of the target since: only what differs from it
+    may be blamed on this artifact. The `scope` gate is not in `gates`; it always runs. `writes` has its substitutions
+    made; `merges` are those of the server under the stage, and those of the target in the artifact. `merged_again` is
+    what comes of merging the target with the artifact's files as though it had not been taken in: the same files, when
+    nothing of the target is missing in them; None when nothing was taken in.
     `store` is our bare store, `shared` the user's common git directory, `cache` the folder for checkouts, environments
     and scratch. `baselines` are base results already known, by key; new ones come back as `BaseResult`. `allowed` are
     the fingerprints of findings that people have allowed in this change, each as often as it was allowed: a gate that
     asks nothing else passes. `upheld` are those that a gate failed by and a person said to be no fault, counted alike,
-    in another tree than theirs by what they say (`as_said`): a gate that finds nothing else passes. `merged` is the
-    newest commit of the target that the artifact has taken in since its change began: what comes from there is not the
-    artifact's. With `run`, `commit` is the stage's base; what its command makes of it is judged, and told by `Made`.
-    `spec` is set where a program reviews.
+    in another tree than theirs by what they say (`as_said`): a gate that finds nothing else passes. With `run`,
+    `commit` is the stage's base; what its command makes of it is judged, and told by `Made`. `spec` is set where a
+    program reviews.
     """
 
     evaluation: str
@@ -93,12 +106,11 @@ class Job:
     shared: Path
     cache: Path
     slots: int
-    conflicts: tuple[str, ...] = ()
-    target_conflicts: tuple[str, ...] = ()
+    merges: tuple[Merged, ...] = ()
+    merged_again: Merged | None = None
     baselines: Mapping[str, str] = field(default_factory=dict)
     allowed: tuple[str, ...] = ()
     upheld: tuple[str, ...] = ()
-    merged: str | None = None
     run: Run | None = None
     spec: Spec | None = None
 

@@ -204,6 +204,7 @@ def _submit(decision: Decision, stage: StageRecord, command: c.Submit) -> Decide
             answers=command.answers,
             model=stage.lease.model,
             adopted=_adopted(stage, stage.lease, command),
+            stage_base=command.stage_base,
         )
     )
     return decision.events

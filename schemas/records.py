@@ -227,7 +227,8 @@ class Attempt:
     `allowed` are the gates that asked and whose question people have answered with yes, approvals among them. `inputs`
     are the commits of what the needs had handed over then, in the order of the needs. `upheld` are the fingerprints of
     findings that its holder disputed and a person said to be no fault. `adopted` are those whose kept work it is,
-    beside its holder.
+    beside its holder. `base` is what it is judged from: where its stage began, with what it has taken in of the target
+    since. `stage_base` is where the stage began when that is another commit.
     """
 
     number: int
@@ -256,6 +257,12 @@ class Attempt:
     approvals: tuple[Approval, ...] = ()
     upheld: tuple[str, ...] = ()
     adopted: tuple[Maker, ...] = ()
+    stage_base: str | None = None
+
+    @property
+    def began_at(self) -> str:
+        """The commit that its stage began with."""
+        return self.stage_base or self.base
 
     @property
     def maker(self) -> Maker:
@@ -415,6 +422,7 @@ class Landing:
     allowed: tuple[str, ...] = ()
     approvals: tuple[Approval, ...] = ()
     since: datetime | None = None
+    delays: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -422,7 +430,6 @@ class ChangeRecord:
     """One intent going through one pipeline.
 
     `version` is the number of its last event; `touched_at` its time, a floor for the clock. `retired` are stages that a
-    delays: int = 0
     change of policy left out: one that comes back goes on where it was, so that no fence is ever given twice (I2).
     """
 

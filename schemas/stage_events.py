@@ -81,7 +81,7 @@ class TransformStarted:
 class ArtifactSubmitted:
     """An attempt begins. A free one costs no budget (a person's retry, a carried artifact).
 
-    `adopted` are the makers of kept work that is handed in with it.
+    `adopted` are the makers of kept work that is handed in with it. `base` and `stage_base` as in `Attempt`.
     The server's own, for a `run:` stage, has the evaluation that made it.
     """
 
@@ -99,6 +99,7 @@ class ArtifactSubmitted:
     answers: tuple[Answered, ...] = ()
     model: str | None = None
     adopted: tuple[Maker, ...] = ()
+    stage_base: str | None = None
     kind: Literal["artifact_submitted"] = "artifact_submitted"
 
 

@@ -46,8 +46,9 @@ async def make(submission: Submission) -> Making:
     """Run the stage's command and commit its output. Raises `CannotJudge` when the command itself could not run."""
     job = submission.job
     assert job.run is not None, "only a `run:` stage is made"
-    if job.conflicts:
-        return Making(conclude(RUN_GATE, Judged(1, UNIT, tuple(map(_conflicting, job.conflicts)))))
+    conflicts = [path for merged in job.merges for path in merged.conflicts]
+    if conflicts:
+        return Making(conclude(RUN_GATE, Judged(1, UNIT, tuple(map(_conflicting, conflicts)))))
     start = await judged_tree(submission, job.scope_base)
     async with submission.workplace(start, of=job.scope_base) as (tree, environment):
         oid_chars = len(job.scope_base)

@@ -1,11 +1,13 @@
 """The `scope` kind, always on: an artifact changes something, and only what its stage may write.
 
 Blamed is what differs from where the stage started, both sides of renames, in the final tree and in every commit on the
-way. What judges the artifact (protected files and tables) may be changed, but a person decides about it.
+way. Where the artifact has merged the target, it started from the server's own merge of it: what others have landed is
+not blamed on it, and taking that back is. What judges the artifact (protected files and tables) may be changed, but a
+person decides about it.
 """
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
 from anyio import to_thread
@@ -18,6 +20,7 @@ from ..artifact_store.walk import Change, TreeEntry
 from ..contract import Specimen, Spoiled
 from ..findings import Judged, Problem, Question, conclude
 from ..judging.looking_away import unasked
+from ..judging.merging import taken_back, unresolved
 from ..judging.planting import DESCRIPTION, path_in, path_outside
 from ..judging.submission import Submission
 from ..paths import matches
@@ -29,11 +32,9 @@ SOURCE_SUFFIXES = (".py", ".pyi")
 ATTRIBUTES_FILE = ".gitattributes"
 ATTRIBUTES_BYTES_MAX = 1_000_000
 CONVERTING = re.compile(r"\b(?:working-tree-encoding|filter|ident)\b")
-CONFLICT_BYTES_MAX = 5_000_000
 DIFF_BYTES_MAX = 4_000
 FILES_WITH_DIFF_MAX = 10
 FILES_NAMED_MAX = 50
-CONFLICT_MARKERS = (re.compile(rb"^<{7} ", re.MULTILINE), re.compile(rb"^>{7} ", re.MULTILINE))
 
 
 class Options(Model):
@@ -62,15 +63,18 @@ class Scope:
         changes = await submission.changes(job.scope_base, job.commit)
         if not changes:
             return conclude(gate, Judged(0, self.unit, new=(_changes_nothing(),)))
+        conflicts, silent = await unresolved(submission)
         problems = [
             *await _outside(submission, changes),
+            *await _taken_back(submission),
             *_reserved(changes),
             *await _unfit(submission, changes),
             *await _disguised(submission, changes),
             *_too_large(submission, changes, await submission.entries(job.commit)),
-            *await _unresolved(submission),
+            *conflicts,
         ]
         questions = [
+            *silent,
             *_submodules(changes),
             *await _attributes(submission, changes),
             *await _protected(submission, changes),
@@ -104,34 +108,36 @@ def _changes_nothing() -> Problem:
 async def _outside(submission: Submission, changes: Sequence[Change]) -> list[Problem]:
     job = submission.job
     on_the_way = await to_thread.run_sync(submission.store.range_changes, job.scope_base, job.commit)
+    start = await submission.entries(job.scope_base)
     final = {change.path for change in changes}
-    taken_in = await _taken_in(submission, final)
+    # What a merge on the way put together of the target's and the work's is in the merge that the server makes too.
+    fleeting = {c.path for c in on_the_way if not _is(start.get(c.path), c)}
+    conflicts = {path for merged in job.merges if merged.commit == job.scope_base for path in merged.conflicts}
     writes = ", ".join(job.writes)
     problems = []
-    for path in sorted(final | {change.path for change in on_the_way}):
-        if matches(path, job.writes) or path in taken_in:
+    for path in sorted(final | fleeting):
+        if matches(path, job.writes):
             continue
-        where = "" if path in final else " in a commit on the way"
-        message = f"{path} is changed{where}, but this stage may write only {writes}."
-        satisfy = f"Leave {path} as it is at {job.scope_base}" + (" in every commit." if where else ".")
+        if path in conflicts:
+            message = f"{path} conflicts with the target that was merged in, and this stage may write only {writes}."
+            satisfy = "Hand the work in without that merge; the conflict goes to the stage that may write it."
+        else:
+            where = "" if path in final else " in a commit on the way"
+            message = f"{path} is changed{where}, but this stage may write only {writes}."
+            satisfy = f"Leave {path} as it is at {job.scope_base}" + (" in every commit." if where else ".")
         problems.append(Problem("outside", message, path, satisfy=satisfy))
     return problems
 
 
-async def _taken_in(submission: Submission, final: Collection[str]) -> frozenset[str]:
-    """The paths that a merge of the target brought along, as the target has them; it was judged when it landed."""
-    job = submission.job
-    if job.merged is None:
-        return frozenset()
-    theirs, ours = await submission.entries(job.merged), await submission.entries(job.commit)
-    changed = {change.path for change in await submission.changes(job.base, job.merged)}
-    return frozenset(path for path in changed if path not in final or _same(theirs.get(path), ours.get(path)))
+async def _taken_back(submission: Submission) -> list[Problem]:
+    """What the stage may not write anyway is told as that."""
+    found = await taken_back(submission)
+    return [problem for path, problem in found.items() if matches(path, submission.job.writes)]
 
 
-def _same(one: TreeEntry | None, other: TreeEntry | None) -> bool:
-    if one is None or other is None:
-        return one is other
-    return (one.mode, one.oid) == (other.mode, other.oid)
+def _is(entry: TreeEntry | None, change: Change) -> bool:
+    """Whether the change makes the path what the entry is."""
+    return (change.new_mode, change.new_oid) == ((entry.mode, entry.oid) if entry is not None else (None, None))
 
 
 def _reserved(changes: Iterable[Change]) -> Iterator[Problem]:
@@ -177,21 +183,6 @@ def _too_large(submission: Submission, changes: Iterable[Change], entries: Mappi
         if change.new_oid is not None and size > allowed:
             message = f"{change.path} has {size} bytes; {allowed} are allowed."
             yield Problem("size", message, change.path, satisfy="Make it smaller or keep it out of the repository.")
-
-
-async def _unresolved(submission: Submission) -> list[Problem]:
-    job = submission.job
-    before, after = await submission.entries(job.scope_base), await submission.entries(job.commit)
-    problems = []
-    for path in dict.fromkeys((*job.conflicts, *job.target_conflicts)):
-        if path not in after:
-            continue
-        is_untouched = path in job.conflicts and path in before and before[path].oid == after[path].oid
-        data = await submission.read(job.commit, path, CONFLICT_BYTES_MAX) or b""
-        if is_untouched or all(marker.search(data) for marker in CONFLICT_MARKERS):
-            message = f"{path} still has the conflict that it came with."
-            problems.append(Problem("conflict", message, path, satisfy="Resolve it and remove the markers."))
-    return problems
 
 
 def _submodules(changes: Iterable[Change]) -> Iterator[Question]:

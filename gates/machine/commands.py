@@ -56,7 +56,10 @@ class Renew:
 
 @dataclass(frozen=True, slots=True)
 class Submit:
-    """Hand in a commit. `open_findings` are the ids of what gates found about the last failed attempt, if it did."""
+    """Hand in a commit, to be judged from `base`; `stage_base` is where the stage begins when that is another commit.
+
+    `open_findings` are the ids of what gates found about the last failed attempt, if it did.
+    """
 
     stage: str
     fence: int
@@ -66,6 +69,7 @@ class Submit:
     summary: str
     answers: tuple[Answered, ...] = ()
     open_findings: tuple[str, ...] = ()
+    stage_base: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,16 +267,16 @@ class ConfirmLanding:
 
 
 @dataclass(frozen=True, slots=True)
-class LoseLanding:
-    """The target had moved: the intent is void."""
-
-@dataclass(frozen=True, slots=True)
 class DelayLanding:
     """The target cannot be moved at the moment; the intent stands."""
 
     number: int
     because: str
 
+
+@dataclass(frozen=True, slots=True)
+class LoseLanding:
+    """The target had moved: the intent is void."""
 
     number: int
     because: str

@@ -176,5 +176,6 @@ class Decision:
                 answers=former.answers,
                 model=former.model,
                 adopted=former.adopted,
+                stage_base=former.stage_base,
             )
         )

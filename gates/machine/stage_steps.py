@@ -88,6 +88,7 @@ def submitted(stage: StageRecord, event: e.ArtifactSubmitted, inputs: tuple[str,
         answers=event.answers,
         inputs=inputs,
         adopted=event.adopted,
+        stage_base=event.stage_base,
     )
     return replace(
         moved(stage, step), attempts=(*stage.attempts, attempt), carried=None, transform=None, escalation=None

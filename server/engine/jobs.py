@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from ... import __version__
-from ...gates.contract import Handed, Job, Run, Spec
+from ...gates.contract import Handed, Job, Merged, Run, Spec
 from ...gates.findings import as_said, on_one_line
 from ...gates.isolation.installations import surroundings
 from ...gates.paths import fill
@@ -33,8 +33,7 @@ from ...gates.policy import (
 from ...schemas.ids import LAND
 from ...schemas.pipeline import GateSpec
 from ...schemas.records import ChangeRecord, Evidence, Finding, Outcome
-from ...schemas.refusals import Refused
-from ..operations import bases, former
+from ..operations import bases, former, taking_in
 from ..operations.briefs import filled_options, writes_of
 from ..services import Services
 from ..store import EvaluationRow, Purpose
@@ -104,6 +103,7 @@ def make_job(
     is_stage = row.purpose in {Purpose.ATTEMPT, Purpose.RUN, Purpose.DRY}
     # The runner looks into our store alone, and another server may have taken these in.
     services.artifacts.require(subject.commit, subject.base, subject.scope_base, policy.commit)
+    taken = _taken_in(services, record, row, subject) if is_stage else taking_in.NOTHING
     return Job(
         evaluation=row.id,
         change=record.id,
@@ -118,9 +118,8 @@ def make_job(
         shared=services.repository.common_dir,
         cache=services.cache,
         slots=os.cpu_count() or 1,
-        conflicts=bases.stage_base(services, record, row.stage).conflicts if is_stage else (),
-        target_conflicts=bases.workspace_start(services, record, row.stage).conflicts if is_stage else (),
-        merged=_merged(services, record, subject.commit) if is_stage else None,
+        merges=taken.merges,
+        merged_again=taken.again,
         run=_run(record, policy, row) if row.purpose is Purpose.RUN else None,
         spec=_spec(services, record, policy, row) if any(gate.kind == REVIEW for gate in gates) else None,
     )
@@ -154,14 +153,12 @@ def _run(record: ChangeRecord, policy: Policy, row: EvaluationRow) -> Run:
     return Run(command, stage.network, f"{message}\n{trailers}", row.created_at)
 
 
-def _merged(services: Services, record: ChangeRecord, commit: str) -> str | None:
-    """What of the target the commit has taken in since the change began; a holder merges it to resolve a conflict."""
-    try:
-        found = services.artifacts.find_merge_base(services.policies.tip(), commit)
-    except Refused:
-        return None
-    is_newer = found not in {None, record.base} and services.artifacts.is_ancestor(record.base, str(found))
-    return found if is_newer else None
+def _taken_in(services: Services, record: ChangeRecord, row: EvaluationRow, subject: Subject) -> taking_in.TakenIn:
+    """The merges of the target, after that of what the needs handed over."""
+    start = bases.stage_base(services, record, row.stage)
+    taken = taking_in.look(services, record, start.commit, subject.scope_base, subject.commit)
+    under = (Merged(start.commit, start.conflicts),) if start.conflicts else ()
+    return taking_in.TakenIn((*under, *taken.merges), taken.again)
 
 
 def altered_since(services: Services, record: ChangeRecord, job: Job, subject: Subject) -> Altered:
@@ -239,8 +236,8 @@ def verdict_key(job: Job, gate: GateSpec, subject: Subject) -> str:
             "commit": subject.commit,
             "from": subject.scope_base,
             "writes": job.writes,
-            "at": [*job.conflicts, *job.target_conflicts],
-            "merged": job.merged,
+            "merges": [asdict(merged) for merged in job.merges],
+            "again": asdict(job.merged_again) if job.merged_again is not None else None,
         }
     return f"verdict:{_digest(inputs)}"
 

@@ -15,6 +15,7 @@ answered     evidence of what people answered (reviewed: reviewers)
 bases        what a stage starts from
 workplaces   where a holder works (worktrees: of its own, or the person's checkout; branches: on a team's remote)
 briefs       what a claimer is told (review_briefs: a reviewer; packets: what a retry needs to know)
+taking_in    what an artifact has taken in of the target, and from what it is judged then
 former       what former attempts left for the next one (conflicts: what a stage found wrong with an earlier one)
 verdicts     what a submitter is told (evidence: as replies tell it; runs: before the server has made an attempt)
 looking      status, why, evidence, artifacts (explaining: one stage in full; awaiting: what waits for people)

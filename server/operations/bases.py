@@ -53,7 +53,7 @@ class WorkspaceStart:
     """Where a holder begins: HEAD stands at `base`, the files are those of `content`.
 
     `is_merged`: the server has merged the target into the work, and `conflicts` are the paths where they conflicted:
-    text has conflict markers there, of anything else the work's own stands.
+    see `gates.contract.Merged` for what stands there.
     """
 
     base: str
@@ -73,7 +73,9 @@ def workspace_start(services: Services, record: ChangeRecord, stage: str) -> Wor
     last = last_judged(found, base)
     target = next((note.target for note in reversed(found.notes) if note.target is not None), None)
     if target is not None and services.artifacts.has(target):
-        passed = next((a for a in reversed(found.attempts) if a.state is AttemptState.PASSED and a.base == base), None)
+        passed = next(
+            (a for a in reversed(found.attempts) if a.state is AttemptState.PASSED and a.began_at == base), None
+        )
         message = f"Merge '{record.target}' into {stage} of {record.id}"
         work = base if passed is None else passed.commit
         merge = services.artifacts.merge(work, target, message=message, when=record.created_at)
@@ -88,4 +90,4 @@ def workspace_start(services: Services, record: ChangeRecord, stage: str) -> Wor
 def last_judged(stage: StageRecord, base: str) -> Attempt | None:
     """The newest attempt that was judged on this base: failed, or passed and then reopened. Work goes on from there."""
     judged = [a for a in stage.attempts if a.state in {AttemptState.FAILED, AttemptState.PASSED}]
-    return judged[-1] if judged and judged[-1].base == base else None
+    return judged[-1] if judged and judged[-1].began_at == base else None

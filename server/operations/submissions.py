@@ -21,7 +21,7 @@ from ...schemas.records import Answered, ChangeRecord, ChangeState, Outcome, Sta
 from ...schemas.refusals import Refusal, Refused
 from ..services import Services
 from ..store import EvaluationRow, EvaluationState, Purpose
-from . import bases
+from . import bases, taking_in
 from .deciding import apply, get_change
 from .makers import keep_orphan
 from .repeating import Reference, Request, find_effect, once
@@ -35,11 +35,12 @@ SUBJECT_CHARS_MAX = 72
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """A commit that is in our own store, kept by a ref, and descends from `base`."""
+    """A commit that is in our own store, kept by a ref, and descends from `stage_base`. It is judged from `base`."""
 
     commit: str
     tree: str
     base: str
+    stage_base: str
 
 
 async def submit_artifact(services: Services, request: Request, lease: LeaseName, arguments: SubmitArtifact) -> str:
@@ -68,6 +69,7 @@ async def submit_artifact(services: Services, request: Request, lease: LeaseName
             summary=arguments.summary,
             answers=tuple(answers),
             open_findings=tuple(found),
+            stage_base=artifact.stage_base if artifact.stage_base != artifact.base else None,
         )
         after = apply(tx, before, command, services.clock())
         current = after.stage(lease.stage).current
@@ -213,7 +215,8 @@ def _taken(services: Services, record: ChangeRecord, lease: LeaseName, make: Cal
             tree_budget=TreeBudget(entries_max=limits.entries, bytes_max=limits.tree),
         )
         services.artifacts.keep(commit, f"attempts/{lease.change}/{lease.stage}/{commit}")
-        return Artifact(commit, services.artifacts.tree_of(commit), base)
+        judged_from = taking_in.judged_from(services, record, base, commit)
+        return Artifact(commit, services.artifacts.tree_of(commit), judged_from, base)
     except TooLarge as exc:
         raise Refused(refusals.too_large(str(exc))) from exc
     except (BadArtifact, WorkspaceProblem) as exc:

@@ -13,7 +13,7 @@ from gatewright.schemas.refusals import Refused
 from gatewright.server.engine import landing
 
 from .conftest import Repositories
-from .house import OK_GATE, PLAN, Agent, Repository, Server, Told, serving, solo, staged
+from .house import OK_GATE, PLAN, Agent, Repository, Server, Told, serving, solo, staged, write_all
 
 pytestmark = pytest.mark.anyio
 
@@ -85,6 +85,7 @@ async def test_what_is_green_alone_and_red_together_does_not_land(make: Reposito
 
 
 THEIRS = "def add(a, b):\n    return b + a\n"
+CALC = "def add(a, b):\n    return a + b\n"
 OURS = "def add(a, b):\n    return sum((a, b))\n"
 BOTH = "def add(a, b):\n    return sum((b, a))\n"
 
@@ -142,6 +143,26 @@ async def test_conflict_markers_that_were_left_do_not_pass(make: Repositories) -
 
     assert any(finding["rule"] == "conflict" for finding in verdict["findings"]), verdict.text
     assert repository.read("other.py") == "x = 1\n"
+
+
+@pytest.mark.slow
+async def test_where_a_conflict_cannot_be_marked_a_person_decides_about_one_side_alone(make: Repositories) -> None:
+    """Whoever overlooks it would take back what has landed."""
+    repository = make()
+    async with serving(repository) as server, server.agent() as ada:
+        change = await ada.start()
+        brief = await ada.claim()
+        repository.commit("Theirs", picture__png="\0theirs")
+        await ada.submit(brief, {"picture.png": "\0ours"})
+        await server.until(change, lambda r: r.stage("code").state is StageState.OPEN)
+        again = await ada.claim(change)
+        verdict = await ada.submit(again, {"other.py": "x = 1\n"})
+        status = await ada.get("get_status", change=change)
+
+    assert any("picture.png" in note for note in again["notes"])
+    assert verdict["outcome"] != "passed"
+    assert "May one side stand alone where two had altered: picture.png?" in status["waiting_for_people"][0]
+    assert repository.read("picture.png") == "\0theirs"
 
 
 @pytest.mark.slow
@@ -379,3 +400,63 @@ async def test_landing_is_the_servers_no_agents_commit_moves_the_target(server: 
     assert (
         "3 attempts failed" in status["waiting_for_people"][0] or "3 times running" in status["waiting_for_people"][0]
     )
+
+
+@pytest.mark.parametrize("writes", ["calc.py", "**"])
+@pytest.mark.parametrize("how", ["strategy ours", "files of before", "tree of before"])
+async def test_a_merge_that_takes_back_what_has_landed_does_not_pass(make: Repositories, how: str, writes: str) -> None:
+    """Whatever the stage may write. What git makes of both sides by itself passes."""
+    repository = make(solo().replace("goal: ", f'writes: ["{writes}"]\n    goal: '))
+    async with serving(repository) as server, server.agent() as ada:
+        await ada.start()
+        brief = await ada.claim()
+        repository.commit("Theirs", other__txt="theirs\n", calc__py="# Sums\n" + CALC)
+        workspace = Path(brief["workspace"])
+        (workspace / "calc.py").write_text(CALC + OURS)
+        repository.git("commit", "-qam", "Ours", cwd=workspace)
+        if how == "strategy ours":
+            repository.git("merge", "-q", "-s", "ours", "main", cwd=workspace)
+        elif how == "files of before":
+            repository.git("merge", "-q", "--no-ff", "-m", "Merge", "main", cwd=workspace)
+            repository.git("checkout", "-q", "HEAD^1", "--", ".", cwd=workspace)
+            (workspace / "other.txt").unlink()
+        else:
+            repository.git("reset", "-q", "--soft", "main", cwd=workspace)
+        verdict = await ada.submit(brief, {})
+        repository.git("checkout", "-q", "main", "--", "other.txt", cwd=workspace)
+        mended = await ada.submit(brief, {"calc.py": "# Sums\n" + CALC + OURS})
+
+    assert verdict["outcome"] == "failed", verdict.text
+    assert {finding["where"] for finding in verdict["findings"]} == {"other.txt", "calc.py"}, verdict.text
+    assert mended["outcome"] == "passed", mended.text
+
+
+async def test_whoever_merges_the_target_with_care_is_not_blamed(make: Repositories) -> None:
+    """What was altered on top of it, or resolved in any order, is work; what is missing without a reason is told."""
+    repository = make()
+    ends = "def neg(a):\n    return -a\n"
+    theirs = "# Sums\n" + CALC + "\n\n" + ends
+    cases: dict[str, tuple[dict[str, str | None], set[str]]] = {
+        "as git merges it": ({"mine.py": "x = 1\n"}, set()),
+        "altered on top": ({"calc.py": theirs.replace("a + b", "sum((a, b))")}, set()),
+        "their own lines altered": ({"calc.py": theirs.replace("# Sums", "# Sums of numbers")}, set()),
+        "mine first": ({"calc.py": "# Sums\n" + CALC + "\n\n" + OURS + "\n\n" + ends}, set()),
+        "moved": ({"calc.py": None, "sums/calc.py": theirs}, set()),
+        "without their heading": ({"calc.py": theirs.removeprefix("# Sums\n")}, {"calc.py"}),
+        "without their file": ({"other.txt": None, "mine.py": "x = 1\n"}, {"other.txt"}),
+    }
+    async with serving(repository) as server, server.agent() as ada:
+        await ada.start()
+        brief = await ada.claim()
+        repository.commit("Theirs", other__txt="theirs\n", calc__py=theirs)
+        workspace = Path(brief["workspace"])
+        repository.git("merge", "-q", "main", cwd=workspace)
+        told = {}
+        for name, (files, _) in cases.items():
+            write_all(workspace, files)
+            verdict = await ada.get("check_gates", lease=brief["lease"], wait_s=20)
+            told[name] = {finding["where"] for finding in verdict["findings"]}
+            repository.git("reset", "-q", "--hard", "main", cwd=workspace)
+            repository.git("clean", "-qfd", cwd=workspace)
+
+    assert told == {name: expected for name, (_, expected) in cases.items()}

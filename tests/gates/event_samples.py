@@ -18,7 +18,7 @@ AT = datetime(2026, 1, 2, 3, 4, 5, 678_901, tzinfo=UTC)
 SHA = "0123456789abcdef0123456789abcdef01234567"
 # Where the name says what stands there; elsewhere it is the name itself.
 TEXTS = {
-    **dict.fromkeys(("commit", "tree", "base", "old", "new", "digest", "inputs"), SHA),
+    **dict.fromkeys(("commit", "tree", "base", "stage_base", "old", "new", "digest", "inputs"), SHA),
     "evaluation": "c1.e2",
     "retry": "c1.e3",
     "change": "c1",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gatewright.gates.contract import Found, Made, Run
+from gatewright.gates.contract import Found, Made, Merged, Run
 from gatewright.gates.findings import FINDINGS_MAX
 from gatewright.schemas.records import Evidence, Outcome
 
@@ -31,7 +31,7 @@ class Stage:
     def run(self, command: str, *, conflicts: tuple[str, ...] = (), writes: tuple[str, ...] = ("gen/**",)) -> Evidence:
         """The evidence about the command; what it made is kept in `made`, what was found of that in `found`."""
         self.made = None
-        job = self.project.job(self.project.base, writes=writes, conflicts=conflicts)
+        job = self.project.job(self.project.base, writes=writes, merges=(Merged(self.project.base, conflicts),))
         run = Run(command, False, "Run it\n", WHEN)
         said = self.project.messages(replace(job, run=run))
         self.made = next((message for message in said if isinstance(message, Made)), None)

@@ -20,6 +20,7 @@ from gatewright.gates.contract import (
     Done,
     Found,
     Job,
+    Merged,
     Message,
     Progress,
     Started,
@@ -101,7 +102,9 @@ def test_every_message_and_the_job_survive_the_line(tmp_path: Path) -> None:
         assert parse_message(line) == message
         assert "\n" not in line
     project = Project(tmp_path, ["compile"])
-    job = project.job(project.commit({"more.py": ""}), writes=("a/**",), conflicts=("b",), baselines={"k": "v"})
+    job = project.job(
+        project.commit({"more.py": ""}), writes=("a/**",), merges=(Merged(project.base, ("b",)),), baselines={"k": "v"}
+    )
     assert parse_job(format_job(job)) == job
 
 

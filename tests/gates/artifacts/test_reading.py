@@ -39,7 +39,7 @@ def test_changes_tell_modes_objects_and_both_sides_of_a_replaced_folder(
     assert store.changes(artifact, artifact) == ()
 
 
-def test_range_changes_see_what_was_added_and_taken_back_and_what_a_merge_brought(
+def test_range_changes_see_what_was_added_and_taken_back_on_every_side_of_a_merge(
     store: ArtifactStore, project: Project, base: str
 ) -> None:
     project.commit({"secret": "peek"})

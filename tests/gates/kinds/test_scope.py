@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from gatewright.gates.contract import Merged
 from gatewright.schemas.records import Evidence, Outcome
 
 from .workbench import SAMPLE, Files, Link, Program, Project
@@ -58,7 +59,10 @@ def test_a_change_outside_fails_naming_the_path(sample: Project, files: Files, p
 
 @pytest.fixture(scope="module")
 def taken_in(sample: Project) -> tuple[str, str]:
-    """A commit of the target that changes calc.py, and an artifact with work of its own that merges it."""
+    """A commit of the target that changes calc.py, and an artifact with work of its own that merges it.
+
+    The artifact is judged from the target's commit, which is what the server's own merge of it into the base comes to.
+    """
     target = sample.commit({"calc.py": "landed = 1\n"}, on=sample.base)
     sample.commit({"src/a.py": "mine = 1\n"}, on=sample.base)
     sample.git("merge", "--quiet", "--no-edit", target)
@@ -71,7 +75,7 @@ def test_what_a_merge_of_the_target_brings_along_is_not_the_artifact_s(
     """A holder merges the target to resolve a conflict that landing handed back."""
     target, merged = taken_in
 
-    assert sample.judge(merged, gates=(), writes=WRITES, merged=target)["scope"].outcome is Outcome.PASSED
+    assert sample.judge(merged, gates=(), writes=WRITES, scope_base=target)["scope"].outcome is Outcome.PASSED
     assert sample.judge(merged, gates=(), writes=WRITES)["scope"].outcome is Outcome.FAILED
 
 
@@ -81,9 +85,20 @@ def test_what_a_merge_changes_beside_the_target_s_own_content_is_the_artifact_s(
     target, merged = taken_in
     slipped = sample.commit({"calc.py": "landed = 2\n"}, on=merged)
 
-    evidence = sample.judge(slipped, gates=(), writes=WRITES, merged=target)["scope"]
+    evidence = sample.judge(slipped, gates=(), writes=WRITES, scope_base=target)["scope"]
 
     assert [finding.path for finding in evidence.findings] == ["calc.py"]
+
+
+def test_a_merge_that_takes_back_what_the_target_has_is_a_change_of_the_artifact_s(sample: Project) -> None:
+    target = sample.commit({"calc.py": "landed = 1\n", "more.py": "landed = 2\n"}, on=sample.base)
+    sample.commit({"src/a.py": "mine = 1\n"}, on=sample.base)
+    sample.git("merge", "--quiet", "--no-edit", "--strategy=ours", target)
+    merged = sample.git("rev-parse", "HEAD")
+
+    evidence = sample.judge(merged, gates=(), writes=WRITES, scope_base=target)["scope"]
+
+    assert [(f.path, f.rule) for f in evidence.findings] == [("calc.py", "outside"), ("more.py", "outside")]
 
 
 def test_a_change_outside_that_was_taken_back_fails_too(sample: Project) -> None:
@@ -168,11 +183,35 @@ def test_a_conflict_that_came_with_the_stage_must_be_resolved(sample: Project) -
     start = sample.commit({"src/a.py": conflicted, "src/b.py": conflicted, "src/c.py": conflicted}, on=sample.base)
     artifact = sample.commit({"src/a.py": "x = 2\n", "src/b.py": conflicted + "\n"})
 
-    evidence = sample.judge(artifact, gates=(), scope_base=start, conflicts=("src/a.py", "src/b.py", "src/c.py"))[
-        "scope"
-    ]
+    merges = (Merged(start, ("src/a.py", "src/b.py", "src/c.py")),)
+    evidence = sample.judge(artifact, gates=(), scope_base=start, merges=merges)["scope"]
 
     assert [(f.path, f.rule) for f in evidence.findings] == [("src/b.py", "conflict"), ("src/c.py", "conflict")]
+
+
+def test_where_a_merge_kept_one_side_in_silence_a_person_is_asked(sample: Project) -> None:
+    """A picture, or a file that one side removed, cannot be marked: nothing shows whether anybody has looked."""
+    start = sample.commit({"src/a.bin": "\0one side's", "src/b.bin": "\0one side's"}, on=sample.base)
+    merges = (Merged(start, ("src/a.bin", "src/b.bin")),)
+    artifact = sample.commit({"src/b.bin": "\0what both need", "src/c.py": "x = 1\n"})
+
+    asked = sample.judge(artifact, gates=(), scope_base=start, merges=merges)["scope"]
+    allowed = tuple(finding.fingerprint for finding in asked.findings)
+
+    assert (asked.outcome, [f.path for f in asked.findings]) == (Outcome.PENDING, ["src/a.bin"])
+    told = sample.judge(artifact, gates=(), scope_base=start, merges=merges, allowed=allowed)["scope"]
+    assert told.outcome is Outcome.PASSED
+
+
+def test_a_conflict_with_the_target_that_the_stage_may_not_write_is_not_its_to_resolve(sample: Project) -> None:
+    start = sample.commit({"calc.py": "<<<<<<< ours\nx = 1\n=======\nx = 2\n>>>>>>> theirs\n"}, on=sample.base)
+    artifact = sample.commit({"calc.py": "x = 2\n", "src/c.py": "x = 1\n"})
+
+    merges = (Merged(start, ("calc.py",)),)
+    evidence = sample.judge(artifact, gates=(), writes=WRITES, scope_base=start, merges=merges)["scope"]
+
+    assert [(f.path, f.rule) for f in evidence.findings] == [("calc.py", "outside")]
+    assert "goes to the stage that may write it" in str(evidence.findings[0].satisfy)
 
 
 def test_a_file_above_the_limit_fails(tmp_path: Path) -> None:
