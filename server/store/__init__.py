@@ -5,10 +5,11 @@ database     what it asks of the database that it stands on
 problems     what can be wrong with a store
 
 creation     opening a store in a file: making it, refusing what cannot be trusted
-sqlite       the embedded database: connections, durability, errors, the change feed
+sqlite       the embedded database: connections, durability, the change feed (sqlite_errors: sentences)
 write_lock   where its writers queue
 
 shared       opening a store in PostgreSQL, making it, refusing what cannot be trusted
+moving       from a file into PostgreSQL, with nothing lost
 postgres     the shared database: connections, transactions (postgres_place: its address; postgres_errors: sentences;
              postgres_feed: who committed; postgres_schema: what its tables have beside them)
 
@@ -24,7 +25,7 @@ Importing the store imports no database library; opening one does.
 """
 
 from .creation import open_store
-from .problems import StoreMissing, StoreUnavailable, StoreUnusable
+from .problems import NotMigrated, StoreMissing, StoreUnavailable, StoreUnusable
 from .rows import (
     REVIEWER,
     EvaluationRow,
@@ -39,7 +40,7 @@ from .rows import (
     Upheld,
     openings_of,
 )
-from .shared import create_database, open_database
+from .shared import Migration, create_database, open_database
 from .store import Store
 
 __all__ = [
@@ -47,6 +48,8 @@ __all__ = [
     "EvaluationRow",
     "EvaluationState",
     "Judgement",
+    "Migration",
+    "NotMigrated",
     "Opening",
     "PassedTree",
     "Purpose",

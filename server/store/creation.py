@@ -21,13 +21,16 @@ JOURNAL_SUFFIXES = ("-journal", "-wal", "-shm")
 SECRET = "secret"
 SECRET_BYTES = 32
 SCHEMA_VERSION = "schema_version"
+MOVED_TO = "moved_to"
+"""Where a store was moved to: what was left behind is not the truth any more."""
 
 
-def open_store(folder: Path, *, create: bool) -> Store:
+def open_store(folder: Path, *, create: bool, even_moved: bool = False) -> Store:
     """Open the store in `folder`, making it when `create` and there is none.
 
     Raises `StoreMissing` rather than making a second, empty store where one was expected; `StoreUnusable` for a file
-    that is not ours, is damaged or was made by a newer version; `StoreUnavailable` when the disk does not let it.
+    that is not ours, is damaged, was made by a newer version or, unless `even_moved`, was moved into a database;
+    `StoreUnavailable` when the disk does not let it.
     """
     path = folder / DATABASE_FILE
     try:
@@ -42,9 +45,9 @@ def open_store(folder: Path, *, create: bool) -> Store:
         raise StoreUnavailable(f"The store {path} cannot be opened: {exc.strerror}.") from exc
     from .sqlite import Sqlite
 
-    store = Store(Sqlite(path))
+    store = Store(Sqlite(path, even_moved=even_moved))
     try:
-        store.secret = _checked_secret(store)
+        store.secret = _checked_secret(store, even_moved=even_moved)
     except BaseException:
         store.close()
         raise
@@ -74,7 +77,8 @@ def _fill(path: Path) -> None:
     from sqlalchemy import insert
 
     from .schema import VERSION, meta, metadata
-    from .sqlite import APPEND_ONLY_RULES, ERRORS, begin_write, make_engine, mark, sentence_of
+    from .sqlite import APPEND_ONLY_RULES, begin_write, make_engine, mark
+    from .sqlite_errors import ERRORS, sentence_of
 
     def fill(connection: "Connection") -> None:
         metadata.create_all(connection)
@@ -119,10 +123,11 @@ class _Header(NamedTuple):
     is_ours: bool
     version: str | None = None
     tables: frozenset[str] = frozenset()
+    moved_to: str | None = None
     secret: bytes | None = None
 
 
-def _checked_secret(store: Store) -> bytes:
+def _checked_secret(store: Store, *, even_moved: bool) -> bytes:
     """Look at the file before it is trusted."""
     from .schema import VERSION, metadata
 
@@ -136,6 +141,8 @@ def _checked_secret(store: Store) -> bytes:
     if header.version != str(VERSION) or missing or header.secret is None or len(header.secret) != SECRET_BYTES:
         what = f"it lacks the table {missing[0]}" if missing else "its version or its secret is gone"
         raise StoreUnusable(f"{store.place} is damaged: {what}; restore it from a backup.")
+    if header.moved_to and not even_moved:
+        raise StoreUnusable(f"{store.place} was moved to {header.moved_to}; serve that with `gatewright serve`.")
     return header.secret
 
 
@@ -151,11 +158,13 @@ def _read_header(tx: "Tx") -> _Header:
     if meta.name not in tables:
         return _Header(is_ours=True, tables=tables)
     secret = tx.connection.execute(select(meta.c.data).where(meta.c.name == SECRET)).scalar()
-    return _Header(is_ours=True, version=tx.meta_get(SCHEMA_VERSION), tables=tables, secret=secret)
+    return _Header(
+        is_ours=True, version=tx.meta_get(SCHEMA_VERSION), tables=tables, moved_to=tx.meta_get(MOVED_TO), secret=secret
+    )
 
 
 def _unusable_when_damaged(store: Store, work: "Callable[[Tx], _Header]") -> _Header:
-    from .sqlite import ERRORS, is_damage
+    from .sqlite_errors import ERRORS, is_damage
 
     try:
         return store.read(work)

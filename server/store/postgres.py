@@ -10,8 +10,10 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 import psycopg
+from psycopg.abc import Buffer
 from psycopg.conninfo import make_conninfo
 from psycopg.pq import TransactionStatus
+from psycopg.types.string import StrDumperUnknown
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -144,6 +146,7 @@ def connect(place: Place) -> psycopg.Connection[tuple[object, ...]]:
     """A connection of its own, in which each statement is a transaction unless one is begun. Raises `psycopg.Error`."""
     told = make_conninfo(place.url, fallback_application_name="gatewright", **_PATIENCE)
     connection = psycopg.connect(told, autocommit=True)
+    connection.adapters.register_dumper(str, _WithoutNul)
     try:
         names = ", ".join(f"set_config('{name}', '{value}', false)" for name, value in _SETTINGS.items())
         connection.execute(f"SELECT {names}")
@@ -151,6 +154,13 @@ def connect(place: Place) -> psycopg.Connection[tuple[object, ...]]:
         connection.close()
         raise
     return connection
+
+
+class _WithoutNul(StrDumperUnknown):
+    """PostgreSQL keeps no NUL in a text; an agent's key, or what a program says, may have one."""
+
+    def dump(self, obj: str) -> Buffer | None:
+        return super().dump(obj.replace("\0", "\N{REPLACEMENT CHARACTER}"))
 
 
 def _make_engine(place: Place) -> Engine:

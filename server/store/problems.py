@@ -5,6 +5,10 @@ class StoreMissing(Exception):
     """There is no store here, and the caller did not ask to make one."""
 
 
+class NotMigrated(StoreMissing):
+    """There is no store in this shared database."""
+
+
 class StoreUnusable(Exception):
     """What lies there is not a store of ours, is damaged, or was made by a newer version."""
 

@@ -2,10 +2,11 @@
 
 import secrets
 from contextlib import closing
+from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from .creation import SCHEMA_VERSION, SECRET, SECRET_BYTES
-from .problems import StoreMissing, StoreUnusable
+from .problems import NotMigrated, StoreUnusable
 from .store import Store
 
 if TYPE_CHECKING:
@@ -18,10 +19,10 @@ MAKING = "make or check the store"
 def open_database(url: str) -> Store:
     """Open the store in the database at `url`, which was made by `create_database`.
 
-    Raises `StoreMissing`, `StoreUnusable` for one that is not ours, is damaged, or is of another version, and
+    Raises `NotMigrated`, `StoreUnusable` for one that is not ours, is damaged, or is of another version, and
     `StoreUnavailable`. No sentence shows the address's password.
     """
-    store = _store_at(url)
+    store = store_at(url)
     try:
         store.secret = _checked(store, store.read(_read_header))
     except BaseException:
@@ -30,17 +31,26 @@ def open_database(url: str) -> Store:
     return store
 
 
-def create_database(url: str) -> bool:
-    """Make the store in the database at `url`, whole or not at all; whether it was not there before.
+class Migration(StrEnum):
+    """What `create_database` did."""
 
-    What is there is checked, and its numbering of events is mended where the data came from another server. Raises
-    like `open_database`.
+    MADE = "made"
+    CHECKED = "checked"
+    RENUMBERED = "renumbered"
+    """The data came from another server, whose numbers of events were higher than its own would be."""
+
+
+def create_database(url: str) -> Migration:
+    """Make the store in the database at `url`, whole or not at all, or look whether the one that is there is sound.
+
+    Raises like `open_database`.
     """
-    with closing(_store_at(url)) as store:
+    with closing(store_at(url)) as store:
         return store.run(lambda tx: _make_or_mend(tx, store))
 
 
-def _store_at(url: str) -> Store:
+def store_at(url: str) -> Store:
+    """A store in this database, of which nothing is known yet."""
     try:
         from .postgres import Postgres
         from .postgres_place import place_of
@@ -59,7 +69,7 @@ class _Header(NamedTuple):
     is_out_of_order: bool = False
 
 
-def _make_or_mend(tx: "Tx", store: Store) -> bool:
+def _make_or_mend(tx: "Tx", store: Store) -> Migration:
     from .postgres_schema import begin_positions
 
     # Two who migrate at once would both find nothing.
@@ -67,11 +77,12 @@ def _make_or_mend(tx: "Tx", store: Store) -> bool:
     header = _read_header(tx)
     if not header.is_there:
         _make(tx)
-        return True
+        return Migration.MADE
+    _checked(store, header._replace(is_out_of_order=False))
     if header.is_out_of_order:
         begin_positions(tx.connection)
-    _checked(store, header._replace(is_out_of_order=False))
-    return False
+        return Migration.RENUMBERED
+    return Migration.CHECKED
 
 
 def _make(tx: "Tx") -> None:
@@ -108,7 +119,7 @@ def _checked(store: Store, header: _Header) -> bytes:
     from .schema import VERSION
 
     if not header.is_there:
-        raise StoreMissing(f"There is no gatewright store in {store.place}; `gatewright migrate` makes one.")
+        raise NotMigrated(f"There is no gatewright store in {store.place}; `gatewright migrate` makes one.")
     if header.version is not None and header.version.isdigit() and int(header.version) > VERSION:
         newer = f"was made by a newer gatewright (schema {header.version}, this one knows {VERSION})"
         raise StoreUnusable(f"The store in {store.place} {newer}; upgrade this one.")

@@ -1,4 +1,4 @@
-"""The embedded database: its connections, its durability, its errors in sentences and its change feed.
+"""The embedded database: its connections, its durability and its change feed.
 
 Versions of SQLite before 3.51.3 are reported to corrupt a write-ahead log that several processes reset, so they use a
 rollback journal. Source: docs/decisions/0005-synchronous-sqlalchemy-core.md
@@ -14,13 +14,12 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import QueuePool
 
 from .database import Session
 from .problems import StoreUnavailable
 from .schema import APPEND_ONLY
+from .sqlite_errors import ERRORS, is_busy, sentence_of
 from .write_lock import LOCK_TIMEOUT_S, no_writer, write_lock
 
 WAL_SINCE = (3, 51, 3)
@@ -33,9 +32,6 @@ DAMAGE_TOLD_MAX = 20
 APPLICATION_ID = 0x67_77_72_74
 """In the header of each of our files."""
 
-ERRORS = (DBAPIError, sqlite3.Error, PoolTimeout)
-"""What using a connection may raise."""
-
 APPEND_ONLY_RULES = tuple(
     f"CREATE TRIGGER {table}_is_append_only_{verb.lower()} BEFORE {verb} ON {table} "
     f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
@@ -43,29 +39,17 @@ APPEND_ONLY_RULES = tuple(
     for verb in ("UPDATE", "DELETE")
 )
 
-_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
-_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-_SENTENCES = {
-    sqlite3.SQLITE_FULL: "The disk is full: nothing more can be written to {path}.",
-    sqlite3.SQLITE_READONLY: "{path} cannot be written: it, its folder or its disk is read-only.",
-    sqlite3.SQLITE_IOERR: "The disk failed to read or write {path} ({name}).",
-    sqlite3.SQLITE_CANTOPEN: "{path}, or the journal beside it, cannot be opened.",
-    sqlite3.SQLITE_PERM: "{path} cannot be used: permission denied.",
-    sqlite3.SQLITE_NOMEM: "There is not enough memory to use {path}.",
-    **dict.fromkeys(_BUSY, "Another program has held {path} locked for too long."),
-    **dict.fromkeys(_DAMAGED, "{path} is damaged; restore it from a backup."),
-}
-
 
 class Sqlite:
     """A database file, of which whoever writes waits for the others in `write_lock`'s queue."""
 
     errors: tuple[type[Exception], ...] = ERRORS
 
-    def __init__(self, path: Path) -> None:
-        """On an existing file."""
+    def __init__(self, path: Path, *, even_moved: bool = False) -> None:
+        """On an existing file, into which nothing is written once it was moved, unless `even_moved`."""
         self.place = str(path)
         self._path = path
+        self._even_moved = even_moved
         self._file = _identity(path)
         self._engine = make_engine(path)
         self._one_writer = threading.Lock()
@@ -83,6 +67,8 @@ class Sqlite:
             connection.begin(),
         ):
             begin_write(connection)
+            if _is_moved(connection) and not self._even_moved:
+                raise StoreUnavailable(f"{self._path} was moved into a database while it was in use; start again.")
             yield _session(connection, is_writing=True)
 
     @contextmanager
@@ -173,22 +159,9 @@ def is_marked(connection: Connection) -> bool:
     return connection.exec_driver_sql("PRAGMA application_id").scalar() == APPLICATION_ID
 
 
-def is_busy(error: Exception) -> bool:
-    """Whether the whole transaction may succeed when it is tried again."""
-    return _code(error) in _BUSY
-
-
-def is_damage(error: Exception) -> bool:
-    """Whether the file cannot be what was written."""
-    return _code(error) in _DAMAGED
-
-
-def sentence_of(error: Exception, path: Path) -> str | None:
-    """Why the store cannot be used, as a sentence; None when the error is a defect of ours."""
-    if isinstance(error, PoolTimeout):
-        return f"Too much is being done at once with {path}."
-    sentence = _SENTENCES.get(_code(error) or sqlite3.SQLITE_OK)
-    return None if sentence is None else sentence.format(path=path, name=_name(error))
+def mark_as_moved(connection: Connection, *, is_moved: bool) -> None:
+    """Write into the file's header that it is not the truth any more, also for those who have it open."""
+    connection.exec_driver_sql(f"PRAGMA user_version={int(is_moved)}")
 
 
 def open_feed(path: Path) -> tuple[Callable[[], bool], Callable[[], None]]:
@@ -273,20 +246,12 @@ def _begin(connection: Connection, busy_timeout_ms: int, statement: str) -> None
     driver.execute(statement).close()
 
 
+def _is_moved(connection: Connection) -> bool:
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)
+    return bool(driver.execute("PRAGMA user_version").fetchone()[0])
+
+
 def _data_version(connection: sqlite3.Connection) -> int:
     version: int = connection.execute("PRAGMA data_version").fetchone()[0]
     return version
-
-
-def _cause(error: Exception) -> BaseException | None:
-    return error.orig if isinstance(error, DBAPIError) else error
-
-
-def _code(error: Exception) -> int | None:
-    """SQLite's primary result code; the driver sets none on what it finds wrong by itself."""
-    code: int | None = getattr(_cause(error), "sqlite_errorcode", None)
-    return None if code is None else code & 0xFF
-
-
-def _name(error: Exception) -> str:
-    return str(getattr(_cause(error), "sqlite_errorname", "unknown"))

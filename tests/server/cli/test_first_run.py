@@ -28,8 +28,8 @@ ARGUMENTS = {
     "run-aider": ("c1", "code"),
 }
 # A hook says nothing where there is nothing of ours: tests/server/cli/test_hooks.py.
-SETUP_FREE = {"init", "requirements", "completion", "demo", "doctor", "check-pipeline", "stop-hook"}
-ANYWHERE = {"completion", "demo", "requirements", "stop-hook"}
+SETUP_FREE = {"init", "requirements", "completion", "demo", "doctor", "check-pipeline", "stop-hook", "migrate"}
+ANYWHERE = {"completion", "demo", "requirements", "stop-hook", "migrate"}
 AT_TERMINALS = {
     *("approve", "reject", "answer", "reopen", "retry-gates", "grant-attempts", "repin", "cancel", "land", "uninstall")
 }
@@ -40,9 +40,7 @@ def is_one_clear_sentence(told: Ran) -> bool:
     return told.status == Exit.REFUSED and len(lines) == 2 and lines[1].startswith("next: ") and told.out == ""
 
 
-@pytest.mark.parametrize(
-    "name", sorted(set(COMMANDS) - {"completion", "demo", "requirements", "stop-hook"} - AT_TERMINALS)
-)
+@pytest.mark.parametrize("name", sorted(set(COMMANDS) - ANYWHERE - AT_TERMINALS))
 def test_outside_of_a_repository(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
