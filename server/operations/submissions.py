@@ -105,6 +105,8 @@ async def check_gates(services: Services, lease: LeaseName, arguments: CheckGate
     )
 
     def enqueue(tx: "Tx") -> str:
+        # One at a time per lease: nobody else looks meanwhile.
+        tx.hold_change(lease.change)
         for row in tx.evaluations(change=lease.change, stage=lease.stage):
             if row.purpose is Purpose.DRY and row.fence == lease.fence:
                 if (row.tree, row.gates) == (artifact.tree, tuple(arguments.gates or ())):
