@@ -2,7 +2,7 @@
 
 import re
 import subprocess
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -39,10 +39,10 @@ class Clone:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(text)
 
-    def commit(self, subject: str = "Work", **files: str) -> str:
-        """Commit files (`__` in a name stands for a dot, `_of_` for a slash)."""
+    def commit(self, subject: str = "Work", /, **files: str) -> str:
+        """Commit everything in the clone, with `files` written before, named by their paths."""
         for name, text in files.items():
-            self.write(name.replace("_of_", "/").replace("__", "."), text)
+            self.write(name, text)
         self.git("add", "-A")
         self.git("commit", "-q", "-m", subject)
         return self.git("rev-parse", "HEAD")
@@ -71,7 +71,7 @@ class Team:
         subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(self.remote)], check=True)
         self.person = self.clone("person")
         self.person.write("gatewright.yaml", solo() if pipeline is None else pipeline)
-        self.person.commit("Begin", calc__py="def add(a, b):\n    return a + b\n")
+        self.person.commit("Begin", **{"calc.py": "def add(a, b):\n    return a + b\n"})
         self.person.git("push", "-q", "origin", "HEAD:main")
         opened = open_store(self.store, create=True)
         opened.run(lambda tx: tx.meta_set("target", "main"))
@@ -128,7 +128,7 @@ class Team:
             services.store.close()
 
 
-def commands_of(told: Told) -> list[str]:
+def commands_of(told: Told | Mapping[str, str]) -> list[str]:
     """The commands for a shell in the last line of a reply, in order."""
     return [found for found in re.findall(r"`([^`]+)`", told["next"]) if found.startswith("git ")]
 

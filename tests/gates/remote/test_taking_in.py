@@ -55,9 +55,9 @@ def test_what_an_older_git_serves_by_refs_alone_comes_in_too(
     before = shared.commit({"c.txt": "three\n"})
     shared.push(before, BRANCH + "0")
     shared.push(shared.commit({"d.txt": "four\n"}), BRANCH + "0")
-    monkeypatch.setitem(replica.remote._environment, "GIT_CONFIG_COUNT", "2")  # type: ignore[arg-type]  # a dict
-    monkeypatch.setitem(replica.remote._environment, "GIT_CONFIG_KEY_1", "protocol.version")  # type: ignore[arg-type]  # read-only
-    monkeypatch.setitem(replica.remote._environment, "GIT_CONFIG_VALUE_1", "0")  # type: ignore[arg-type]  # likewise
+    monkeypatch.setitem(replica.remote._environment, "GIT_CONFIG_COUNT", "2")
+    monkeypatch.setitem(replica.remote._environment, "GIT_CONFIG_KEY_1", "protocol.version")  # read-only
+    monkeypatch.setitem(replica.remote._environment, "GIT_CONFIG_VALUE_1", "0")  # likewise
 
     replica.store.fetch(commit, base=base)
 
