@@ -12,8 +12,8 @@ from typing import Literal
 from .counted import number_of
 
 ANOTHER_REVIEWER = (
-    "Somebody else reviews this one: an agent over an MCP connection of its own, another account of this machine (on "
-    "the command line all that one account does is one caller's), or a program that the review gate names by `run`."
+    "Somebody else reviews this one: an agent by an MCP connection or a token of its own (all that one account does on "
+    "the command line is one caller's), or a program that the review gate names by `run`."
 )
 
 

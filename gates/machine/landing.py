@@ -55,7 +55,8 @@ def retry(decision: Decision) -> Decided:
         if decision.events:
             return decision.events
         missing = [n for n in decision.record.plan.land_needs if decision.record.stage(n).accepted is None]
-        return refusals.stage_waiting(decision.record.id, LAND, [f"'{name}', which has not passed" for name in missing])
+        waiting = [f"'{name}', which has not passed" for name in missing]
+        return refusals.stage_waiting(decision.record.id, LAND, waiting, by_server=True)
     if landing.step is not LandingStep.BLOCKED:
         return ()
     decision.add(e.LandingStarted(decision.now, decision.record.landings + 1, decision.next_evaluation()))

@@ -62,7 +62,7 @@ def tell(failure: Failure, terminal: Terminal, *, command: str, as_json: bool) -
     """Show the failure of this command, to a program with the keys of a refusal, and return the exit status."""
     from .spoken import as_commands
 
-    message, action = as_commands(failure.message, command), as_commands(failure.next, command)
+    message, action = as_commands(failure.message, command, in_full=False), as_commands(failure.next, command)
     if as_json:
         reply = {"code": failure.code, "message": message, "next": action}
         terminal.write_data(json.dumps(reply, indent=2, ensure_ascii=False) + "\n")

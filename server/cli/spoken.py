@@ -16,7 +16,8 @@ from .tool_arguments import TWINS
 
 # The fields of replies in which the server says what to do; elsewhere a tool's name may be anything.
 GUIDANCE = frozenset({"next", "how", "unlock", "adopt", "notes"})
-REFUSAL_GUIDANCE = GUIDANCE | {"message"}
+MESSAGE = "message"
+REFUSAL_GUIDANCE = GUIDANCE | {MESSAGE}
 
 _COMMANDS: Mapping[str, str] = {twin.tool: name for name, twin in TWINS.items()}
 _TOOL = rf"(?P<tool>{'|'.join(_COMMANDS)})\b(?:\((?P<given>[^()]*)\))?"
@@ -26,14 +27,15 @@ _QUOTED_NAME = re.compile(r"`(\w+)`")
 _NAME_WITH_VALUE = re.compile(r"(?<![\w-])(\w+)=([\w.-]+)")
 
 
-def as_commands(text: str, command: str) -> str:
+def as_commands(text: str, command: str, *, in_full: bool = True) -> str:
     """The text with the commands in the place of the tools, for whoever gave `command`.
 
-    Names of arguments become what is typed for them, when they are arguments of this command or of one that is named.
+    In full: with what a command cannot do without, also where the text only names it. Names of arguments become what is
+    typed for them, when they are arguments of this command or of one that is named.
     """
     tools = [TWINS[command].tool] if command in TWINS else []
     tools += [found["tool"] or found["bare"] for found in _CALL.finditer(text)]
-    typed = _CALL.sub(_typed_call, text)
+    typed = _CALL.sub(lambda found: _typed_call(found, in_full=in_full), text)
     typed = _QUOTED_NAME.sub(lambda found: _typed_name(found[0], found[1], None, tools), typed)
     return _NAME_WITH_VALUE.sub(lambda found: _typed_name(found[0], found[1], found[2], tools), typed)
 
@@ -59,19 +61,21 @@ def _spoken(
 ) -> dict[str, object]:
     """The same fields; `changed` gets each text that is another now, and what it is."""
 
-    def walk(value: object, *, is_guidance: bool) -> object:
+    def walk(value: object, name: str) -> object:
         match value:
-            case str() if is_guidance and (typed := as_commands(value, command)) != value:
-                changed.append((value, typed))
+            case str() if name in guidance:
+                typed = as_commands(value, command, in_full=name != MESSAGE)
+                if typed != value:
+                    changed.append((value, typed))
                 return typed
             case list():
-                return [walk(item, is_guidance=is_guidance) for item in value]
+                return [walk(item, name) for item in value]
             case dict():
-                return {name: walk(part, is_guidance=name in guidance) for name, part in value.items()}
+                return {name: walk(part, name) for name, part in value.items()}
             case _:
                 return value
 
-    return {name: walk(part, is_guidance=name in guidance) for name, part in content.items()}
+    return {name: walk(part, name) for name, part in content.items()}
 
 
 def _replaced(text: str, changed: list[tuple[str, str]]) -> str:
@@ -84,9 +88,10 @@ def _replaced(text: str, changed: list[tuple[str, str]]) -> str:
     return f"{body}{last}{new if is_next else said}"
 
 
-def _typed_call(found: re.Match[str]) -> str:
+def _typed_call(found: re.Match[str], *, in_full: bool) -> str:
     tool, given = found["tool"] or found["bare"], found["given"] if found["tool"] else found["with"]
-    return f"`{' '.join(['gatewright', _COMMANDS[tool], *([] if given is None else _words(tool, given))])}`"
+    words = _words(tool, given or "") if in_full or given is not None else ()
+    return f"`{' '.join(['gatewright', _COMMANDS[tool], *words])}`"
 
 
 def _words(tool: str, given: str) -> Iterator[str]:

@@ -1,15 +1,18 @@
 """What a claimer is told: enough to work, and enough to resume after a context is lost."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ...gates.kinds import KINDS
 from ...gates.machine.precedence import missing_needs
+from ...gates.machine.reasons import Wanted, wanted_reviews
 from ...gates.paths import fill
 from ...gates.policy import SCOPE_GATE, Policy
-from ...gates.text import clean_text, shorten
+from ...gates.text import clean_text, number_of, shorten
 from ...schemas.arguments import ClaimStage
 from ...schemas.pipeline import GateSpec
 from ...schemas.records import ChangeRecord, ChangeState, Note, StageRecord, StageState
+from ...schemas.refusals import ANOTHER_REVIEWER
 from ...schemas.replies import Brief, GateBrief, InputArtifact
 from ..services import Services
 from . import bases, former, packets, verdicts, workplaces
@@ -104,6 +107,7 @@ def nothing_to_claim(tx: "Tx", services: Services, arguments: ClaimStage) -> Bri
         why = "no change is under way" if arguments.change is None else f"{arguments.change} has nothing open"
         return Brief(kind="none", why=why, next="start_change(title, intent) begins one; get_status() shows all.")
     told = []
+    is_for_others = False
     for record in active:
         for stage in record.stages:
             if stage.state is StageState.WAITING:
@@ -112,17 +116,22 @@ def nothing_to_claim(tx: "Tx", services: Services, arguments: ClaimStage) -> Bri
                 )
             elif stage.transform is not None:
                 told.append(f"the server runs '{stage.name}' of {record.id}")
+            elif wanted := wanted_reviews(record, stage, now):
+                told.append(_review_of_others(record, stage, wanted))
+                is_for_others = True
             elif stage.state is not StageState.PASSED and stage.state is not StageState.OPEN:
                 held = f", held by '{stage.lease.holder}'" if stage.lease else ""
                 told.append(f"'{stage.name}' of {record.id} is {stage.state.replace('_', ' ')}{held}")
     if arguments.role is not None:
         told.append(f"and nothing that is open has the role '{arguments.role}'")
     waited = f'change="{arguments.change}"' if arguments.change else ""
+    others = f" {ANOTHER_REVIEWER}" if is_for_others else ""
     return Brief(
         kind="none",
         change=arguments.change,
         why="; ".join(told[:PATHS_TOLD_MAX]) or "everything has passed",
-        next=f"wait_for_update({waited}) wakes you when something opens; get_status() tells what would unlock it.",
+        next=f"wait_for_update({waited}) wakes you when something opens; get_status() tells what would unlock it."
+        f"{others}",
     )
 
 
@@ -171,6 +180,15 @@ def input_artifact(services: Services, record: ChangeRecord, need: str) -> Input
         summary=shorten(artifact.summary, SUMMARY_CHARS_MAX),
         paths=(*paths[:PATHS_TOLD_MAX], *more),
     )
+
+
+def _review_of_others(record: ChangeRecord, stage: StageRecord, wanted: Sequence[Wanted]) -> str:
+    """What nobody gets who has a part in it, or who would be one too many: for anybody else it is there to claim."""
+    attempt = stage.current
+    assert attempt is not None, "what is reviewed is an attempt"
+    holders = dict.fromkeys(f"'{maker.holder}'" for maker in stage.makers(attempt))
+    count = number_of(sum(review.missing for review in wanted), "reviews")
+    return f"'{stage.name}' of {record.id} waits for {count} by others than {', '.join(holders)}"
 
 
 def _note(note: Note) -> str:

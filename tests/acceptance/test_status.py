@@ -118,5 +118,8 @@ async def test_nobody_is_sent_to_the_review_of_their_own_work(make: Repositories
             for agent in (ada, bob)
             for given in ({}, {"change": change})
         ]
+        nothing = await ada.get("claim_stage", agent="ada", role="reviewer")
 
+    assert nothing["why"].startswith(f"'code' of {change} waits for 1 review by others than 'ada'")
+    assert "an agent by an MCP connection or a token of its own" in nothing["next"]
     assert [following.partition("(")[0] for following in told] == ["wait_for_update"] * 2 + ["claim_stage"] * 2

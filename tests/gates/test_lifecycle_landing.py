@@ -1,11 +1,11 @@
 """The rules of landing as stories: the intent, lost races, conflicts, what stands in the way, what people are asked."""
 
-from gatewright.gates.lifecycle import live_evaluations
+from gatewright.gates.lifecycle import decide, live_evaluations
 from gatewright.gates.machine import commands as c
 from gatewright.gates.machine.decision import LANDING_DELAYS_MAX, LANDING_FAILURES_MAX
 from gatewright.gates.machine.precedence import refuse_change
 from gatewright.schemas.records import ChangeState, StageState
-from gatewright.schemas.refusals import RefusalCode
+from gatewright.schemas.refusals import Refusal, RefusalCode
 
 from .lifecycle_story import FAILED, PENDING, Story, judged
 
@@ -181,3 +181,14 @@ def test_landing_answers_nothing_when_nothing_is_asked() -> None:
     story = Story()
 
     assert story.refused(c.Answer("land", None, True, "person:eve", "")) is RefusalCode.BAD_ARGUMENT
+
+
+def test_nobody_is_sent_to_claim_a_landing_that_waits() -> None:
+    """The server lands; what an agent can do is something else."""
+    story = Story()
+
+    refusal = decide(story.record, c.RetryLanding("person:eve"), story.now)
+
+    assert isinstance(refusal, Refusal)
+    assert "waits for" in refusal.message
+    assert "the server runs it when it is its turn" in refusal.next

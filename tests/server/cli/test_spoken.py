@@ -50,7 +50,7 @@ def test_no_refusal_names_a_tool_at_the_command_line_and_what_it_names_is_a_comm
         assert not any(tool in said for tool in TOOLS), said
         assert not re.search(r"[{}\[\]]", said), f"no data formats: {said}"
         for named in re.findall(r"`gatewright ([a-z-]+ [^`]*)`", said):
-            parse(shlex.split(named))
+            parse(shlex.split(named.replace("BECAUSE", "cannot")))
 
 
 @pytest.mark.parametrize(
@@ -58,6 +58,10 @@ def test_no_refusal_names_a_tool_at_the_command_line_and_what_it_names_is_a_comm
     [
         ('wait_for_update(change="c1") tells when.', "`gatewright wait c1` tells when."),
         ("claim_stage again.", "`gatewright claim` again."),
+        (
+            "get_evidence shows it, then submit_artifact",
+            "`gatewright evidence CHANGE STAGE` shows it, then `gatewright submit --summary TEXT`",
+        ),
         ("call `claim_stage` again", "call `gatewright claim` again"),
         ('claim_stage(agent="<your name>", change="c1")', "`gatewright claim c1 --agent '<your name>'`"),
         ("start_change(title, intent) begins one.", "`gatewright start TITLE --intent TEXT` begins one."),
@@ -122,6 +126,6 @@ def test_whose_own_work_it_is_hears_who_else_may_review_it() -> None:
     """One account is one caller on the command line, so a second terminal of it does not help."""
     said = as_commands(refusals.own_work("c1", "code", "review").next, "claim")
 
-    assert "MCP connection of its own" in said
-    assert "another account" in said
+    assert "MCP connection or a token of its own" in said
+    assert "one account" in said
     assert "`run`" in said
