@@ -5,7 +5,7 @@ import pytest
 from gatewright.schemas.records import ChangeState
 
 from .conftest import Repositories
-from .house import PLAN, Clock, Generation, serving, staged
+from .house import PLAN, Agent, Clock, Generation, Repository, Server, serving, staged
 
 pytestmark = pytest.mark.anyio
 
@@ -15,40 +15,44 @@ TEST_ADD = "from calc import add\n\n\ndef test_add():\n    assert add(1, 2) == 3
 TEST_SUB = "from calc import sub\n\n\ndef test_sub():\n    assert sub(3, 2) == 1\n"
 
 
-@pytest.mark.usefixtures("as_shipped")
-async def test_a_change_goes_through_plan_and_code_and_lands(make: Repositories, generation: Generation) -> None:
-    """Through the door that agents use."""
-    repository = make(staged("compile", "ruff", "test"))
+JOURNEY = staged("compile", "ruff", "test")
+
+
+def prepare(repository: Repository) -> None:
+    """What the journey begins with, in a repository of the pipeline `JOURNEY`."""
     repository.write("tests/test_calc.py", TEST_ADD)
     repository.commit("Test add")
+
+
+async def travel(repository: Repository, server: Server, ada: Agent) -> None:
+    """A change goes through plan and code and lands, whatever door `ada` came in by: what she hears, and git."""
     own = repository.checkout_bytes()
-    async with serving(repository, clock=Clock()) as server, server.agent("ada", generation) as ada:
-        change = await ada.start("Add sub")
-        plan = await ada.claim()
-        assert (plan["stage"], plan["attempt"], plan["writes"]) == ("plan", 1, [f"docs/changes/{change}.md"])
-        refused = await ada.submit(plan, {f"docs/changes/{change}.md": "# Goal\n\nSubtract.\n"})
-        assert (refused["outcome"], refused["stage_state"], refused["attempts_left"]) == ("failed", "claimed", 2)
-        assert refused["findings"][0]["where"].startswith(f"docs/changes/{change}.md")
-        passed = await ada.submit(plan, {f"docs/changes/{change}.md": PLAN})
-        assert (passed["outcome"], passed["handed_to"]) == ("passed", ["code"])
+    change = await ada.start("Add sub")
+    plan = await ada.claim()
+    assert (plan["stage"], plan["attempt"], plan["writes"]) == ("plan", 1, [f"docs/changes/{change}.md"])
+    refused = await ada.submit(plan, {f"docs/changes/{change}.md": "# Goal\n\nSubtract.\n"})
+    assert (refused["outcome"], refused["stage_state"], refused["attempts_left"]) == ("failed", "claimed", 2)
+    assert refused["findings"][0]["where"].startswith(f"docs/changes/{change}.md")
+    passed = await ada.submit(plan, {f"docs/changes/{change}.md": PLAN})
+    assert (passed["outcome"], passed["handed_to"]) == ("passed", ["code"])
 
-        code = await ada.claim()
-        assert [given["commit"] for given in code["inputs"]] == [passed["commit"]]
-        assert code["base_commit"] == passed["commit"]
-        wrong = await ada.submit(code, {"calc.py": WRONG}, summary="All tests pass.")
-        assert wrong["outcome"] == "failed"
-        assert {(found["gate"], found["where"]) for found in wrong["findings"]} == {
-            ("ruff", "calc.py:1"),
-            ("test", "tests/test_calc.py:5"),
-        }
-        right = await ada.submit(code, {"calc.py": SUB, "tests/test_sub.py": TEST_SUB})
-        assert right["outcome"] == "passed", right.text
-        assert {gate["gate"] for gate in right["gates"]} == {"scope", "compile", "ruff", "test"}
-        assert all(gate["count"] > 0 for gate in right["gates"])
+    code = await ada.claim()
+    assert [given["commit"] for given in code["inputs"]] == [passed["commit"]]
+    assert code["base_commit"] == passed["commit"]
+    wrong = await ada.submit(code, {"calc.py": WRONG}, summary="All tests pass.")
+    assert wrong["outcome"] == "failed"
+    assert {(found["gate"], found["where"]) for found in wrong["findings"]} == {
+        ("ruff", "calc.py:1"),
+        ("test", "tests/test_calc.py:5"),
+    }
+    right = await ada.submit(code, {"calc.py": SUB, "tests/test_sub.py": TEST_SUB})
+    assert right["outcome"] == "passed", right.text
+    assert {gate["gate"] for gate in right["gates"]} == {"scope", "compile", "ruff", "test"}
+    assert all(gate["count"] > 0 for gate in right["gates"])
 
-        assert repository.checkout_bytes()[0] == own[0]
-        record = await server.landed(change)
-        status = await ada.get("get_status", change=change)
+    assert repository.checkout_bytes()[0] == own[0]
+    record = await server.landed(change)
+    status = await ada.get("get_status", change=change)
 
     assert record.state is ChangeState.LANDED
     assert record.landed_commit == repository.tip()
@@ -57,6 +61,16 @@ async def test_a_change_goes_through_plan_and_code_and_lands(make: Repositories,
     assert repository.tree() == repository.tree(right["commit"]), "the landed tree is the judged tree"
     assert repository.git("status", "--porcelain") == "", "the checked-out target was brought along"
     assert repository.read("tests/test_sub.py") == TEST_SUB
+
+
+@pytest.mark.usefixtures("as_shipped")
+async def test_a_change_goes_through_plan_and_code_and_lands(make: Repositories, generation: Generation) -> None:
+    """Through the door that agents use."""
+    repository = make(JOURNEY)
+    prepare(repository)
+    async with serving(repository, clock=Clock()) as server, server.agent("ada", generation) as ada:
+        await travel(repository, server, ada)
+
     assert not repository.workspaces(), "workspaces of a change that is over are gone"
 
 
