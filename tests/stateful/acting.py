@@ -231,6 +231,7 @@ class Acting(RuleBasedStateMachine):
         """Keep the lease that a brief gave."""
         stage = self.model.stages[brief["stage"]]
         if brief["kind"] == "work":
+            assert (brief["workspace"] == str(self.world.repository.path)) is self.world.is_here, brief.text
             self.leases.append(Held(brief["lease"], stage.name, stage.fence, agent))
         else:
             seat = next(seat for seat in stage.tries[-1].seats if seat.reviewer == agent)

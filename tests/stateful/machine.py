@@ -3,10 +3,12 @@
 Two clients, one of each generation of the protocol, and a person at the command line, against one store.
 """
 
+from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     precondition,
     rule,
+    run_state_machine_as_test,
 )
 
 from gatewright.gates.machine import commands as c
@@ -14,6 +16,7 @@ from gatewright.schemas.records import GateOutcome, Outcome
 
 from .acting import AGENTS, PASSED, Acting
 from .things import CODE, MARKS, PLAN
+from .world import World
 
 STAGES = st.sampled_from([PLAN, CODE])
 ANY_STAGE = st.sampled_from([PLAN, CODE, "nowhere"])
@@ -190,3 +193,24 @@ class Protocol(Acting):
     @rule(seconds=st.sampled_from([60, 899, 900, 1200]))
     def wait(self, seconds: int) -> None:
         self.do_wait(seconds)
+
+
+def search(world: World, *, examples: int, steps: int, seeded: str | None) -> None:
+    """Try `examples` sequences of at most `steps` rules; the same ones whenever `seeded` is the same, others without.
+
+    Raises what an invariant, a rule or the product raises, after a shorter sequence with the same end was looked for.
+    """
+    machine = type("ProtocolInWorld", (Protocol,), {"world": world})
+    if seeded is not None:
+        machine = seed(seeded)(machine)
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=steps,
+            deadline=None,
+            derandomize=False,
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+            database=None,
+        ),
+    )

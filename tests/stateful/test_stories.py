@@ -1,13 +1,17 @@
 """A few stories that lead through every state of a stage, with all that is refused on the way, beside the model."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 
-from .machine import Protocol
+from .machine import Protocol, search
 from .things import CODE, PLAN
 from .walk import Walk
 from .world import World, a_world
+
+Story: TypeAlias = Callable[[Walk], None]
 
 
 @pytest.fixture(scope="module")
@@ -130,15 +134,40 @@ def tried() -> set[tuple[str, str, str]]:
     return set()
 
 
-@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__)
-def test_everything_that_is_refused_on_the_way_is_refused_as_the_model_says(
-    world: World, tried: set[tuple[str, str, str]], story: Callable[[Walk], None]
-) -> None:
+def tell(story: Story, world: World, tried: set[tuple[str, str, str]]) -> None:
     machine = type("Told", (Protocol,), {"world": world})()
-
     try:
         walk = Walk(machine, tried)
         story(walk)
         walk.end()
     finally:
         machine.teardown()
+
+
+@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__)
+def test_everything_that_is_refused_on_the_way_is_refused_as_the_model_says(
+    world: World, tried: set[tuple[str, str, str]], story: Story
+) -> None:
+    tell(story, world, tried)
+
+
+def test_where_agents_work_in_the_persons_checkout_the_same_is_refused_there(tmp_path: Path) -> None:
+    with a_world(tmp_path, is_here=True) as world:
+        tell(time_running_out, world, set())
+
+        status = world.repository.git("status", "--porcelain", "--untracked-files=all").splitlines()
+        assert status == ["?? plan.txt"], "nothing but what the stage builds on was put there"
+
+
+@pytest.mark.slow
+def test_a_long_search_meets_no_refusal_that_the_stories_do_not_meet(tmp_path: Path) -> None:
+    """What `make test` does not meet, it would not see change."""
+    with a_world(tmp_path / "stories") as world:
+        tried: set[tuple[str, str, str]] = set()
+        for story in STORIES:
+            tell(story, world, tried)
+        told = world.met
+    with a_world(tmp_path / "search") as world:
+        search(world, examples=20, steps=40, seeded=None)
+
+        assert not world.met - told

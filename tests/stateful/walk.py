@@ -92,7 +92,7 @@ class Walk:
     def end(self) -> None:
         """What was done by a key has no second effect; a lease that nobody was given has none."""
         before = self.machine.world.record(self.machine.change)
-        for kept in self.machine.kept:
+        for kept in {kept.tool: kept for kept in self.machine.kept}.values():
             self.machine.do_repeat(kept)
         self.machine.do_use_key_again(self.machine.kept[-1])
         self.machine.do_forge("ada", self.machine.leases[-1])
@@ -145,7 +145,7 @@ class Walk:
 
     def _submit(self, held: Held, content: int, says: str) -> Probe:
         return Probe(
-            f"submit {content == UNRELATED} {says} {self._age(held)}",
+            f"submit {content == UNRELATED} {says}",
             held.stage,
             lambda m: m.submit(held.stage, held.fence, content, says=says),
             lambda: self.machine.do_submit(self._taker(held), held, content, says=says, keyed=False),

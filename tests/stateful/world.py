@@ -3,7 +3,7 @@
 import contextlib
 import io
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -67,16 +67,23 @@ class Typed(io.StringIO):
 
 @dataclass
 class World:
-    """What the machine drives. Calls block; the server runs in a thread of its own."""
+    """What the machine drives. Calls block; the server runs in a thread of its own.
+
+    `met` are the tools and commands that were called, with the code of the refusal or None.
+    """
 
     repository: Repository
     clock: StillClock
     portal: BlockingPortal
     server: Server
     agents: dict[str, Agent]
+    is_here: bool = False
+    met: set[tuple[str, str | None]] = field(default_factory=set)
 
     def call(self, agent: str, tool: str, /, **given: Any) -> Told:  # noqa: ANN401 - JSON
-        return self.portal.call(lambda: self.agents[agent].call(tool, **given))
+        told = self.portal.call(lambda: self.agents[agent].call(tool, **given))
+        self.met.add((tool, told.code))
+        return told
 
     def record(self, change: str) -> ChangeRecord:
         return self.server.services.store.read(lambda tx: get_change(tx, change))
@@ -134,7 +141,9 @@ class World:
             with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
                 status = main(["--repo", str(self.repository.path), *arguments])
         assert (status == 0) is (not told), f"{arguments} ended with {status}: {out.getvalue()} {err.getvalue()}"
-        return told[0] if told else None
+        code = told[0] if told else None
+        self.met.add((arguments[0], code))
+        return code
 
 
 def finding_of(mark: str) -> str:
@@ -158,13 +167,17 @@ def evidence(gate: str, outcome: Outcome, mark: str) -> Evidence:
 
 
 @contextlib.contextmanager
-def a_world(folder: Path) -> Generator[World]:
-    """A world until the block ends: client `ada` speaks 2025-11-25, client `bob` 2026-07-28."""
-    repository, clock = Repository(folder / "repository", PIPELINE), StillClock()
+def a_world(folder: Path, *, is_here: bool = False) -> Generator[World]:
+    """A world until the block ends: client `ada` speaks 2025-11-25, client `bob` 2026-07-28.
+
+    With `is_here` agents work in the person's own checkout.
+    """
+    pipeline = PIPELINE.replace("target: main", "target: main\nworkspace: here") if is_here else PIPELINE
+    repository, clock = Repository(folder / "repository", pipeline), StillClock()
     with pytest.MonkeyPatch.context() as patch, start_blocking_portal() as portal:
         patch.setattr(changes, "_enqueue_warming", lambda tx, record: None)
         with portal.wrap_async_context_manager(serving(repository, clock=clock, has_engine=False)) as server:
             ada = portal.wrap_async_context_manager(server.agent("ada", "legacy"))
             bob = portal.wrap_async_context_manager(server.agent("bob", "auto"))
             with ada as first, bob as second:
-                yield World(repository, clock, portal, server, {"ada": first, "bob": second})
+                yield World(repository, clock, portal, server, {"ada": first, "bob": second}, is_here=is_here)
