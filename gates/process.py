@@ -125,7 +125,10 @@ async def run_process(
         return _request(confined, environment, limits, sandbox.reach.writable if sandbox else ())
 
     try:
-        ending = await _run(prepare, limits.timeout_s, output, stdout, stdin)
+        ending, is_unheard = await _run(prepare, limits.timeout_s, output, stdout, stdin)
+        if is_unheard:
+            # The program before this one had killed the launcher; when this one was sent, that did not show yet.
+            ending, _ = await _run(prepare, limits.timeout_s, output, stdout, stdin)
     except (OSError, ValueError) as exc:
         return _unstarted(f"The program could not be started: {exc}.", isolation)
     if ending is not None and not has_started(ending):
@@ -254,10 +257,10 @@ def _tasks_lately(_: int) -> int:
 
 async def _run(
     prepare: Callable[[], bytes], timeout_s: float, output: Capture, stdout: Capture | None, stdin: bytes | None
-) -> Ending | None:
-    """Run one request; its ending, or None when its supervisor was lost. Raises OSError when out of descriptors.
+) -> tuple[Ending | None, bool]:
+    """Run one request; its ending, or None when its supervisor was lost, and whether none was ever told of it.
 
-    The request is prepared while the supervisor wakes up.
+    Raises OSError when out of descriptors. The request is prepared while the supervisor wakes up.
     """
     with ExitStack() as opened:
         control, theirs = map(opened.enter_context, socket.socketpair())
@@ -271,15 +274,15 @@ async def _run(
         # Kept open here, they would hide the end of the output.
         for _, writer, _ in pipes:
             writer.close()
-        ending = None
+        conversation, ending = Conversation(control), None
         async with anyio.create_task_group() as tasks:
             for reader, _, capture in pipes:
                 tasks.start_soon(collect, reader.fileno(), capture)
-            ending = await Conversation(control).run(request, timeout_s)
+            ending = await conversation.run(request, timeout_s)
             tasks.cancel_scope.cancel()
         for reader, _, capture in pipes:
             collect_waiting(reader.fileno(), capture)
-        return ending
+        return ending, conversation.is_unheard
 
 
 def _unstarted(problem: str, isolation: str) -> Finished:

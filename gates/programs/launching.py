@@ -84,9 +84,13 @@ atexit.register(LAUNCHER.stop)
 
 
 class Conversation:
-    """What a runner and one supervisor say over the control socket, which the caller opens and closes."""
+    """What a runner and one supervisor say over the control socket, which the caller opens and closes.
+
+    `is_unheard`: the launcher was killed before it gave the program to a supervisor, and nothing was started.
+    """
 
     def __init__(self, control: socket.socket) -> None:
+        self.is_unheard = False
         self._control = control
         self._heard = b""
         self._supervisor: int | None = None
@@ -101,9 +105,11 @@ class Conversation:
             with anyio.move_on_after(START_TIME_S) as starting:
                 await self._send(request)
                 self._supervisor = int(await self._line() or 0) or None
+            if starting.cancelled_caught:
+                await anyio.to_thread.run_sync(LAUNCHER.stop)
+                return None
             if self._supervisor is None:
-                if starting.cancelled_caught:
-                    await anyio.to_thread.run_sync(LAUNCHER.stop)
+                self.is_unheard = True
                 return None
             with anyio.move_on_after(timeout_s + KILL_TIME_S + GRACE_S):
                 line = await self._line()

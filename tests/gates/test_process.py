@@ -247,8 +247,8 @@ def test_after_a_program_has_killed_the_launcher_the_next_one_runs(tmp_path: Pat
 def test_after_a_program_has_killed_the_supervisor_in_reserve_the_next_one_runs(tmp_path: Path) -> None:
     script = (
         'launcher=$(cut -d" " -f4 /proc/$PPID/stat); '
-        "for pid in $(cat /proc/$launcher/task/$launcher/children); do "
-        "[ $pid = $PPID ] || { kill -9 $pid; echo $pid > reserve; }; done; "
+        "until [ -e reserve ]; do for pid in $(cat /proc/$launcher/task/$launcher/children); do "
+        "[ $pid = $PPID ] || { kill -9 $pid; echo $pid > reserve; }; done; done; "
         "while kill -0 $(cat reserve) 2> /dev/null; do :; done; echo still here"
     )
 
