@@ -77,6 +77,13 @@ class Team:
         opened.run(lambda tx: tx.meta_set("target", "main"))
         opened.close()
 
+    @classmethod
+    def found(cls, path: Path) -> "Team":
+        """One that was made before, and may have been copied."""
+        team = cls.__new__(cls)
+        team.path, team.remote, team.store = path, path / "shared.git", path / "store"
+        return team
+
     @property
     def url(self) -> str:
         return f"file://{self.remote}"

@@ -45,7 +45,7 @@ IMPORTED = (
 
 
 def main() -> None:
-    _do_nothing_ahead()
+    do_nothing_ahead()
     for line in sys.stdin:
         sys.stdout.write(f"{_status_of(json.loads(line))}\n")
         sys.stdout.flush()
@@ -63,7 +63,7 @@ def _live(order: dict[str, Any]) -> None:
     """Play the job in this process, which ends here."""
     status = 1
     try:
-        _fork_nursery()
+        fork_nursery()
         found = Repository.__new__(Repository)
         found.path = Path(order["repository"])
         with Path(order["trace"]).open("w") as trace:
@@ -78,7 +78,7 @@ def _live(order: dict[str, Any]) -> None:
         os._exit(status)
 
 
-def _fork_nursery() -> None:
+def fork_nursery() -> None:
     """Have this life's nursery forked instead of started; one that follows it is started as always."""
     orders, theirs = socket.socketpair()
     child = os.fork()
@@ -113,7 +113,7 @@ class _Forked(subprocess.Popen[bytes]):
         return self.returncode
 
 
-def _do_nothing_ahead() -> None:
+def do_nothing_ahead() -> None:
     """What is done ahead of time happens sooner or later, so its points would be others in every run."""
 
     async def keep_none(_: runners.Runners) -> None:
