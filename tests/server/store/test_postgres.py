@@ -11,7 +11,7 @@ from threading import Barrier, Event
 import psycopg
 import pytest
 
-from gatewright.gates.machine.commands import Claim, Renew
+from gatewright.gates.machine.commands import Because, Claim, Release, Renew
 from gatewright.server.operations.repeating import Request, once
 from gatewright.server.store import PassedTree, Store, StoreUnavailable, open_database, postgres, postgres_feed
 from gatewright.server.store.tx import Tx
@@ -79,20 +79,26 @@ def test_changes_that_are_started_at_once_are_numbered_without_a_gap(store: Stor
 def test_one_request_that_arrives_at_several_servers_at_once_has_one_effect(
     store: Store, open_again: OpenStore
 ) -> None:
-    """Invariant I8, where the first has not committed when the others look."""
-    request = Request("ada", "start_change", {"title": "t"}, "key")
+    """Invariant I8, where the first has not committed when the others look: they are told the same, and not refused."""
+    started(store)
+    store.run(lambda tx: do(tx, "c1", Claim("code", "ada", "ada")))
+    request = Request("ada", "release_stage", {"stage": "code"}, "key")
     stores = [store, open_again(), open_again()]
     line = Barrier(THREADS)
 
     def arrive(number: int) -> object:
         line.wait(WITHIN_S)
-        return stores[number % 3].run(lambda tx: once(tx, request, NOW, lambda: {"change": start(tx).id}))
+        return stores[number % 3].run(lambda tx: once(tx, request, NOW, lambda: let_go(tx)))
+
+    def let_go(tx: Tx) -> dict[str, object]:
+        return {"version": do(tx, "c1", Release("code", 1, Because.DONE_FOR_NOW, "done")).version}
 
     with ThreadPoolExecutor(THREADS) as pool:
         told = list(pool.map(arrive, range(THREADS)))
 
-    assert told == [{"change": "c1"}] * THREADS
-    assert store.read(lambda tx: tx.change_ids(after=0, limit=9)) == ("c1",)
+    record = store.read(lambda tx: tx.find_change("c1"))
+    assert record is not None
+    assert told == [{"version": record.version}] * THREADS
 
 
 def test_two_who_write_the_same_new_row_at_once_both_succeed_and_the_first_one_stays(store: Store) -> None:
