@@ -1,7 +1,7 @@
 """Ask the team's remote for refs, fetch from it and push to it: each in bounded time, each with a definite answer.
 
 A push is compare-and-swap: the remote moves a ref only from where it is expected to be. Whether an exchange that was
-cut off had an effect is told by the ref alone. Source: docs/decisions/0020-artifacts-travel-through-the-remote.md
+cut off had an effect is told by the ref alone. Source: docs/decisions/0019-artifacts-travel-through-the-remote.md
 """
 
 import re

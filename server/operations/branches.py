@@ -3,7 +3,7 @@
 The branch is named after change, stage and fence, as a worktree is, so a late holder never pushes into its successor's.
 What stands at it is what is handed in; what a former holder left there is offered to the next one. Nothing that the
 remote says of a branch is believed before our own store has checked the commit.
-Source: docs/decisions/0020-artifacts-travel-through-the-remote.md
+Source: docs/decisions/0019-artifacts-travel-through-the-remote.md
 """
 
 import logging
