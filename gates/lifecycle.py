@@ -214,7 +214,7 @@ def _adopted(stage: StageRecord, lease: Lease, command: c.Submit) -> tuple[Maker
     """Who made the kept work that is handed in now, as it is; its holder left out."""
     holder = Maker(lease.principal, lease.holder, lease.model)
     same = (orphan for orphan in stage.orphans if command.commit == orphan.commit or command.tree == orphan.tree)
-    found = dict.fromkeys(orphan.maker for orphan in same)
+    found = dict.fromkeys((*command.kept_by, *(orphan.maker for orphan in same)))
     return tuple(maker for maker in found if maker is not None and maker != holder)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ...schemas.plan import Plan, PolicyPin
-from ...schemas.records import Answered, Finding, GateOutcome
+from ...schemas.records import Answered, Finding, GateOutcome, Maker
 
 
 class Because(StrEnum):
@@ -58,7 +58,8 @@ class Renew:
 class Submit:
     """Hand in a commit, to be judged from `base`; `stage_base` is where the stage begins when that is another commit.
 
-    `open_findings` are the ids of what gates found about the last failed attempt, if it did.
+    `open_findings` are the ids of what gates found about the last failed attempt, if it did. `kept_by` are the makers
+    of work that was once kept of this stage and is this, as it is: the record forgets what it offers no more.
     """
 
     stage: str
@@ -70,6 +71,7 @@ class Submit:
     answers: tuple[Answered, ...] = ()
     open_findings: tuple[str, ...] = ()
     stage_base: str | None = None
+    kept_by: tuple[Maker, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

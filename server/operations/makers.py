@@ -1,10 +1,11 @@
 """Who held a stage under a lease of the past: the record keeps only the lease of now, the events keep all of them."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ...gates.machine import commands as c
-from ...schemas.events import StageClaimed
-from ...schemas.records import Lease
+from ...schemas.events import Event, OrphanKept, StageClaimed
+from ...schemas.records import Lease, Maker
 from ..services import Services
 from .deciding import apply, get_change
 
@@ -38,10 +39,19 @@ async def keep_orphan(
 
 def find_lease(tx: "Tx", change: str, stage: str, fence: int) -> Lease | None:
     """The lease of a stage that has this fence, as it was given; None when the server itself began under it."""
+    claims = (event for event in _events(tx, change) if isinstance(event, StageClaimed) and event.stage == stage)
+    return next((event.lease for event in claims if event.lease.fence == fence), None)
+
+
+def find_makers_of_kept(tx: "Tx", change: str, stage: str, *, commit: str, tree: str) -> tuple[Maker, ...]:
+    """Who made work that was kept of a stage and is this commit or tree, also when it is offered no more (I5)."""
+    kept = (event.orphan for event in _events(tx, change) if isinstance(event, OrphanKept) and event.stage == stage)
+    makers = (orphan.maker for orphan in kept if commit == orphan.commit or tree == orphan.tree)
+    return tuple(dict.fromkeys(maker for maker in makers if maker is not None))
+
+
+def _events(tx: "Tx", change: str) -> Iterator[Event]:
     after = 0
     while page := tx.events(change, after=after, limit=PAGE):
-        for number, event in page:
-            if isinstance(event, StageClaimed) and (event.stage, event.lease.fence) == (stage, fence):
-                return event.lease
-            after = number
-    return None
+        yield from (event for _, event in page)
+        after = page[-1][0]

@@ -6,6 +6,7 @@ a later change of the workspace, of a branch or of the user's repository cannot 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ...gates.artifact_store.objects import BadArtifact, TooLarge
@@ -23,7 +24,7 @@ from ..services import Services
 from ..store import EvaluationRow, EvaluationState, Purpose
 from . import bases, taking_in
 from .deciding import apply, get_change
-from .makers import keep_orphan
+from .makers import find_makers_of_kept, keep_orphan
 from .repeating import Reference, Request, find_effect, once
 from .stages import renew
 
@@ -53,6 +54,11 @@ async def submit_artifact(services: Services, request: Request, lease: LeaseName
     if refusal is not None:
         raise Refused(await _keep_late_work(services, record, lease, arguments, refusal))
     artifact = await services.act(lambda: _make_artifact(services, record, lease, arguments))
+    find_makers = partial(
+        find_makers_of_kept, change=lease.change, stage=lease.stage, commit=artifact.commit, tree=artifact.tree
+    )
+    # What is kept from now on is still offered when this is handed in, or this is late itself.
+    kept_by = await services.read(find_makers)
 
     def submit(tx: "Tx") -> Reference:
         before = get_change(tx, lease.change)
@@ -70,6 +76,7 @@ async def submit_artifact(services: Services, request: Request, lease: LeaseName
             answers=tuple(answers),
             open_findings=tuple(found),
             stage_base=artifact.stage_base if artifact.stage_base != artifact.base else None,
+            kept_by=kept_by,
         )
         after = apply(tx, before, command, services.clock())
         current = after.stage(lease.stage).current

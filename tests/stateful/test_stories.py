@@ -110,12 +110,14 @@ def adopting_what_came_too_late(walk: Walk) -> None:
     walk.wait()
     walk.claim("bob", CODE)
     walk.submit_late(walk.machine.leases[-2], 3)
-    walk.submit(CODE, 3)
-    walk.judge(CODE, "passed")
-    walk.release(CODE, "withdraw")
     walk.submit(CODE, 2)
     walk.judge(CODE, "passed")
     walk.claim("ada", CODE)
+    walk.review()
+    walk.person(lambda: walk.machine.do_reopen(CODE))
+    walk.hand_over(CODE, 3, agent="bob")
+    walk.claim_refused("ada", CODE, "own_work")
+    walk.claim_refused("bob", CODE, "own_work")
 
 
 STORIES = (

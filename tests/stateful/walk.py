@@ -45,6 +45,11 @@ class Walk:
     def claim(self, agent: str, stage: str) -> None:
         self._step(lambda: self.machine.do_claim(agent, stage, keyed=True))
 
+    def claim_refused(self, agent: str, stage: str, code: str) -> None:
+        """What the story is about: also when the same was refused in the same state before."""
+        assert deepcopy(self.machine.model).claim(stage, agent) == code, "the model says otherwise"
+        self.machine.do_claim(agent, stage, keyed=False)
+
     def submit(self, stage: str, content: int, *, says: str = "") -> None:
         held = self._newest(stage)
         self._step(lambda: self.machine.do_submit(self._taker(held), held, content, says=says, keyed=True))
