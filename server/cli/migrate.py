@@ -10,6 +10,8 @@ from .terminal import Terminal
 def configure(_command: str, parser: ArgumentParser) -> None:
     """Declare the arguments."""
     add_database_url(parser)
+    text = "let this role of the database do what gatewright worker does, and no more; it has to be there"
+    parser.add_argument("--worker-role", metavar="NAME", help=text)
 
 
 def run(_command: str, options: Namespace, terminal: Terminal) -> int:
@@ -18,11 +20,13 @@ def run(_command: str, options: Namespace, terminal: Terminal) -> int:
     from ..store import Migration, create_database
 
     with told_of_database():
-        done = create_database(url)
+        done = create_database(url, worker_role=options.worker_role)
     said = {
         Migration.MADE: "Made the store. gatewright serve and gatewright worker use it by the same address.",
         Migration.CHECKED: "The store is there and is of this version: nothing to do.",
         Migration.RENUMBERED: "The store came from another server. New events are numbered after those that it has.",
     }
     terminal.say(said[done], "green")
+    if options.worker_role is not None:
+        terminal.say(f"'{options.worker_role}' may do what gatewright worker does.")
     return Exit.OK

@@ -18,7 +18,7 @@ _SENTENCES = {
     "28000": "{place} lets nobody in by this name.",
     "28P01": "{place} refuses this name and password.",
     "42501": "{place} does not permit this to the role that is used; grant it what docs/team.md lists.",
-    "42P01": "{place} lacks a table of the store; run gatewright migrate.",
+    "42P01": "{place} lacks a table of the store, or keeps it from this role; run gatewright migrate.",
     "3F000": "{place} holds no store; run gatewright migrate.",
     "53100": "The disk of {place} is full: nothing more can be written.",
     "53200": "{place} has not enough memory.",

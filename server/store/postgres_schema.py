@@ -7,6 +7,7 @@ locked before the first of them is written; where that failed, the transaction i
 """
 
 import psycopg
+from psycopg import sql
 from sqlalchemy import Connection
 
 from .schema import APPEND_ONLY, metadata
@@ -53,6 +54,15 @@ _FUNCTIONS = (
         RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'integrity_constraint_violation';
     END $$""",
 )
+# What `gatewright worker` needs: to judge and to settle. Not the secret of leases, nor tokens, nor what people set.
+_OF_WORKERS = (
+    f"GRANT USAGE ON SCHEMA {SCHEMA} TO {{role}}",
+    "GRANT SELECT (name, value) ON meta TO {role}",
+    "GRANT SELECT, INSERT, UPDATE ON change, evaluation, passed_tree TO {role}",
+    "GRANT SELECT, INSERT ON event, evidence TO {role}",
+    "GRANT SELECT, INSERT, UPDATE, DELETE ON opening, cache TO {role}",
+    "GRANT USAGE ON SEQUENCE evidence_number_seq TO {role}",
+)
 _PLACING = (
     "CREATE TRIGGER event_is_placed BEFORE INSERT ON event FOR EACH ROW WHEN (NEW.position IS NULL) "
     "EXECUTE FUNCTION place_event()"
@@ -80,6 +90,14 @@ def begin_positions(connection: Connection) -> None:
         f"UPDATE meta SET value = ((SELECT max(position) FROM event) >> {EVENTS_BITS}) + 1"
         f" - pg_current_xact_id()::text::bigint WHERE name = '{ORIGIN}'"
     )
+
+
+def grant_to_worker(connection: Connection, role: str) -> None:
+    """Let a role that is there do what a worker does, and no more."""
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, psycopg.Connection)
+    for statement in _OF_WORKERS:
+        driver.execute(sql.SQL(statement).format(role=sql.Identifier(role)))
 
 
 def positions_are_used_up(connection: Connection) -> bool:

@@ -3,6 +3,7 @@
 import secrets
 from contextlib import closing
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from .creation import SCHEMA_VERSION, SECRET, SECRET_BYTES
@@ -16,15 +17,17 @@ EXTRA = "pip install 'gatewright[team]'"
 MAKING = "make or check the store"
 
 
-def open_database(url: str) -> Store:
+def open_database(url: str, *, is_worker: bool = False) -> Store:
     """Open the store in the database at `url`, which was made by `create_database`.
 
+    A worker's role may not read the secret that leases are derived from: `secret` is empty then.
     Raises `NotMigrated`, `StoreUnusable` for one that is not ours, is damaged, or is of another version, and
     `StoreUnavailable`. No sentence shows the address's password.
     """
     store = store_at(url)
     try:
-        store.secret = _checked(store, store.read(_read_header))
+        header = store.read(partial(_read_header, has_secret=not is_worker))
+        store.secret = _checked(store, header)
     except BaseException:
         store.close()
         raise
@@ -40,13 +43,14 @@ class Migration(StrEnum):
     """The data came from another server, whose numbers of events were higher than its own would be."""
 
 
-def create_database(url: str) -> Migration:
+def create_database(url: str, *, worker_role: str | None = None) -> Migration:
     """Make the store in the database at `url`, whole or not at all, or look whether the one that is there is sound.
 
+    `worker_role` names a role that is given what a worker needs.
     Raises like `open_database`.
     """
     with closing(store_at(url)) as store:
-        return store.run(lambda tx: _make_or_mend(tx, store))
+        return store.run(lambda tx: _make_or_mend(tx, store, worker_role))
 
 
 def store_at(url: str) -> Store:
@@ -69,20 +73,24 @@ class _Header(NamedTuple):
     is_out_of_order: bool = False
 
 
-def _make_or_mend(tx: "Tx", store: Store) -> Migration:
-    from .postgres_schema import begin_positions
+def _make_or_mend(tx: "Tx", store: Store, worker_role: str | None) -> Migration:
+    from .postgres_schema import begin_positions, grant_to_worker
 
     # Two who migrate at once would both find nothing.
     tx.hold(MAKING)
     header = _read_header(tx)
+    done = Migration.CHECKED
     if not header.is_there:
         _make(tx)
-        return Migration.MADE
-    _checked(store, header._replace(is_out_of_order=False))
+        done = Migration.MADE
+    else:
+        _checked(store, header._replace(is_out_of_order=False))
     if header.is_out_of_order:
         begin_positions(tx.connection)
-        return Migration.RENUMBERED
-    return Migration.CHECKED
+        done = Migration.RENUMBERED
+    if worker_role is not None:
+        grant_to_worker(tx.connection, worker_role)
+    return done
 
 
 def _make(tx: "Tx") -> None:
@@ -98,7 +106,7 @@ def _make(tx: "Tx") -> None:
     tx.connection.execute(insert(meta), {"name": SECRET, "value": None, "data": secret})
 
 
-def _read_header(tx: "Tx") -> _Header:
+def _read_header(tx: "Tx", *, has_secret: bool = True) -> _Header:
     from sqlalchemy import inspect, select
 
     from .postgres_schema import SCHEMA, positions_are_used_up
@@ -111,7 +119,7 @@ def _read_header(tx: "Tx") -> _Header:
     missing = tuple(sorted(set(metadata.tables) - tables))
     if missing or version != str(VERSION):
         return _Header(is_there=True, version=version, missing=missing)
-    secret = tx.connection.execute(select(meta.c.data).where(meta.c.name == SECRET)).scalar()
+    secret = tx.connection.execute(select(meta.c.data).where(meta.c.name == SECRET)).scalar() if has_secret else b""
     return _Header(True, version, missing, secret, positions_are_used_up(tx.connection))
 
 
@@ -123,10 +131,16 @@ def _checked(store: Store, header: _Header) -> bytes:
     if header.version is not None and header.version.isdigit() and int(header.version) > VERSION:
         newer = f"was made by a newer gatewright (schema {header.version}, this one knows {VERSION})"
         raise StoreUnusable(f"The store in {store.place} {newer}; upgrade this one.")
-    if header.version != str(VERSION) or header.missing or header.secret is None or len(header.secret) != SECRET_BYTES:
+    if header.version != str(VERSION) or header.missing or not _is_secret(header.secret):
         what = f"it lacks the table {header.missing[0]}" if header.missing else "its version or its secret is gone"
         raise StoreUnusable(f"The store in {store.place} is damaged: {what}; restore it from a backup.")
     if header.is_out_of_order:
         came = "came from another server, which numbered its events otherwise"
         raise StoreUnusable(f"The store in {store.place} {came}; run `gatewright migrate` once.")
+    assert header.secret is not None, "it was looked at"
     return header.secret
+
+
+def _is_secret(found: bytes | None) -> bool:
+    """Whether it can be one; nothing was read for a worker."""
+    return found is not None and len(found) in {0, SECRET_BYTES}
