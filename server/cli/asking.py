@@ -7,7 +7,8 @@ same user can do all the same stands in docs/people.md.
 
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol
 
 from ...schemas import refusals
 from ...schemas.refusals import Refusal, Refused
@@ -19,11 +20,21 @@ from .terminal import Terminal
 
 if TYPE_CHECKING:
     from ..operations.repeating import Request
-    from ..services import Services
+    from ..store import Store
 
 KEY_CHARS_MAX = 200
 # Of a command's options those that say what is asked for; the others only say where and how.
 NOT_ASKED_FOR = frozenset({"repo", "no_color", "key"})
+
+
+class Register(Protocol):
+    """What knowing a person needs: where people are registered, and the time."""
+
+    @property
+    def store(self) -> "Store": ...
+
+    @property
+    def clock(self) -> Callable[[], datetime]: ...
 
 
 def add_key(parser: ArgumentParser) -> None:
@@ -59,7 +70,7 @@ def require_person(terminal: Terminal, command: str) -> None:
         raise Refused(refusals.people_alone(command))
 
 
-def authenticate(terminal: Terminal, services: "Services", what: str, *, otherwise: Callable[[], None]) -> Person:
+def authenticate(terminal: Terminal, services: Register, what: str, *, otherwise: Callable[[], None]) -> Person:
     """The person at the terminal: registered and known by their secret; or, where nobody is registered, whoever it is.
 
     `what` ends the sentence "say who you are, to ..."; `otherwise` has it confirmed where nobody is registered. Raises
@@ -78,7 +89,7 @@ def authenticate(terminal: Terminal, services: "Services", what: str, *, otherwi
     return prove(services, name)
 
 
-def prove(services: "Services", name: str) -> Person:
+def prove(services: Register, name: str) -> Person:
     """The person of this name, who types their secret; raises `Refused`, and a wrong one slows the next guess down."""
     from ..people.hashing import is_secret
     from ..people.register import begin_guess, end_guess, get_person, read_people

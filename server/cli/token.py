@@ -5,18 +5,21 @@ A token is a principal, and one that may approve is a person: so issuing one is 
 
 import json
 from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Generator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from ..identity.scopes import Scope
-from .asking import authenticate, confirm_by_typing, require_person
+from .asking import Register, authenticate, confirm_by_typing, require_person
 from .command import Exit, UsageError
+from .database import add_database_url, find_database_url, told_of_database
 from .opening import services_of
 from .terminal import Terminal
 
 if TYPE_CHECKING:
-    from ..services import Services
-    from ..store import TokenRow
+    from ..store import Store, TokenRow
 
 LIST_MAX = 1_000
 
@@ -31,6 +34,7 @@ def configure(_command: str, parser: ArgumentParser) -> None:
     parser.add_argument("--scope", metavar="SCOPE", action="append", choices=tuple(Scope), default=[], help=text)
     text = f"how long it is good, at most {LIFETIME_DAYS_MAX} (default: {LIFETIME_DAYS})"
     parser.add_argument("--days", metavar="DAYS", type=int, default=LIFETIME_DAYS, help=text)
+    add_database_url(parser)
     parser.add_argument("--json", action="store_true", help="the list for a program")
 
 
@@ -41,26 +45,49 @@ def run(_command: str, options: Namespace, terminal: Terminal) -> int:
     if options.name is None:
         raise UsageError(f"token {options.verb} needs {'a SUBJECT' if options.verb == 'issue' else 'an ID'}")
     require_person(terminal, f"gatewright token {options.verb} {options.name}")
-    with services_of(options) as services:
+    with _desk_of(options) as desk:
         if options.verb == "issue":
-            _issue(services, options, terminal)
+            _issue(desk, options, terminal)
         else:
-            _revoke(services, options.name, terminal)
+            _revoke(desk, options.name, terminal)
     return Exit.OK
 
 
-def _issue(services: "Services", options: Namespace, terminal: Terminal) -> None:
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    """Where tokens are kept, and the time."""
+
+    store: "Store"
+    clock: Callable[[], datetime]
+
+
+@contextmanager
+def _desk_of(options: Namespace) -> Generator[Register]:
+    """That of the team's database, when one is named; else of this repository."""
+    url = find_database_url(options)
+    if url is None:
+        with services_of(options) as services:
+            yield services
+        return
+    from ..composition import system_clock
+    from ..store import open_database
+
+    with told_of_database(), closing(open_database(url)) as store:
+        yield _Desk(store, system_clock)
+
+
+def _issue(desk: Register, options: Namespace, terminal: Terminal) -> None:
     from ..identity import tokens
 
     if not options.scope:
         raise UsageError(f"say what the token is good for: --scope {' or --scope '.join(Scope)}")
     scopes, lifetime = frozenset(map(Scope, options.scope)), timedelta(days=options.days)
     what = f"issue a token that is {options.name} from now on"
-    by = authenticate(terminal, services, what, otherwise=lambda: confirm_by_typing(terminal, options.name, what))
+    by = authenticate(terminal, desk, what, otherwise=lambda: confirm_by_typing(terminal, options.name, what))
     token = tokens.new_token()
-    row = services.store.run(
+    row = desk.store.run(
         lambda tx: tokens.issue(
-            tx, token, subject=options.name, scopes=scopes, lifetime=lifetime, by=by, now=services.clock()
+            tx, token, subject=options.name, scopes=scopes, lifetime=lifetime, by=by, now=desk.clock()
         )
     )
     until = f"{row.expires_at:%Y-%m-%d}"
@@ -69,18 +96,18 @@ def _issue(services: "Services", options: Namespace, terminal: Terminal) -> None
     terminal.write_data(f"{token}\n")
 
 
-def _revoke(services: "Services", token_id: str, terminal: Terminal) -> None:
+def _revoke(desk: Register, token_id: str, terminal: Terminal) -> None:
     from ..identity import tokens
 
     what = f"revoke {token_id}"
-    by = authenticate(terminal, services, what, otherwise=lambda: confirm_by_typing(terminal, token_id, what))
-    services.store.run(lambda tx: tokens.revoke(tx, token_id, by=by, now=services.clock()))
+    by = authenticate(terminal, desk, what, otherwise=lambda: confirm_by_typing(terminal, token_id, what))
+    desk.store.run(lambda tx: tokens.revoke(tx, token_id, by=by, now=desk.clock()))
     terminal.say(f"{token_id} is good no more, from the next call on.", "green")
 
 
 def _list(options: Namespace, terminal: Terminal) -> int:
-    with services_of(options) as services:
-        now, rows = services.clock(), services.store.read(lambda tx: tx.tokens(limit=LIST_MAX))
+    with _desk_of(options) as desk:
+        now, rows = desk.clock(), desk.store.read(lambda tx: tx.tokens(limit=LIST_MAX))
     if options.json:
         told = [_told(row, now) for row in rows]
         terminal.write_data(json.dumps({"tokens": told}, indent=2, ensure_ascii=False) + "\n")

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncGenerator, Generator, Iterator
-from contextlib import asynccontextmanager, closing, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,12 +25,16 @@ from gatewright.schemas import arguments
 from gatewright.server.identity import tokens
 from gatewright.server.identity.scopes import Scope
 from gatewright.server.people.known import Person, Proof
-from gatewright.server.store import open_store
+from gatewright.server.store import Store, open_database, open_store
 
+from ..postgres import _emptied_database, database_url, postgres
 from ..server.http.house import HEADERS, LIST_TOOLS, bearer, serving_site
 from .conftest import Repositories
 from .house import WITHIN_S, Agent, Generation, Repository, check_reply
+from .team import Team
 from .test_journey import JOURNEY, prepare, travel
+
+__all__ = ["_emptied_database", "database_url", "postgres"]
 
 pytestmark = pytest.mark.anyio
 
@@ -260,20 +264,15 @@ class Served:
         return self.process.wait(within_s)
 
 
+def served(repository: Repository, *more: str) -> AbstractContextManager[Served]:
+    return served_with("--repo", str(repository.path), *more)
+
+
 @contextmanager
-def served(repository: Repository, *more: str) -> Generator[Served]:
-    command = [
-        sys.executable,
-        "-m",
-        "gatewright",
-        "--repo",
-        str(repository.path),
-        "serve",
-        "--listen",
-        "127.0.0.1:0",
-        *more,
-    ]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+def served_with(*options: str, **environment: str) -> Generator[Served]:
+    command = [sys.executable, "-m", "gatewright", "serve", "--listen", "127.0.0.1:0", *options]
+    whole = {**os.environ, **environment}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=whole) as process:
         try:
             assert process.stdout is not None
             readable, _, _ = select.select([process.stdout], [], [], WITHIN_S + 40)
@@ -285,21 +284,16 @@ def served(repository: Repository, *more: str) -> Generator[Served]:
             process.kill()
 
 
-def token_of(repository: Repository, subject: str = "ada") -> str:
-    """As a person issues one at a terminal."""
-    token, now = tokens.new_token(), datetime.now(UTC)
+def token_of(repository: Repository) -> str:
     with closing(open_store(repository.state, create=False)) as store:
-        store.run(
-            lambda tx: tokens.issue(
-                tx,
-                token,
-                subject=subject,
-                scopes=frozenset({Scope.WORK}),
-                lifetime=timedelta(days=1),
-                by=Person("ann", Proof.WORD),
-                now=now,
-            )
-        )
+        return issue_in(store)
+
+
+def issue_in(store: Store) -> str:
+    """As a person issues one at a terminal."""
+    token, now, by = tokens.new_token(), datetime.now(UTC), Person("ann", Proof.WORD)
+    scopes, lifetime = frozenset({Scope.WORK}), timedelta(days=1)
+    store.run(lambda tx: tokens.issue(tx, token, subject="ada", scopes=scopes, lifetime=lifetime, by=by, now=now))
     return token
 
 
@@ -428,3 +422,42 @@ def test_settings_that_would_let_anybody_in_are_refused_in_a_sentence(
     assert status in (2, 3)
     assert said in told.err
     assert "Traceback" not in told.err
+
+
+@pytest.mark.slow
+async def test_two_replicas_of_a_team_answer_about_one_change(tmp_path: Path, database_url: str) -> None:
+    """On PostgreSQL and a shared remote, each with a folder of its own: the command, as it is deployed."""
+    team = Team(tmp_path / "team")
+    with closing(open_database(database_url)) as store:
+        store.run(lambda tx: tx.meta_set("target", "main"))
+        token = issue_in(store)
+    environment = {"GATEWRIGHT_DATABASE_URL": database_url}
+    with (
+        served_with("--remote", team.url, "--state", str(tmp_path / "one"), **environment) as one,
+        served_with("--remote", team.url, "--state", str(tmp_path / "two"), **environment) as two,
+    ):
+        async with agent_of(one.url, token) as ada, agent_of(two.url, token, "legacy") as ada_there:
+            change = await ada.start()
+            brief = await ada_there.claim(change)
+            position = (await ada.get("wait_for_update", change=change, wait_s=0))["position"]
+            heard: list[Any] = []
+
+            async def wait() -> None:
+                heard.append(await ada.get("wait_for_update", change=change, after=position, wait_s=40))
+
+            with anyio.fail_after(WITHIN_S):
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(wait)
+                    await ada_there.get("release_stage", lease=brief["lease"], because="done_for_now", reason="Lunch.")
+        ended = (one.end(), two.end())
+
+    assert heard[0]["happened"]
+    assert ended == (0, 0)
+
+
+def test_half_a_team_is_told_what_is_missing(make: Repositories, capsys: pytest.CaptureFixture[str]) -> None:
+    from gatewright.server.cli.main import main
+
+    for options in (("--remote", "file:///x"), ("--state", "x"), ("--database-url", "postgresql://h/x")):
+        assert main(["serve", *options]) == 2
+        assert "go together" in capsys.readouterr().err
