@@ -15,11 +15,12 @@ from ..git import Git
 from ..preparation.locks import locked
 from ..repository import SharedRepository, open_repository
 from ..worktrees.bring_along import Obstacle
-from .problems import RemoteProblem
+from .problems import RemoteFault, RemoteProblem
 from .remote import Remote
 
-# What is only told may be as old.
-FRESH_S = 2.0
+# What is only told may be as old, and whoever is told it waits no longer.
+FRESH_S = 10.0
+QUICK_S = 2.0
 REFRESH_WAIT_S = 600.0
 LONG_ID_CHARS = 64
 LOCK = "mirror.lock"
@@ -32,23 +33,23 @@ class MirroredRepository(SharedRepository):
         super().__init__(folder, folder, folder, None)
         self._remote = remote
         self._refreshing = threading.Lock()
-        # When the last answer about a branch was asked for, by a clock that only rises.
-        self._asked_at: dict[str, float] = {}
+        # When the last answer about a branch was asked for, by a clock that only rises; and when it last was in vain.
+        self._answered_at: dict[str, float] = {}
+        self._unanswered_at: dict[str, float] = {}
 
     def refresh(self, branch: str, *, is_binding: bool = True) -> None:
         """Ask where a branch stands. When it is not binding, an answer of `FRESH_S` ago, or the last one, will do."""
-        wanted_since = time.monotonic() - (0 if is_binding else FRESH_S)
-        if not self._refreshing.acquire(blocking=is_binding, timeout=REFRESH_WAIT_S if is_binding else -1):
+        if not is_binding:
+            self._refresh_quickly(branch)
             return
+        wanted_since = time.monotonic()
+        if not self._refreshing.acquire(timeout=REFRESH_WAIT_S):
+            message = f"The git remote is still being asked where '{branch}' stands."
+            raise RemoteProblem(RemoteFault.UNREACHABLE, message)
         try:
             # Who waited here while somebody else asked has the answer.
-            if self._asked_at.get(branch, float("-inf")) < wanted_since:
-                began = time.monotonic()
-                self._follow(branch)
-                self._asked_at[branch] = began
-        except RemoteProblem:
-            if is_binding:
-                raise
+            if self._answered_at.get(branch, float("-inf")) < wanted_since:
+                self._follow(branch, None)
         finally:
             self._refreshing.release()
 
@@ -86,13 +87,26 @@ class MirroredRepository(SharedRepository):
             return tip == new
         return True
 
-    def _follow(self, branch: str) -> None:
-        ref = f"refs/heads/{branch}"
-        tip = self._remote.tip(ref)
+    def _refresh_quickly(self, branch: str) -> None:
+        """For whoever decides nothing by it: neither who decides nor a slow remote is waited for."""
+        asked_at = max(known.get(branch, float("-inf")) for known in (self._answered_at, self._unanswered_at))
+        if asked_at > time.monotonic() - FRESH_S or not self._refreshing.acquire(blocking=False):
+            return
+        try:
+            self._follow(branch, QUICK_S)
+        except RemoteProblem:
+            self._unanswered_at[branch] = time.monotonic()
+        finally:
+            self._refreshing.release()
+
+    def _follow(self, branch: str, within_s: float | None) -> None:
+        ref, began = f"refs/heads/{branch}", time.monotonic()
+        tip = self._remote.tip(ref, within_s=within_s)
         if tip is None:
             self._common.run("update-ref", "--no-deref", "-d", ref)
         elif tip != super().branch_tip(branch):
-            self._remote.fetch(self.common_dir, [f"+{ref}:{ref}"], has_tags=True)
+            self._remote.fetch(self.common_dir, [f"+{ref}:{ref}"], has_tags=True, within_s=within_s)
+        self._answered_at[branch] = began
 
 
 def open_mirror(folder: Path, remote: Remote, *, objects: Path) -> MirroredRepository:

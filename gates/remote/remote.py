@@ -60,29 +60,38 @@ class Remote:
         # What was pushed to stay: it is not asked for again. Two threads at once push it twice, which is harmless.
         self._kept: dict[str, str] = {}
 
-    def tips(self, *patterns: str, home: Path | None = None) -> Mapping[str, str]:
-        """The refs whose full names match the patterns (globs), with their commits; one look at the remote."""
+    def tips(self, *patterns: str, home: Path | None = None, within_s: float | None = None) -> Mapping[str, str]:
+        """The refs whose full names match the patterns (globs), with their commits; one look at the remote.
+
+        `within_s`: no more patience than this; that it is over then says nothing to others.
+        """
         self._pauses.check(_LOOKING)
         try:
             listing, is_cut = self._git(home or self._home).run_head(
                 *("ls-remote", "--refs", NAME, *patterns),
                 bytes_max=REFS_BYTES_MAX,
-                timeout_s=self._patience.look_s,
+                timeout_s=within_s or self._patience.look_s,
             )
         except GitFailed as exc:
-            raise self._unanswered(exc) from exc
+            raise self._unanswered(exc, is_final=within_s is None) from exc
         self._pauses.went_well(_LOOKING)
         if is_cut:
             raise RemoteProblem(RemoteFault.UNREACHABLE, f"The git remote {self.address.shown} lists refs without end.")
         found = (_REF_LINE.fullmatch(line) for line in listing.decode("utf-8", "replace").splitlines())
         return {match[2]: match[1] for match in found if match is not None}
 
-    def tip(self, ref: str) -> str | None:
+    def tip(self, ref: str, *, within_s: float | None = None) -> str | None:
         """The commit that a ref of this full name stands at now; None when there is no such ref."""
-        return self.tips(ref).get(ref)
+        return self.tips(ref, within_s=within_s).get(ref)
 
     def fetch(
-        self, into: Path, refspecs: Sequence[str], *, pack_bytes_max: int = BYTES_MAX, has_tags: bool = False
+        self,
+        into: Path,
+        refspecs: Sequence[str],
+        *,
+        pack_bytes_max: int = BYTES_MAX,
+        has_tags: bool = False,
+        within_s: float | None = None,
     ) -> None:
         """Bring what the refspecs name, by full id or ref, into the repository at `into`; only their ids are checked.
 
@@ -97,12 +106,12 @@ class Remote:
                 *("fetch", "--quiet", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance"),
                 *("--no-show-forced-updates", *([] if has_tags else ["--no-tags"]), "--stdin", NAME),
                 stdin="".join(f"{refspec}\n" for refspec in refspecs).encode(),
-                timeout_s=self._patience.fetch_s,
+                timeout_s=within_s or self._patience.fetch_s,
             )
         except GitFailed as exc:
             if _CUT.search(exc.stderr):
                 raise TooLarge(f"What {self.address.shown} sends has more than {pack_bytes_max} bytes.") from exc
-            raise self._unanswered(exc) from exc
+            raise self._unanswered(exc, is_final=within_s is None) from exc
         self._pauses.went_well(_LOOKING)
 
     def push(self, source: Path, commit: str | None, ref: str, *, expected: str | None) -> None:
@@ -143,21 +152,21 @@ class Remote:
         except GitFailed as exc:
             answer = _answer(exc.output.decode("utf-8", "replace"))
             if answer is None or answer[0] != "!":
-                raise self._unanswered(exc, is_looking=False) from exc
+                raise self._unanswered(exc, is_final=False) from exc
             raise declined(self.address, ref, answer[1], exc.stderr) from exc
         if _answer(output.decode("utf-8", "replace")) is None:
             raise RemoteProblem(
                 RemoteFault.UNREACHABLE, f"The git remote {self.address.shown} said nothing about {ref}."
             )
 
-    def _unanswered(self, failure: GitFailed, *, is_looking: bool = True) -> Exception:
-        """What to raise; a remote that cannot be reached is not asked again at once."""
+    def _unanswered(self, failure: GitFailed, *, is_final: bool = True) -> Exception:
+        """What to raise; when it is final, a remote that cannot be reached is not asked again at once."""
         ours = "\n".join(line for line in failure.stderr.splitlines() if not line.startswith("remote:"))
         mine = GitFailed(failure.command, failure.returncode, self.address.redact(ours))
         if mine.is_outage and "remote" not in ours:
             return mine
         problem = problem_of(self.address, failure)
-        if is_looking and problem.fault is RemoteFault.UNREACHABLE:
+        if is_final and problem.fault is RemoteFault.UNREACHABLE:
             self._pauses.failed(_LOOKING, problem)
         return problem
 

@@ -242,11 +242,11 @@ def test_who_waits_for_the_same_answer_asks_once(replica: Replica, shared: Share
     look = replica.remote.tips
     entered, go_on = threading.Event(), threading.Event()
 
-    def slow(*patterns: str, home: Path | None = None) -> object:
+    def slow(*patterns: str, home: Path | None = None, within_s: float | None = None) -> object:
         looks.append(patterns[0])
         entered.set()
         go_on.wait(10)
-        return look(*patterns, home=home)
+        return look(*patterns, home=home, within_s=within_s)
 
     replica.remote.tips = slow  # type: ignore[method-assign, assignment]  # a seam
     threads = [threading.Thread(target=replica.mirror.refresh, args=("main",)) for _ in range(6)]
@@ -259,6 +259,31 @@ def test_who_waits_for_the_same_answer_asks_once(replica: Replica, shared: Share
         thread.join()
 
     assert 2 <= len(looks) < 6, "who came while it was asked is told by the next answer"
+
+
+def test_who_only_tells_neither_waits_for_a_remote_nor_asks_it_all_the_time(
+    replica: Replica, shared: Shared, base: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replica.mirror.refresh("main")
+    moved = shared.commit({"c.txt": "three\n"})
+    shared.push(moved, "refs/heads/main")
+
+    replica.mirror.refresh("main", is_binding=False)
+    assert replica.mirror.resolve("refs/heads/main") == base
+
+    monkeypatch.setattr("gatewright.gates.remote.mirror.FRESH_S", 0.0)
+    replica.mirror.refresh("main", is_binding=False)
+    assert replica.mirror.resolve("refs/heads/main") == moved
+
+
+def test_a_quick_look_that_was_too_quick_keeps_nobody_else_waiting(
+    replica: Replica, shared: Shared, base: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gatewright.gates.remote.mirror.QUICK_S", 0.0001)
+
+    replica.mirror.refresh("main", is_binding=False)
+
+    assert replica.mirror.branch_tip("main") == base
 
 
 def test_patience_has_a_bound_for_each_kind_of_exchange() -> None:
