@@ -1,0 +1,53 @@
+"""A client's name comes back to it as a session's id, and from there to any replica."""
+
+import json
+
+import pytest
+
+from gatewright.server.http.label import NAME_CHARS_MAX, name_from, session_id_for
+
+
+def hello(name: object) -> bytes:
+    return json.dumps({"id": 1, "method": "initialize", "params": {"clientInfo": {"name": name}}}).encode()
+
+
+@pytest.mark.parametrize("name", ["codex-mcp-client", "claude-code", "", "ä client", "a.b c", "\U0001f600"])
+def test_a_name_survives_the_way_there_and_back(name: str) -> None:
+    session_id = session_id_for(hello(name))
+
+    assert session_id is not None
+    assert session_id.isascii()
+    assert name_from(session_id) == name
+
+
+def test_a_name_is_cut_and_an_odd_one_is_none() -> None:
+    long = session_id_for(hello("x" * 10_000))
+    assert long is not None
+    assert name_from(long) == "x" * NAME_CHARS_MAX
+    for odd in (5, None, {}, "\ud800"):
+        session_id = session_id_for(hello(odd))
+        assert session_id is not None
+        assert name_from(session_id) in ("", "?")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{}",
+        b'"initialize"',
+        b'{"method": "tools/list"}',
+        b'{"method": "x", "a": "initialize"}',
+        b'["initialize"]',
+        b"{" + b'"initialize"' * 9,
+    ],
+)
+def test_only_a_greeting_gets_one(body: bytes) -> None:
+    assert session_id_for(body) is None
+
+
+@pytest.mark.parametrize(
+    "session_id", [None, b"", b"x", b"gw1", b"gw1.!", b"gw1.A", b"gw1." + b"A" * 401, b"gw1._w", b"gw2.QQ"]
+)
+def test_what_is_none_of_ours_is_nobody_s_name(session_id: bytes | None) -> None:
+    assert name_from(session_id) == ""
