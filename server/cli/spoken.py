@@ -7,7 +7,7 @@ and people wrote (findings, outputs, files, titles) stays as it is.
 
 import re
 import shlex
-from argparse import Action
+from argparse import ZERO_OR_MORE, Action
 from collections.abc import Iterator, Mapping
 from functools import cache
 
@@ -15,7 +15,7 @@ from .declared_arguments import CommandParser
 from .tool_arguments import TWINS
 
 # The fields of replies in which the server says what to do; elsewhere a tool's name may be anything.
-GUIDANCE = frozenset({"next", "how", "unlock", "adopt", "notes"})
+GUIDANCE = frozenset({"next", "how", "unlock", "adopt", "notes", "satisfy"})
 MESSAGE = "message"
 REFUSAL_GUIDANCE = GUIDANCE | {MESSAGE}
 
@@ -31,7 +31,7 @@ def as_commands(text: str, command: str, *, in_full: bool = True) -> str:
     """The text with the commands in the place of the tools, for whoever gave `command`.
 
     In full: with what a command cannot do without, also where the text only names it. Names of arguments become what is
-    typed for them, when they are arguments of this command or of one that is named.
+    typed for them, when they are arguments of this command, of one that is named, or of one alone.
     """
     tools = [TWINS[command].tool] if command in TWINS else []
     tools += [found["tool"] or found["bare"] for found in _CALL.finditer(text)]
@@ -102,7 +102,7 @@ def _words(tool: str, given: str) -> Iterator[str]:
     positionals = [action for action in actions if not action.option_strings]
     last = max((number for number, action in enumerate(positionals) if id(action) in named), default=-1)
     for number, action in enumerate(positionals):
-        if number <= last or action.required:
+        if number <= last or (action.required and action.nargs != ZERO_OR_MORE):
             yield _typed(action, named.get(id(action)))
     for action in actions:
         if action.option_strings and (id(action) in named or action.required):
@@ -110,8 +110,12 @@ def _words(tool: str, given: str) -> Iterator[str]:
 
 
 def _typed_name(whole: str, name: str, value: str | None, tools: list[str]) -> str:
-    action = next((action for tool in tools if (action := _find(tool, name)) is not None), None)
-    return whole if action is None else f"`{_typed(action, value)}`"
+    having = {tool: action for tool in _COMMANDS if (action := _find(tool, name)) is not None}
+    meant = [having[tool] for tool in tools if tool in having]
+    if not meant and value is None and len(having) == 1:
+        # What one tool alone takes needs no tool beside it to be understood.
+        meant = [*having.values()]
+    return f"`{_typed(meant[0], value)}`" if meant else whole
 
 
 def _typed(action: Action, value: str | None) -> str:

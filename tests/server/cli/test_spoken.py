@@ -68,13 +68,18 @@ def test_no_refusal_names_a_tool_at_the_command_line_and_what_it_names_is_a_comm
         ('get_evidence(change="c1", stage="code", attempt=2)', "`gatewright evidence c1 code --attempt 2`"),
         ('read_artifact(change="c1", stage="a", path="diff")', "`gatewright read c1 a diff`"),
         ('release_stage(because="withdraw")', "`gatewright release withdraw REASON`"),
+        ("check_gates first costs no attempt.", "`gatewright check` first costs no attempt."),
         ("Answer it in `answers`.", "Answer it in `--answer FINDING=DISPOSITION:NOTE`."),
         ("Call again with offset=300.", "Call again with offset=300."),
+        (
+            "Say it in `answers`, and set `network`.",
+            "Say it in `--answer FINDING=DISPOSITION:NOTE`, and set `network`.",
+        ),
         ("Raise `limits`; `gatewright why c1` says more.", "Raise `limits`; `gatewright why c1` says more."),
     ],
 )
 def test_a_call_is_the_command_with_its_arguments(said: str, typed: str) -> None:
-    assert as_commands(said, "submit") == typed
+    assert as_commands(said, "claim") == typed
 
 
 def test_an_argument_of_the_command_itself_is_named_as_it_is_typed() -> None:
