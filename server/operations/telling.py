@@ -98,6 +98,8 @@ def tell(event: e.Event) -> str | None:  # noqa: C901, PLR0912 - one line an eve
             return f"landing waits: {event.because}"
         case e.LandingIntended():
             return f"landing: the target moves to {short(event.new)}"
+        case e.LandingDelayed():
+            return f"landing waits, and is tried again: {event.because}"
         case e.LandingAbandoned():
             return f"landing was given up: {event.because}"
         case e.ChangeLanded():

@@ -6,7 +6,7 @@ import shutil
 import socket
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -66,7 +66,7 @@ def test_a_remote_on_the_network_serves_and_takes_as_one_in_a_folder(
 
 
 @contextmanager
-def answering(status: int, headers: dict[str, str]) -> Iterator[tuple[int, list[str]]]:
+def answering(status: int, headers: dict[str, str]) -> Generator[tuple[int, list[str]]]:
     """A web server that answers everything so; its port, and the credentials that it was given."""
     given: list[str] = []
 
@@ -78,7 +78,7 @@ def answering(status: int, headers: dict[str, str]) -> Iterator[tuple[int, list[
                 self.send_header(name, value)
             self.end_headers()
 
-        def log_message(self, *_: object) -> None:
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the standard library's name
             pass
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer)
