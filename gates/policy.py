@@ -163,6 +163,7 @@ def plan_of(pipeline: Pipeline) -> Plan:
         land_gates=tuple(gate.name for gate in land_gates_of(pipeline)),
         lease_s=pipeline.limits.lease,
         land_approvals=_approvals_among(land_gates_of(pipeline)),
+        land_runs_on=_labels_of(land_gates_of(pipeline)),
     )
 
 
@@ -177,7 +178,7 @@ def land_gates_of(pipeline: Pipeline) -> tuple[GateSpec, ...]:
     found: dict[str, GateSpec] = {}
     for stage_name, stage in pipeline.stages.items():
         for gate in map(_widened, stage.gates):
-            same = any((gate.kind, gate.options) == (other.kind, other.options) for other in found.values())
+            same = any(gate_digest(gate) == gate_digest(other) for other in found.values())
             if gate.kind in LAND_KINDS and not same:
                 name = _distinct(gate.name, stage_name, found)
                 found[name] = gate.model_copy(update={"name": name})
@@ -207,6 +208,7 @@ def _rule_of(name: str, stage: Stage) -> StageRule:
             if awaits_reviewers(gate)
         ),
         approvals=_approvals_among(stage.gates),
+        runs_on=_labels_of(stage.gates),
     )
 
 
@@ -216,8 +218,8 @@ def awaits_reviewers(gate: GateSpec) -> bool:
 
 
 def gate_digest(gate: GateSpec) -> str:
-    """What identifies a gate as it was run, or answered: its kind and every option."""
-    about = {"kind": gate.kind, "options": gate.options}
+    """What identifies a gate as it was run, or answered: its kind and every option, and what it was to run on."""
+    about = {"kind": gate.kind, "options": gate.options, **({"runs_on": sorted(gate.runs_on)} if gate.runs_on else {})}
     return hashlib.sha256(json.dumps(about, sort_keys=True, default=str).encode()).hexdigest()
 
 
@@ -240,6 +242,10 @@ def _approvals_among(gates: Iterable[GateSpec]) -> tuple[ApprovalRule, ...]:
         for gate in gates
         if gate.kind == APPROVAL
     )
+
+
+def _labels_of(gates: Iterable[GateSpec]) -> tuple[str, ...]:
+    return tuple(sorted({label for gate in gates for label in gate.runs_on}))
 
 
 def _distinct(name: str, stage: str, taken: Mapping[str, object]) -> str:

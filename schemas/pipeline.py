@@ -48,6 +48,11 @@ Size = Annotated[int, BeforeValidator(parse_size), Field(gt=0)]
 Glob = Annotated[str, StringConstraints(min_length=1, max_length=400)]
 Shell = Annotated[str, StringConstraints(min_length=1, max_length=4_000, strip_whitespace=True)]
 Name = Annotated[str, StringConstraints(pattern=f"^{STAGE_NAME.pattern}$")]
+# What a worker has and a gate may need, such as `gpu`.
+LABEL = re.compile(r"[a-z][a-z0-9_-]{0,15}")
+# In a whole pipeline: a worker looks into one queue for each set of labels that it can serve.
+LABELS_MAX = 6
+Label = Annotated[str, StringConstraints(pattern=f"^{LABEL.pattern}$")]
 
 
 class Model(BaseModel):
@@ -92,11 +97,15 @@ class Limits(Model):
 
 
 class GateSpec(Model):
-    """One gate of a stage. `options` are the kind's own and are validated by the kind."""
+    """One gate of a stage. `options` are the kind's own and are validated by the kind.
+
+    `runs_on` are labels that a worker must have to run it. Without any it stays out of every digest.
+    """
 
     kind: str
     name: Name
     options: dict[str, object] = Field(default_factory=dict)
+    runs_on: tuple[Label, ...] = Field(default=(), exclude_if=lambda labels: not labels)
 
 
 class Otherwise(Model):

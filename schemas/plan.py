@@ -34,7 +34,7 @@ class StageRule:
     """What the lifecycle needs to know of one stage of the policy.
 
     `gates` are those that the server judges, approvals among them: they always ask. `reviews` come on top of a passed
-    floor and are judged by reviewers alone.
+    floor and are judged by reviewers alone. `runs_on` are the labels that a worker needs for all of them.
     """
 
     name: str
@@ -48,6 +48,7 @@ class StageRule:
     writes: tuple[str, ...]
     reviews: tuple[ReviewRule, ...] = ()
     approvals: tuple[ApprovalRule, ...] = ()
+    runs_on: tuple[str, ...] = ()
 
     @property
     def every_gate(self) -> tuple[str, ...]:
@@ -64,3 +65,4 @@ class Plan:
     land_gates: tuple[str, ...]
     lease_s: float
     land_approvals: tuple[ApprovalRule, ...] = ()
+    land_runs_on: tuple[str, ...] = ()

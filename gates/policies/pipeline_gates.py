@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from pydantic import BaseModel
 
 from ...schemas.ids import STAGE_NAME
+from ...schemas.pipeline import LABEL
 from ..paths import PLACEHOLDERS, check_glob, check_placeholders
 from .pipeline_shapes import NAME_RULE, nearest, shape_problems
 from .shell_text import cannot_fail
@@ -73,11 +74,14 @@ def read_gates(
             gates.append(_UNREAD)
             continue
         name = gate.options.pop("name", gate.kind)
+        labels = gate.options.pop("runs_on", ())
         found = _kind_problems(source, here, gate, kinds)
         if name != gate.kind or not found:
             found += _name_problems(source, here, name, gates)
+        found += _label_problems(source, gate.path, labels)
         problems += found
-        gates.append(_UNREAD if found else {"kind": gate.kind, "name": name, "options": gate.options})
+        spec = {"kind": gate.kind, "name": name, "options": gate.options, "runs_on": labels}
+        gates.append(_UNREAD if found else spec)
     return gates, problems
 
 
@@ -117,7 +121,7 @@ def _kind_problems(source: Source, path: KeyPath, gate: _Written, kinds: Kinds) 
         message = "agents review what one of them hands in, and nobody hands in a merge: no author to differ from"
         return [source.problem(path, message, "put it into the stage that lands, or let a program review: {run: ...}")]
     model = kinds[gate.kind].options
-    problems = [*shape_problems(source, gate.path, gate.options, model, keys_beside=("name",))]
+    problems = [*shape_problems(source, gate.path, gate.options, model, keys_beside=("name", "runs_on"))]
     problems += run_problems(source, (*gate.path, "run"), gate.options.get("run"))
     for option, value in gate.options.items():
         if (gate.kind, option) in GLOB_OPTIONS:
@@ -138,3 +142,12 @@ def _name_problems(
     if any(name == other["name"] for other in before):
         return [source.problem(path, f"two gates are named {name!r}", "give one of them another 'name'")]
     return []
+
+
+def _label_problems(source: Source, path: KeyPath, labels: object) -> list[PolicyProblem]:
+    here = (*path, "runs_on")
+    if not isinstance(labels, list | tuple):
+        return [source.problem(here, "'runs_on' is a list of labels", "write 'runs_on: [gpu]'")]
+    rule = "lower-case letters, digits, '-' and '_', a letter first, at most 16"
+    wrong = (label for label in labels if not isinstance(label, str) or not LABEL.fullmatch(label))
+    return [source.problem(here, f"{label!r} is not a label: {rule}") for label in wrong]

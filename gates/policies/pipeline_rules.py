@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+from ...schemas.pipeline import LABELS_MAX
 from .. import graph
 from ..paths import PLACEHOLDERS, check_glob, check_placeholders, overlap, substitute
 from .pipeline_gates import run_problems
@@ -156,6 +157,16 @@ def _run_stages_have_what_concerns_them(view: _View) -> Iterator[PolicyProblem]:
                 yield view.source.problem((*path, "gates", index), message)
 
 
+def _labels_are_few(view: _View) -> Iterator[PolicyProblem]:
+    lists = [*(stage.get("gates") for stage in view.stages.values()), _mapping(view.source.value, "land").get("gates")]
+    gates = [gate for found in lists if isinstance(found, list) for gate in found if isinstance(gate, dict)]
+    written = [_items(options, "runs_on") for gate in gates for options in gate.values() if isinstance(options, dict)]
+    labels = {label for found in written for label in found if isinstance(label, str)}
+    if len(labels) > LABELS_MAX:
+        message = f"the gates run on {len(labels)} labels ({', '.join(sorted(labels))}), and {LABELS_MAX} are the most"
+        yield view.source.problem(("stages",), message)
+
+
 def _is_in_this_version(view: _View) -> Iterator[PolicyProblem]:
     """What the vocabulary has and this version cannot do is refused, never passed over in silence."""
     if _mapping(view.source.value, "land").get("strategy") == "rebase":
@@ -217,6 +228,7 @@ _RULES: tuple[Rule, ...] = (
     _stages_may_write_something,
     _secrets_are_variables,
     _run_stages_have_what_concerns_them,
+    _labels_are_few,
     _is_in_this_version,
 )
 _RULES_OF_ORDER: tuple[Rule, ...] = (

@@ -113,8 +113,12 @@ def _tell_what_is_missing(policy: Policy, there: Collection[str], terminal: Term
 
 
 def _names(first: tuple[str, ...], gates: tuple[GateSpec, ...]) -> str:
-    told = [gate.name if gate.name == gate.kind else f"{gate.name} ({gate.kind})" for gate in gates]
-    return ", ".join((*first, *told))
+    return ", ".join((*first, *map(_called, gates)))
+
+
+def _called(gate: GateSpec) -> str:
+    name = gate.name if gate.name == gate.kind else f"{gate.name} ({gate.kind})"
+    return f"{name} on {'+'.join(sorted(gate.runs_on))}" if gate.runs_on else name
 
 
 def _tell_where_it_stands(
