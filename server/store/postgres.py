@@ -2,7 +2,7 @@
 
 Whoever writes to a change locks its row first and is alone with it (see `changes`); the rest follows from conditional
 writes, unique keys and `hold`. What is read in order to be written is read after the lock, because each statement sees
-what was committed before it. Source: docs/decisions/0018-one-store-two-databases.md
+what was committed before it. Source: docs/decisions/0020-one-store-two-databases.md
 """
 
 import hashlib
