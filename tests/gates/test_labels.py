@@ -18,11 +18,7 @@ land: {{needs: [docs]}}
 
 
 def pipeline(labels: str) -> str:
-    return (
-        PIPELINE.format(labels=labels)
-        .replace("  docs:\n", "  docs:\n    needs: [code]\n")
-        .replace("code, docs", "docs")
-    )
+    return PIPELINE.format(labels=labels)
 
 
 def problems(labels: str) -> list[str]:
