@@ -97,7 +97,7 @@ async def _fetch(url: str) -> bytes:
         httpx2.AsyncClient(timeout=FETCH_TIMEOUT_S, follow_redirects=False) as client,
         client.stream("GET", url, headers={"accept": "application/json"}) as response,
     ):
-        if response.status_code != httpx2.codes.OK:
+        if not response.is_success:
             raise ValueError(f"it answers {response.status_code}")
         async for chunk in response.aiter_bytes():
             data += chunk

@@ -1,12 +1,14 @@
 """Hold gatewright against the protocol's official programs: `python -m tests.conformance [--verbose]`.
 
-The conformance suite runs against the application, against the fixture in front of it, and against the installed
-command, in both generations of the protocol; the inspector against the installed command. Ends with 1 unless all that
-is not listed passes and nothing that is listed does. `make conformance` calls this; npm fetches what it needs once.
+The conformance suite runs against the application, behind the door of `gatewright serve` and without, against the
+fixture in front of it, and against the installed command, in both generations of the protocol; the inspector against
+the installed command. Ends with 1 unless all that is not listed passes and nothing that is listed does. `make
+conformance` calls this; npm fetches what it needs once.
 """
 
 import logging
 import os
+import socket
 import sys
 import tempfile
 import time
@@ -16,10 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from ..acceptance.house import Repository, serving
 from .baseline import Judgement, join, judge, read_baseline, unknown_entries
+from .door import HOST, door
 from .downloads import NotFetched, Programs, fetch
 from .fixture import FixtureSurface
 from .front import over_http, serving_http
@@ -57,14 +60,16 @@ class Run:
     folder: Path
     is_verbose: bool
 
-    async def hold(self, name: str, application: Starlette, *baselines: str) -> list[str]:
+    async def hold(
+        self, name: str, application: ASGIApp, *baselines: str, listener: socket.socket | None = None
+    ) -> list[str]:
         """Run the suite in both generations against an HTTP application, and hold the results against baselines."""
         known = {scenario for generation in GENERATIONS for scenario in scenarios_of(self.programs, generation)}
         baseline = join(read_baseline(HERE / f"{file}.yaml") for file in baselines)
         problems = [
             f"{name} lists {entry}, which the suite does not have" for entry in unknown_entries(baseline, known)
         ]
-        async with serving_http(application) as url:
+        async with serving_http(application, listener) as url:
             for generation in GENERATIONS:
                 begun = time.monotonic()
                 checks = await run_suite(self.programs, url, generation, self.folder / name / generation)
@@ -99,7 +104,11 @@ async def _hold_application(run: Run) -> list[str]:
         application = desk.application
         surface = application.surface(PRINCIPAL)
         fixture = FixtureSurface(surface, application.notices.bus)
+        listener = socket.create_server((HOST, 0))
+        async with door(application, listener.getsockname()[1]) as served:
+            problems = await run.hold("serve", served, "product", "serve", listener=listener)
         return [
+            *problems,
             *await run.hold("application", over_http(application.server_of(surface)), "product"),
             *await run.hold("fixture", over_http(application.server_of(fixture)), "fixture"),
         ]

@@ -13,6 +13,7 @@ import anyio
 import uvicorn
 from mcp.server.lowlevel import Server
 from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 PATH = "/mcp"
 LEAVE_WITHIN_S = 1
@@ -25,12 +26,12 @@ def over_http(server: Server[Any]) -> Starlette:
 
 
 @asynccontextmanager
-async def serving_http(application: Starlette) -> AsyncGenerator[str]:
-    """The URL under which an application answers until the block ends."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+async def serving_http(application: ASGIApp, listener: socket.socket | None = None) -> AsyncGenerator[str]:
+    """The URL under which an application answers until the block ends; on a listener of the caller's, if it has one."""
+    with listener or socket.create_server(("127.0.0.1", 0)) as listening:
         web = uvicorn.Server(uvicorn.Config(application, log_level="warning", timeout_graceful_shutdown=LEAVE_WITHIN_S))
         async with anyio.create_task_group() as tasks:
             # Who connects before it serves is let in by the listener, and waits.
-            tasks.start_soon(web.serve, [listener])
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}{PATH}"
+            tasks.start_soon(web.serve, [listening])
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}{PATH}"
             web.should_exit = True

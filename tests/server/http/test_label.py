@@ -24,7 +24,8 @@ def test_a_name_is_cut_and_an_odd_one_is_none() -> None:
     long = session_id_for(hello("x" * 10_000))
     assert long is not None
     assert name_from(long) == "x" * NAME_CHARS_MAX
-    for odd in (5, None, {}, "\ud800"):
+    strange: tuple[object, ...] = (5, None, {}, "\ud800")
+    for odd in strange:
         session_id = session_id_for(hello(odd))
         assert session_id is not None
         assert name_from(session_id) in ("", "?")
