@@ -7,6 +7,9 @@ import pytest
 from gatewright.server.store import Store, open_database, open_store
 
 ON_SQLITE = pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
+SLOW_ON_POSTGRES = pytest.mark.parametrize(
+    "kind", ["sqlite", pytest.param("postgres", marks=pytest.mark.slow)], indirect=True
+)
 ON_POSTGRES = pytest.mark.parametrize("kind", ["postgres"], indirect=True)
 
 

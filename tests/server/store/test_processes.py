@@ -9,14 +9,14 @@ from gatewright.schemas.events import StageClaimed
 from gatewright.server.store import Store
 
 from .hiring import WITHIN_S, Hire, finish, hear, let_begin, let_go_on
+from .opening import SLOW_ON_POSTGRES
 from .workbench import NOW, assert_whole, start, started
 
 PROCESSES = 6
 CHANGES = 30
 # Loose, because the machine that tests run on has other work.
 TIMES_AS_OFTEN_MAX = 4
-
-
+@SLOW_ON_POSTGRES
 def test_six_processes_claim_everything_and_nothing_twice_and_take_turns(store: Store, hire: Hire) -> None:
     """Invariant I2, between processes. With the database's own waiting, one of them waits for the others to finish."""
     started(store, CHANGES)
@@ -39,6 +39,7 @@ def test_six_processes_claim_everything_and_nothing_twice_and_take_turns(store: 
         assert max(after - before for before, after in pairwise(turns)) <= CHANGES, (holder, order)
 
 
+@SLOW_ON_POSTGRES
 @pytest.mark.slow
 def test_ids_of_changes_are_unique_and_without_gaps_over_processes(store: Store, hire: Hire) -> None:
     workers = [hire("start", "10") for _ in range(3)]
@@ -49,6 +50,7 @@ def test_ids_of_changes_are_unique_and_without_gaps_over_processes(store: Store,
     assert sorted(ids) == sorted(f"c{number}" for number in range(1, 31))
 
 
+@SLOW_ON_POSTGRES
 @pytest.mark.parametrize("heard", [1, 7, 13])
 def test_a_writer_that_is_killed_loses_nothing_that_it_acknowledged(store: Store, hire: Hire, heard: int) -> None:
     worker = hire("start", "10000")
@@ -76,6 +78,7 @@ def test_a_writer_that_is_killed_in_the_middle_leaves_nothing_and_no_lock(store:
     assert store.run(start).id == "c1"
 
 
+@SLOW_ON_POSTGRES
 @pytest.mark.slow
 def test_whoever_reads_is_not_held_up_by_a_transaction_under_way(store: Store, hire: Hire) -> None:
     worker = hire("hang")
