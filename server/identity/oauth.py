@@ -1,7 +1,7 @@
 """Access tokens that an OAuth issuer signs: this server is a resource of it, and takes only what is meant for it.
 
 What is held to: signature by a key of the issuer, with RS256 or ES256 alone; `iss`, `aud`, `exp`, `nbf`; `sub`, which
-is the principal; scopes, of which ours count. Source: docs/team.md
+is the principal; scopes, of which ours count. Source: docs/decisions/0021-who-calls-over-http.md
 """
 
 import re
