@@ -19,7 +19,7 @@ Call = Callable[..., Ran]
 ARGUMENTS = {
     **dict.fromkeys(("why", "log", "read", "repin"), ("c1",)),
     **dict.fromkeys(("evidence", "approve", "reject"), ("c1", "code")),
-    "people": ("list",),
+    **dict.fromkeys(("people", "token"), ("list",)),
     "verify": ("HEAD",),
     "start": ("Title",),
     "submit": ("--summary", "x"),

@@ -135,6 +135,6 @@ def test_a_worker_may_judge_and_settle_and_sees_neither_the_secret_nor_tokens(
         assert_whole(store, "c1")
         for hidden in ("SELECT data FROM meta", "SELECT * FROM token", "SELECT * FROM reply", "DELETE FROM change"):
             with pytest.raises(StoreUnavailable, match="does not permit this"):
-                store.run(lambda tx, hidden=hidden: tx._cursor.execute(hidden))  # type: ignore[misc]
+                store.run(lambda tx, hidden=hidden: tx._cursor.execute(hidden))  # type: ignore[misc]  # no type
     with pytest.raises(StoreUnavailable, match="does not permit this"):
         open_database(as_worker)
