@@ -85,6 +85,7 @@ async def test_one_stage_can_be_asked_for_and_no_secret_is_in_it(desk: Server) -
         assert brief["workspace"] not in told.text
 
 
+@pytest.mark.slow
 async def test_what_ended_last_is_told_where_nothing_goes_on_any_more(server: Server) -> None:
     """What a person asks after a landing: did it?"""
     async with server.agent() as ada:
