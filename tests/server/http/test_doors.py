@@ -299,3 +299,32 @@ async def test_a_principal_has_only_so_many_requests_under_way(repository: Repos
             assert (await site.post(token)).status_code == 429
             assert (await site.post(other)).status_code == 200
             tasks.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("version", ["2025-11-25", "2026-07-28"])
+async def test_a_client_that_hangs_up_takes_its_call_along(repository: Repository, version: str) -> None:
+    """Its share of what may be under way is free again, however long it had asked to wait."""
+    async with serving_site(repository, has_engine=False) as site:
+        token = await site.issue("ada")
+        async with site.agent(token) as ada:
+            change = await ada.start()
+            await ada.claim(change)
+            position = (await ada.get("wait_for_update", change=change, wait_s=0))["position"]
+        given = {"name": "wait_for_update", "arguments": {"change": change, "after": position, "wait_s": 200}}
+        meta = {
+            "io.modelcontextprotocol/protocolVersion": version,
+            "io.modelcontextprotocol/clientCapabilities": {},
+        }
+        params = {**given, "_meta": meta} if version == "2026-07-28" else given
+        headers = {**HEADERS, **bearer(token), "mcp-protocol-version": version}
+        if version == "2026-07-28":
+            headers |= {"mcp-method": "tools/call", "mcp-name": "wait_for_update"}
+        call = {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": params}
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(partial(site.http.post, site.url, headers=headers, json=call))
+            await _until(partial(_has_under_way, site, 1))
+            await anyio.sleep(0.2)  # so that it waits, and has not just begun
+            assert site.web.under_way.total == 1
+            tasks.cancel_scope.cancel()
+        with anyio.fail_after(WITHIN_S):
+            await site.web.under_way.until_none()
