@@ -24,6 +24,7 @@ ASKED = OpenApproval(
     evaluation="c1.e2",
     given=(),
     minimum=1,
+    is_signed=True,
     makers=(Maker("stdio:ada", "ada"),),
 )
 TEXT = statement(ASKED, is_given=True, note="")
