@@ -1,5 +1,6 @@
 """What the operations work with, made once by the composition root and passed on."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -38,6 +39,7 @@ class Services:
 
     `places` is where holders work. With a `remote` the repository is a mirror of it, and they work on other machines.
     `clock` tells aware UTC. `on_workspace` is told of every workspace that was made: change, stage, path.
+    `runs_as` names this process in the tokens of what it runs.
     `has_news` tells, on the event loop, whether anybody has committed since it was last asked.
     """
 
@@ -55,6 +57,7 @@ class Services:
     on_workspace: Callable[[str, str, Path], None] = field(default=lambda *_: None)
     has_news: Callable[[], bool] = field(default=lambda: False)
     is_draining: bool = False
+    runs_as: str = field(default_factory=lambda: str(os.getpid()))
     _store_threads: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(STORE_THREADS))
     _git_threads: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(GIT_THREADS))
 
