@@ -130,7 +130,7 @@ class Feed:
             # Those that came with the answers to these as well.
             if [note for note in connection.notifies(timeout=0) if note.pid != connection.info.backend_pid]:
                 self._hear()
-            if not self._has_to_tell:
+            if not (self._has_to_tell or self._closed.is_set()):
                 select.select([connection.fileno(), self._bell], [], [], POLL_S)
                 self._silence_bell()
 

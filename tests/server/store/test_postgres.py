@@ -269,7 +269,7 @@ def test_whoever_stops_in_the_middle_keeps_nobody_waiting_for_long(
     address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A process that is stopped holds its locks until its connection is ended for it."""
-    monkeypatch.setitem(postgres._SETTINGS, "idle_in_transaction_session_timeout", "100")
+    monkeypatch.setitem(postgres.SETTINGS, "idle_in_transaction_session_timeout", "100")
     with closing(open_database(address)) as store:
         started(store)
         is_over = Event()
@@ -294,7 +294,7 @@ def test_whoever_stops_in_the_middle_keeps_nobody_waiting_for_long(
 
 
 def test_a_lock_that_is_held_too_long_is_told(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(postgres._SETTINGS, "lock_timeout", "50")
+    monkeypatch.setitem(postgres.SETTINGS, "lock_timeout", "50")
     with closing(open_database(address)) as store:
         started(store)
 
@@ -346,6 +346,20 @@ def test_news_that_could_not_be_told_is_found(store: Store, open_again: OpenStor
     open_again().run(start)
 
     assert wait_until(has_changed, within_s=5)
+
+
+def test_whoever_commits_and_ends_has_told_and_keeps_nobody_waiting(store: Store, open_again: OpenStore) -> None:
+    """As each command of the command line does."""
+    has_changed = store.feed()
+    begun = time.monotonic()
+
+    for _ in range(5):
+        other = open_again()
+        other.run(start)
+        other.close()
+        assert wait_until(has_changed, within_s=1)
+
+    assert time.monotonic() - begun < postgres_feed.END_WITHIN_S
 
 
 def test_two_servers_wake_each_other_also_after_a_restart_of_the_database(
