@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 import signal
+import sqlite3
 import tempfile
 import time
 from collections.abc import Iterator
@@ -11,12 +12,25 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from sqlalchemy import Pool, event
+
+from gatewright.gates import git
 
 ROOT = Path(__file__).resolve().parent.parent
 LEAVE_WITHIN_S = 5.0
 
 # What a test keeps of the caller's environment; PIP_* and certificates only let package tools find what is installed.
 KEPT = ("PATH", "TERM", "TMPDIR", "CI", "LANG", "VIRTUAL_ENV", "PIP_", "SSL_CERT_", "PYTEST_", "PYTHONUNBUFFERED")
+
+GIT_CONFIG = """\
+[user]
+name = Ada
+email = ada@example.org
+[init]
+defaultBranch = main
+[core]
+fsync = none
+"""
 
 # The same examples in every run: a red suite is red for the next person too.
 settings.register_profile("gatewright", deadline=None, derandomize=True, database=None)
@@ -49,7 +63,7 @@ def own_environment() -> Iterator[None]:
     """
     home = Path(tempfile.mkdtemp(prefix="gw-", dir="/tmp"))
     (home / "run").mkdir(mode=0o700)
-    (home / "gitconfig").write_text("[user]\nname = Ada\nemail = ada@example.org\n[init]\ndefaultBranch = main\n")
+    (home / "gitconfig").write_text(GIT_CONFIG)
     before = dict(os.environ)
     os.environ.clear()
     os.environ.update(
@@ -67,6 +81,24 @@ def own_environment() -> Iterator[None]:
     os.environ.update(before)
     shutil.rmtree(home, ignore_errors=True)
     assert not left_running, f"tests left running: {left_running}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_waits_for_the_disk() -> Iterator[None]:
+    """Let nothing in this process wait until the disk has what it wrote: no test pulls the plug.
+
+    It would be a quarter of the run. Servers and runners that a test starts as programs are durable as shipped.
+    """
+
+    def hurry(connection: object, *_: object) -> None:
+        if isinstance(connection, sqlite3.Connection):
+            connection.execute("PRAGMA synchronous=OFF").close()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(git, "NEUTRAL_CONFIG", {**git.NEUTRAL_CONFIG, "core.fsync": "none"})
+        event.listen(Pool, "checkout", hurry)
+        yield
+        event.remove(Pool, "checkout", hurry)
 
 
 def _stop_what_is_left(mark: str) -> dict[int, str]:
