@@ -3,7 +3,7 @@
 serving      listen, serve, drain, end (listening: where and how, or why not)
 web          what answers under which path (health: whether it lives and takes work)
 guards       what every request passes: Host and Origin, rates, who calls, size of the body
-protocol     what every connection passes: how many, and how slow it may be
+listener     how many connections there are; protocol: how slow each may be
 limits       how much of what; rates: counting it
 calling      who a request is from, as the tools see it
 label        a client's name from its first request, for those of the handshake generation

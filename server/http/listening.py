@@ -7,7 +7,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from .guards import Places
-from .protocol import Network
+from .limits import Limits
+from .listener import Doors, Listener, Network
 
 PATH = "/mcp"
 BACKLOG = 512
@@ -123,14 +124,15 @@ def places_of(settings: Settings, port: int) -> Places:
     return Places(frozenset(hosts), frozenset(origins))
 
 
-def open_listener(settings: Settings) -> socket.socket:
-    """The socket, which takes connections from now on; raises `CannotListen`."""
+def open_listener(settings: Settings, limits: Limits) -> Listener:
+    """The socket, which takes connections from now on, as many as it may; raises `CannotListen`."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
-        return socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
+        made = socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
     except OSError as exc:
         problem = f"{settings.host}:{settings.port} cannot be listened on: {exc.strerror or exc}."
         raise CannotListen(problem, "Give another one: --listen HOST:PORT.") from exc
+    return Listener(made, Doors(limits, settings.proxies))
 
 
 def url_of(settings: Settings, port: int) -> str:

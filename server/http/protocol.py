@@ -1,11 +1,10 @@
-"""What every connection passes before a request of it is looked at: how many there may be, and how slow.
+"""What every connection is held to: how slow it may be, with its requests and with what it is answered.
 
 The web server's own protocol waits without end for a request's first line, its headers or its body, and for a client
 to read what it was sent. A connection that is late is closed; nothing is held for it that others could use.
 """
 
 import asyncio
-import ipaddress
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -16,46 +15,9 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from .limits import Limits
-from .rates import Open
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 # A peer that is gone without a word is one that acknowledges nothing for so long.
 UNACKNOWLEDGED_MS = 60_000
-
-
-class Doors:
-    """How many connections there are, in all and of each address; `proxies` are the only peers where there are any."""
-
-    def __init__(self, limits: Limits, proxies: tuple[Network, ...] = ()) -> None:
-        self.limits = limits
-        self._proxies = proxies
-        self._all = Open(limits.connections)
-        self._of_address = Open(limits.connections_of_address)
-
-    def enter(self, address: str) -> bool:
-        """Whether one more connection of this address is let in; each that is leaves."""
-        if self._proxies and not self._is_proxy(address):
-            return False
-        if not self._all.enter(""):
-            return False
-        if self._proxies or self._of_address.enter(address):
-            return True
-        self._all.leave("")
-        return False
-
-    def leave(self, address: str) -> None:
-        """A connection that was let in is over."""
-        self._all.leave("")
-        if not self._proxies:
-            self._of_address.leave(address)
-
-    def _is_proxy(self, address: str) -> bool:
-        try:
-            found = ipaddress.ip_address(address)
-        except ValueError:
-            return False
-        return any(found in network for network in self._proxies)
 
 
 class BoundedProtocol(H11Protocol):
@@ -64,7 +26,7 @@ class BoundedProtocol(H11Protocol):
     # Any: the web server's own word for what it hands to each connection.
     def __init__(
         self,
-        doors: Doors,
+        limits: Limits,
         *,
         config: Config,
         server_state: ServerState,
@@ -72,19 +34,11 @@ class BoundedProtocol(H11Protocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self._doors = doors
-        self._address: str | None = None
+        self._limits = limits
         self._late = _Timer(self.loop, self._end)
         self._unread = _Timer(self.loop, self._end)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the base has it
-        self.transport = transport
-        peer = transport.get_extra_info("peername")
-        address = str(peer[0]) if isinstance(peer, tuple) else ""
-        if not self._doors.enter(address):
-            transport.abort()
-            return
-        self._address = address
         _tune(transport)
         super().connection_made(transport)
         self._watch()
@@ -92,15 +46,9 @@ class BoundedProtocol(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._late.stop()
         self._unread.stop()
-        if self._address is None:
-            return
-        self._doors.leave(self._address)
-        self._address = None
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._address is None:
-            return
         super().data_received(data)
         self._watch()
 
@@ -110,7 +58,7 @@ class BoundedProtocol(H11Protocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._unread.start("unread", self._doors.limits.unread_s)
+        self._unread.start("unread", self._limits.unread_s)
 
     def resume_writing(self) -> None:
         super().resume_writing()
@@ -120,9 +68,9 @@ class BoundedProtocol(H11Protocol):
         """Have the clock run for what is awaited of the client now; a byte more does not set it back."""
         match self.conn.their_state:
             case h11.IDLE if self.timeout_keep_alive_task is None:
-                self._late.start("head", self._doors.limits.head_s)
+                self._late.start("head", self._limits.head_s)
             case h11.SEND_BODY:
-                self._late.start("body", self._doors.limits.body_s)
+                self._late.start("body", self._limits.body_s)
             case _:
                 self._late.stop()
 

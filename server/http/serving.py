@@ -13,7 +13,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from ..app import GatewrightApplication
 from .limits import Limits
 from .listening import Settings, open_listener, places_of, require_safe, url_of
-from .protocol import BoundedProtocol, Doors
+from .protocol import BoundedProtocol
 from .web import Web
 
 DRAIN_S = 30.0
@@ -40,7 +40,7 @@ async def serve(
     live_tokens = await services.read(lambda tx: tx.count_live_tokens(services.clock()))
     require_safe(settings, live_tokens=live_tokens)
     bounds = limits or Limits()
-    with open_listener(settings) as listener:
+    with open_listener(settings, bounds) as listener:
         port = listener.getsockname()[1]
         url = url_of(settings, port)
         web = Web(application, places_of(settings, port), bounds, url=url, issuer=settings.issuer)
@@ -62,14 +62,13 @@ class WebServer(uvicorn.Server):
 
 
 def config_of(web: Web, settings: Settings, limits: Limits) -> uvicorn.Config:
-    doors = Doors(limits, settings.proxies)
     application = web.asgi
     if settings.proxies:
         application = ProxyHeadersMiddleware(application, [str(network) for network in settings.proxies])  # type: ignore[arg-type, assignment]  # its own names for the same
     certificate, key = settings.tls or (None, None)
     return uvicorn.Config(
         application,
-        http=partial(BoundedProtocol, doors),  # type: ignore[arg-type]  # it is called, whatever it is
+        http=partial(BoundedProtocol, limits),  # type: ignore[arg-type]  # it is called, whatever it is
         ws="none",
         lifespan="off",
         loop="asyncio",

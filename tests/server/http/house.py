@@ -14,7 +14,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp_types import Implementation
 
 from gatewright.server.http.limits import Limits
-from gatewright.server.http.listening import Issuer, Settings, places_of, url_of
+from gatewright.server.http.listening import Issuer, Settings, open_listener, places_of, url_of
 from gatewright.server.http.serving import WebServer, config_of
 from gatewright.server.http.web import Web
 from gatewright.server.identity import tokens
@@ -108,10 +108,10 @@ async def serving_site(
 ) -> AsyncGenerator[Site]:
     """One replica of a repository until the block ends. `issuer` is told the URL of `/mcp`."""
     async with serving(repository, clock=clock, has_engine=has_engine) as server:
-        with socket.create_server(("127.0.0.1", 0)) as listener:
+        whole, bounds = settings(Settings("127.0.0.1", 0, tls=tls)), limits or Limits()
+        with open_listener(whole, bounds) as listener:
             port = listener.getsockname()[1]
-            whole = settings(Settings("127.0.0.1", port, tls=tls))
-            url, bounds = url_of(whole, port), limits or Limits()
+            url = url_of(whole, port)
             web = Web(
                 server.application,
                 places_of(whole, port),
@@ -121,7 +121,8 @@ async def serving_site(
             )
             web_server = WebServer(config_of(web, whole, bounds))
             async with httpx2.AsyncClient(timeout=30) as http, anyio.create_task_group() as tasks, web.running():
-                tasks.start_soon(web_server.serve, [listener])
+                listeners: list[socket.socket] = [listener]
+                tasks.start_soon(web_server.serve, listeners)
                 yield Site(url, web, server, web_server, http)
                 web.drain()
                 await server.application.drain()

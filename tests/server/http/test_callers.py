@@ -167,6 +167,7 @@ async def test_a_lease_in_the_hands_of_another_principal_does_nothing(site: Site
         )
 
 
+@pytest.mark.slow
 async def test_a_lease_of_the_past_is_of_no_use_to_another_principal_either(site: Site, clock: Clock) -> None:
     """A late commit is kept and offered: nobody slips one in under the name of a former holder."""
     async with (

@@ -77,6 +77,7 @@ async def test_only_what_is_meant_for_the_protocol_is_answered(site: Site) -> No
         assert (path, answer.status_code) == (path, 404)
 
 
+@pytest.mark.slow
 async def test_what_is_no_message_is_answered_as_such(site: Site) -> None:
     token = await site.issue("ada")
     bodies = (
@@ -197,6 +198,7 @@ async def test_a_body_that_never_ends_is_hung_up_on_also_once_it_was_answered(sm
     assert small.web.under_way.total == 0
 
 
+@pytest.mark.slow
 async def test_a_client_that_reads_nothing_is_hung_up_on(small: Site) -> None:
     """It asks for more than any buffer holds, again and again on one connection, and leaves the answers lying."""
     token = await small.issue("ada")
@@ -285,6 +287,7 @@ async def test_a_principal_has_only_so_many_requests_whatever_tokens_it_has(repo
         assert (await site.post(other)).status_code == 200
 
 
+@pytest.mark.slow
 async def test_a_principal_has_only_so_many_requests_under_way(repository: Repository) -> None:
     limits = Limits(open_of_principal=2)
     async with serving_site(repository, limits=limits, has_engine=False) as site:
@@ -301,6 +304,7 @@ async def test_a_principal_has_only_so_many_requests_under_way(repository: Repos
             tasks.cancel_scope.cancel()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", ["2025-11-25", "2026-07-28"])
 async def test_a_client_that_hangs_up_takes_its_call_along(repository: Repository, version: str) -> None:
     """Its share of what may be under way is free again, however long it had asked to wait."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from gatewright.server.http.limits import Limits, Rate
+from gatewright.server.http.listener import Doors
 from gatewright.server.http.listening import (
     CannotListen,
     Issuer,
@@ -20,7 +21,6 @@ from gatewright.server.http.listening import (
     require_safe,
     url_of,
 )
-from gatewright.server.http.protocol import Doors
 from gatewright.server.http.rates import KEYS_MAX, Buckets
 
 TLS = (Path("cert.pem"), Path("key.pem"))
@@ -117,7 +117,7 @@ def test_a_port_that_is_taken_is_told_in_a_sentence() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(CannotListen, match=f"127.0.0.1:{port} cannot be listened on"):
-            open_listener(replace(LOCAL, port=port))
+            open_listener(replace(LOCAL, port=port), Limits())
 
 
 def test_behind_a_proxy_nobody_else_connects_and_the_proxy_as_often_as_it_likes() -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import anyio
 import httpx2
 import pytest
 from cryptography import x509
@@ -113,3 +114,15 @@ async def test_what_is_answered_is_sent_at_once(repository: Repository) -> None:
         wire = connection.transport.get_extra_info("socket")
 
         assert wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+async def test_connections_that_never_begin_to_encrypt_are_counted_too(repository: Repository, tmp_path: Path) -> None:
+    """They are seen by no protocol yet, and each takes a descriptor."""
+    limits = Limits(connections_of_address=2)
+    async with serving_site(repository, tls=certificate(tmp_path), limits=limits, has_engine=False) as site:
+        silent = [await anyio.connect_tcp(*site.address) for _ in range(2)]
+        async with await anyio.connect_tcp(*site.address) as third:
+            with anyio.fail_after(10), pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)):
+                await third.receive()
+        for stream in silent:
+            await stream.aclose()
