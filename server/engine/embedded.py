@@ -3,7 +3,7 @@
 import logging
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 EVALUATIONS_AT_ONCE = max(2, os.cpu_count() or 1)
 LOOK_AT_LEAST_EVERY_S = 2.0
 WARM_UP_AFTER_S = 0.5
+ASIDE_AFTER_S = 3.0
 STORE_DOWN_PAUSE_S = 1.0
 
 log = logging.getLogger(__name__)
@@ -40,6 +41,7 @@ class EmbeddedEngine:
         self._services = services
         self._running: set[str] = set()
         self._stuck: dict[str, str] = {}
+        self._set_aside: set[str] = set()
         self._obstacles_looked_at = -math.inf
 
     def is_busy(self) -> bool:
@@ -68,12 +70,13 @@ class EmbeddedEngine:
         """Start what is due and carry out what was decided; returns how long nothing more can be due."""
         if self._services.is_draining:
             return LOOK_AT_LEAST_EVERY_S
-        await self._retry_blocked()
+        if anyio.current_time() - self._obstacles_looked_at >= LOOK_AT_LEAST_EVERY_S:
+            await self._aside(tasks, "blocked", self._retry_blocked)
         free = EVALUATIONS_AT_ONCE - len(self._running)
         now = self._services.clock()
         intended, due, upcoming = await self._services.read(lambda tx: self._work_of(tx, free))
         if intended or self._stuck:
-            await self._land(intended)
+            await self._aside(tasks, "intended", lambda: self._land(intended))
             _, due, upcoming = await self._services.read(lambda tx: self._work_of(tx, free))
         for row in due:
             self._running.add(row.id)
@@ -81,6 +84,32 @@ class EmbeddedEngine:
         if upcoming is None or free <= len(due):
             return LOOK_AT_LEAST_EVERY_S
         return min(LOOK_AT_LEAST_EVERY_S, max(0.05, (upcoming - now).total_seconds()))
+
+    async def _aside(self, tasks: TaskGroup, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Do what may have to wait for a remote, not twice at once, and go on without it when it takes its time.
+
+        On one machine it does not: what is due next begins after it, from where the target is then.
+        """
+        if name in self._set_aside:
+            return
+        self._set_aside.add(name)
+        done, is_late = anyio.Event(), False
+
+        async def run() -> None:
+            try:
+                await work()
+            except Refused as exc:
+                log.warning("the store is unavailable: %s", exc)
+            finally:
+                self._set_aside.discard(name)
+                done.set()
+                if is_late:
+                    self._services.changed.fire()
+
+        tasks.start_soon(run)
+        with anyio.move_on_after(ASIDE_AFTER_S):
+            await done.wait()
+        is_late = not done.is_set()
 
     async def _land(self, intended: Sequence[ChangeRecord]) -> None:
         """Move what is decided; what cannot be moved now is said once and tried again."""
@@ -92,8 +121,9 @@ class EmbeddedEngine:
 
     async def _retry_blocked(self) -> None:
         """Now and then: what blocks a landing lies in somebody's files, and no change of the store tells of it."""
-        if anyio.current_time() - self._obstacles_looked_at >= LOOK_AT_LEAST_EVERY_S:
+        try:
             await retry_blocked(self._services)
+        finally:
             self._obstacles_looked_at = anyio.current_time()
 
     def _work_of(self, tx: "Tx", free: int) -> tuple[Sequence[ChangeRecord], list[EvaluationRow], datetime | None]:

@@ -7,11 +7,11 @@ whoever holds the token in its row at that moment. Everybody else's result is dr
 import logging
 import os
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 
@@ -32,6 +32,8 @@ from .runners import RunnerLost, Runners
 
 if TYPE_CHECKING:
     from ..store.tx import Tx
+T = TypeVar("T")
+
 
 HEARTBEAT_EVERY_S = 2.0
 PROGRESS_LOOKS_PER_HEARTBEAT = 8
@@ -112,6 +114,22 @@ class Execution:
             return (found[RUN_GATE.name],)
         absent = "The runner said nothing about this gate."
         return tuple(found.get(gate.name) or errored(gate, "things", absent) for gate in job.gates)
+    async def act(self, work: Callable[[], T]) -> T:
+        """`Services.act`, with heartbeats as long as it takes: a remote may be slow, and nobody else is to start."""
+        # What leaves a task group is wrapped in a group.
+        result: list[T] = []
+        problem: Exception | None = None
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._beat_on)
+            try:
+                result.append(await self.services.act(work))
+            except Exception as exc:  # noqa: BLE001 - raised again below
+                problem = exc
+            tasks.cancel_scope.cancel()
+        if problem is not None:
+            raise problem
+        return result[0]
+
 
     def subject_made(self, subject: jobs.Subject) -> jobs.Subject:
         """What was judged in the end: for a `run:` stage what its command made, kept by a ref. Blocking."""
@@ -220,6 +238,11 @@ class Execution:
             raise Lost
         if loss is not None:
             raise loss
+    async def _beat_on(self) -> None:
+        while True:
+            await anyio.sleep(HEARTBEAT_EVERY_S)
+            await self._is_ours()
+
 
     async def _is_ours(self) -> bool:
         """Beat. While the store cannot be written nobody else can take the evaluation either: its gates go on."""

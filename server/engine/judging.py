@@ -5,8 +5,10 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ...gates import verdict
+from ...gates.artifact_store.objects import BadArtifact
 from ...gates.contract import Job
 from ...gates.machine import commands as c
+from ...gates.remote.problems import RemoteProblem
 from ...gates.text import shorten
 from ...schemas.records import ChangeRecord, Evidence, Outcome
 from ...schemas.refusals import Refused
@@ -33,9 +35,9 @@ async def execute(services: Services, runners: Runners, row: EvaluationRow) -> N
         return
     try:
         record = await services.read(lambda tx: get_change(tx, row.change))
-        subject, job = await services.act(lambda: _job_of(services, record, row))
+        subject, job = await execution.act(lambda: _job_of(services, record, row))
         evidence = await execution.judge(job, subject)
-        judged = await services.act(lambda: execution.subject_made(subject))
+        judged = await execution.act(lambda: execution.subject_made(subject))
         await services.run(lambda tx: _settle(tx, execution, job, judged, evidence))
     except Lost:
         log.info("the result of %s is not wanted any more", row.id)
@@ -43,7 +45,13 @@ async def execute(services: Services, runners: Runners, row: EvaluationRow) -> N
         await _after_loss(services, execution, str(exc))
     except Refused as exc:
         log.warning("%s could not be judged: %s", row.id, exc)
-        await _after_loss(services, execution, str(exc.refusal.message))
+        if isinstance(exc.__cause__, RemoteProblem):
+            # Nothing was begun, and whoever has the commit already can judge it meanwhile.
+            await execution.give_back()
+        else:
+            await _after_loss(services, execution, str(exc.refusal.message))
+    except BadArtifact as exc:
+        await _after_loss(services, execution, str(exc))
     except Exception:  # a defect of ours must not be tried for ever (I10)
         log.exception("%s failed in our own code", row.id)
         await _after_loss(services, execution, "a defect of gatewright; see its log")

@@ -113,25 +113,25 @@ async def _retry_when_free(services: Services, record: ChangeRecord) -> None:
 
 
 async def _prepare(services: Services, execution: Execution, record: ChangeRecord) -> None:
-    tip = await services.act(services.policies.tip)
-    policy = await services.act(lambda: services.policies.at(tip))
+    tip = await execution.act(services.policies.tip)
+    policy = await execution.act(lambda: services.policies.at(tip))
     if policy.digest != record.policy.digest:
         because = f"'{record.target}' has another policy than this change was judged by"
         repin = c.Repin(PolicyPin(policy.commit, policy.digest), plan_of(policy.pipeline), because)
         await _settle(services, execution, repin)
         return
-    merge = await services.act(lambda: merge_with_target(services, record, tip, policy.pipeline.land.strategy))
+    merge = await execution.act(lambda: merge_with_target(services, record, tip, policy.pipeline.land.strategy))
     if merge.conflicts:
         command = c.SettleLanding(execution.row.id, tip, merge.commit, merge.tree, (), conflicts=merge.conflicts)
         await _settle(services, execution, command)
         return
-    obstacle = await services.act(lambda: _obstacle(services, record, tip, merge.commit))
+    obstacle = await execution.act(lambda: _obstacle(services, record, tip, merge.commit))
     if obstacle is not None:
         await _settle(services, execution, c.BlockLanding(execution.row.id, obstacle))
         return
     subject = jobs.Subject(merge.commit, merge.tree, tip, tip)
     gates = jobs.gates_of(policy, record, execution.row)
-    job = await services.act(lambda: jobs.make_job(services, record, execution.row, subject, gates))
+    job = await execution.act(lambda: jobs.make_job(services, record, execution.row, subject, gates))
     evidence = await execution.judge(job, subject)
     command = c.SettleLanding(
         evaluation=execution.row.id,

@@ -9,7 +9,7 @@ import pytest
 from gatewright.gates.machine import commands as c
 from gatewright.schemas.records import ChangeState, LandingStep
 
-from .house import Agent, Clock, Told, staged
+from .house import Agent, Clock, Server, Told, staged
 from .team import Team, commands_of
 
 pytestmark = pytest.mark.anyio
@@ -418,6 +418,104 @@ async def test_a_remote_that_is_down_holds_the_landing_until_it_is_back(team: Te
 
 
 @pytest.mark.slow
+async def test_what_another_server_cannot_fetch_to_judge_is_judged_when_it_can(team: Team) -> None:
+    clone, gone = team.clone("ada"), team.remote.with_name("gone.git")
+    async with team.serving("one", has_engine=False) as one, one.agent("ada") as ada:
+        change = await ada.start()
+        brief = await ada.claim(change)
+        clone.follow(brief, **{"sub.py": SUB})
+        two = team.services("two")
+        two.store.close()
+        await ada.get("submit_artifact", lease=brief["lease"], summary="Work.", wait_s=0)
+        team.remote.rename(gone)
+        async with team.serving("two") as server:
+            with anyio.fail_after(20):
+                while (await _tries(server)) < 6:  # noqa: ASYNC110 - a heartbeat is no news
+                    await anyio.sleep(0.1)
+            during = await server.record(change)
+            gone.rename(team.remote)
+            record = await server.landed(change)
+
+    assert during.stage("code").state == "evaluating"
+    assert not during.stage("code").current.error_retries  # type: ignore[union-attr]  # it is evaluating
+    assert team.tip() == record.landed_commit
+
+
+@pytest.mark.slow
+async def test_a_remote_that_lets_pushes_wait_keeps_no_other_change_from_being_judged(team: Team) -> None:
+    clone, go_on = team.clone("ada"), team.path / "go-on"
+    team.hook(
+        "while read old new ref; do [ $ref = refs/heads/main ] && n=0 && "
+        f"while [ ! -e {go_on} ] && [ $n -lt 400 ]; do n=$((n+1)); sleep 0.1; done; done; exit 0"
+    )
+    async with team.serving() as server, server.agent("ada") as ada:
+        first, second = await ada.start("First"), await ada.start("Second")
+        brief = await ada.claim(first)
+        clone.follow(brief, **{"sub.py": SUB})
+        await ada.get("submit_artifact", lease=brief["lease"], summary="Work.")
+        await server.until(first, lambda record: record.state is ChangeState.LANDING)
+        other = await ada.claim(second)
+        judged = await ada.get("submit_artifact", lease=other["lease"], summary="W.", files={"x.py": "x = 1\n"})
+        still = await server.record(first)
+        go_on.touch()
+        await server.landed(first)
+        await server.landed(second)
+
+    assert judged["outcome"] == "passed"
+    assert still.state is ChangeState.LANDING
+    assert {"sub.py", "x.py"} <= team.files()
+
+
+@pytest.mark.slow
+async def test_two_servers_with_engines_land_each_of_many_changes_once(team: Team) -> None:
+    async with (
+        team.serving("one") as one,
+        team.serving("two") as two,
+        one.agent("ada") as ada,
+        two.agent("bob") as bob,
+    ):
+        changes = []
+        for number, agent in enumerate((ada, bob, ada, bob)):
+            change = await agent.start(f"Change {number}")
+            brief = await agent.claim(change)
+            files = {f"f{number}.py": f"x = {number}\n"}
+            await agent.get("submit_artifact", lease=brief["lease"], summary="Work.", files=files, wait_s=0)
+            changes.append(change)
+        landed = [(await one.landed(change)).landed_commit for change in changes]
+
+    assert {f"f{number}.py" for number in range(4)} <= team.files()
+    subjects = team.git("log", "--first-parent", "--format=%s", "main").splitlines()
+    assert sum(subject.startswith("Land ") for subject in subjects) == len(set(landed)) == 4
+
+
+@pytest.mark.slow
+async def test_what_the_server_itself_makes_is_had_by_others(tmp_path: Path) -> None:
+    pipeline = """\
+version: 1
+target: main
+stages:
+  code: {goal: G, writes: ["*.py"], gates: [{command: {name: ok, run: "test -e sub.py"}}]}
+  list:
+    needs: [code]
+    run: "ls *.py > list.txt"
+    writes: ["list.txt"]
+    gates: [{command: {name: ok, run: "test -e list.txt"}}]
+land: {needs: [list]}
+"""
+    team = Team(tmp_path / "team", pipeline)
+    async with team.serving("one") as one, one.agent("ada") as ada:
+        change = await ada.start()
+        brief = await ada.claim(change)
+        await ada.get("submit_artifact", lease=brief["lease"], summary="Work.", files={"sub.py": SUB})
+        await one.landed(change)
+    async with team.serving("two", has_engine=False) as two, two.agent("bob") as bob:
+        read = await bob.get("read_artifact", change=change, stage="list", path="list.txt")
+
+    assert read["text"].split() == ["calc.py", "sub.py"]
+    assert "list.txt" in team.files()
+
+
+@pytest.mark.slow
 async def test_a_remote_that_takes_no_refs_of_ours_takes_no_work_and_says_so(team: Team) -> None:
     clone = team.clone("ada")
     async with team.serving() as server, server.agent("ada") as ada:
@@ -482,3 +580,8 @@ async def _until_taken(ada: Agent, lease: str) -> Told:
             if told.code != "store_unavailable":
                 return told
             await anyio.sleep(0.2)
+
+
+async def _tries(server: Server) -> int:
+    rows = await server.services.read(lambda tx: tx.evaluations(change="c1"))
+    return max(row.tries for row in rows)
