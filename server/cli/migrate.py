@@ -24,6 +24,7 @@ def run(_command: str, options: Namespace, terminal: Terminal) -> int:
     said = {
         Migration.MADE: "Made the store. gatewright serve and gatewright worker use it by the same address.",
         Migration.CHECKED: "The store is there and is of this version: nothing to do.",
+        Migration.QUEUED: "The queue of evaluations was missing or of an older version. It is there now.",
         Migration.RENUMBERED: "The store came from another server. New events are numbered after those that it has.",
     }
     terminal.say(said[done], "green")

@@ -12,7 +12,7 @@ from ..people.known import Person
 from ..services import Services
 from ..store import EvaluationRow, EvaluationState, Purpose
 from .clearing import remove_workspaces
-from .deciding import apply, get_change
+from .deciding import apply, get_change, runs_on
 from .people import decide
 from .repeating import Reference, Request, once
 
@@ -72,19 +72,18 @@ def _policy_of_tip(services: Services) -> Policy:
 
 def _enqueue_warming(tx: "Tx", record: ChangeRecord) -> None:
     """Prepare environments and the base's own results before anybody submits. It settles nothing."""
-    tx.enqueue(
-        EvaluationRow(
-            id=tx.next_dry_run(record.id),
-            change=record.id,
-            stage=record.plan.land_needs[-1],
-            purpose=Purpose.WARM,
-            state=EvaluationState.QUEUED,
-            created_at=record.created_at,
-            not_before=record.created_at,
-            commit=record.base,
-            scope_base=record.base,
-        )
+    row = EvaluationRow(
+        id=tx.next_dry_run(record.id),
+        change=record.id,
+        stage=record.plan.land_needs[-1],
+        purpose=Purpose.WARM,
+        state=EvaluationState.QUEUED,
+        created_at=record.created_at,
+        not_before=record.created_at,
+        commit=record.base,
+        scope_base=record.base,
     )
+    tx.enqueue(row, runs_on(record, row))
 
 
 def _started(record: ChangeRecord) -> StartedReply:

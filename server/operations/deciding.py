@@ -40,6 +40,13 @@ def apply(tx: "Tx", record: ChangeRecord | None, command: Command, now: datetime
     return after
 
 
+def runs_on(record: ChangeRecord, row: EvaluationRow) -> tuple[str, ...]:
+    """The labels that whoever runs an evaluation needs."""
+    if row.purpose in {Purpose.LAND, Purpose.WARM}:
+        return record.plan.land_runs_on
+    return record.rule(row.stage).runs_on
+
+
 def _follow_evaluations(
     tx: "Tx", before: ChangeRecord | None, after: ChangeRecord, events: tuple[Event, ...], now: datetime
 ) -> None:
@@ -53,7 +60,8 @@ def _follow_evaluations(
         tx.cancel_evaluation(evaluation)
     delays = {event.retry: event.not_before for event in events if isinstance(event, EvaluationErrored)}
     for evaluation in sorted(live - was):
-        tx.enqueue(_row(after, evaluation, now, delays.get(evaluation, now)))
+        row = _row(after, evaluation, now, delays.get(evaluation, now))
+        tx.enqueue(row, runs_on(after, row))
     if before is not None:
         _cancel_dry_runs(tx, after)
 

@@ -23,7 +23,7 @@ from ...schemas.refusals import Refusal, Refused
 from ..services import Services
 from ..store import EvaluationRow, EvaluationState, Purpose
 from . import bases, taking_in
-from .deciding import apply, get_change
+from .deciding import apply, get_change, runs_on
 from .makers import find_makers_of_kept, keep_orphan
 from .repeating import Reference, Request, find_effect, once
 from .stages import renew
@@ -135,7 +135,7 @@ async def check_gates(services: Services, lease: LeaseName, arguments: CheckGate
             gates=tuple(arguments.gates or ()),
             fence=lease.fence,
         )
-        tx.enqueue(row)
+        tx.enqueue(row, runs_on(record, row))
         return row.id
 
     return await services.run(enqueue)

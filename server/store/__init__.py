@@ -11,14 +11,15 @@ write_lock   where its writers queue
 shared       opening a store in PostgreSQL, making it, refusing what cannot be trusted
 moving       from a file into PostgreSQL, with nothing lost
 postgres     the shared database: connections, transactions (postgres_place: its address; postgres_errors: sentences;
-             postgres_feed: who committed; postgres_schema: what its tables have beside them)
+             postgres_feed: who committed; postgres_schema: what its tables have beside them;
+             postgres_queue: Procrastinate's tables)
 
 rows         what rows mean: openings, evaluations, replies
 schema       the tables
 dialects     what the two databases call otherwise
 forms        how values stand in columns
 tx           one transaction in words of the domain, put together from its parts, one subject each:
-             changes, openings, evaluations, evidence, replies, cache, settings, examination, judgements,
+             changes, openings, evaluations, deliveries, evidence, replies, cache, settings, examination, judgements,
              tokens (part: what they stand on)
 
 Importing the store imports no database library; opening one does.

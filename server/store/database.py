@@ -26,11 +26,13 @@ class Session:
 class Database(Protocol):
     """One database with a store of ours in it. Threads share it; never across a fork.
 
-    `place` names it in sentences, without a password. `errors` is all that its library raises.
+    `place` names it in sentences, without a password. `errors` is all that its library raises. `is_shared`: other
+    machines use it too, and evaluations are delivered to workers.
     """
 
     place: str
     errors: tuple[type[Exception], ...]
+    is_shared: bool
 
     def writing(self) -> AbstractContextManager[Session]:
         """A transaction that sees what was committed before each of its statements, and commits in the end.

@@ -8,8 +8,9 @@ from functools import cache
 from sqlalchemy import bindparam, false, func, or_, select, update
 
 from . import schema
+from .deliveries import Deliveries
 from .forms import micros, micros_or_none, moment, moment_or_none
-from .part import Part, Prepared, Row, Values, adding
+from .part import Prepared, Row, Values, adding
 from .rows import EvaluationRow, EvaluationState, Purpose
 
 # Longer than a gate that could not judge is ever put off.
@@ -19,12 +20,13 @@ LIVE = (EvaluationState.QUEUED, EvaluationState.RUNNING)
 _evaluation = schema.evaluation
 
 
-class Evaluations(Part):
+class Evaluations(Deliveries):
     """Evaluations by id, change, stage and state, and their course from queued to settled."""
 
-    def enqueue(self, row: EvaluationRow) -> None:
-        """Add an evaluation to be run."""
+    def enqueue(self, row: EvaluationRow, runs_on: Iterable[str] = ()) -> None:
+        """Add an evaluation to be run, by a worker with these labels where workers run them."""
         self._write(_ADD, **_values(row))
+        self.deliver(row.id, runs_on, row.not_before if row.not_before > row.created_at else None)
 
     def next_dry_run(self, change: str) -> str:
         """The id of the change's next dry run, which the change record does not count."""
@@ -74,6 +76,10 @@ class Evaluations(Part):
     def requeue_evaluation(self, evaluation: str, token: str, not_before: datetime) -> bool:
         """Give it back unsettled, to be run again from `not_before` on."""
         return self._write(_REQUEUE, this=evaluation, held=token, later=micros(not_before)) == 1
+
+    def hand_back_evaluation(self, evaluation: str, token: str, now: datetime) -> bool:
+        """Give it back as if it had not been started: no fault of its own ended it."""
+        return self._write(_HAND_BACK, this=evaluation, held=token, later=micros(now)) == 1
 
     def cancel_evaluation(self, evaluation: str) -> None:
         """Nobody waits for its result any more; no effect on one that is settled."""
@@ -131,6 +137,11 @@ _OF_HOLDER = update(_evaluation).where(_IS_THIS, _evaluation.c.token == bindpara
 _BEAT = Prepared(_OF_HOLDER.values(heartbeat_at=bindparam("now"), progress=bindparam("told")))
 _FINISH = Prepared(_OF_HOLDER.values(state=str(EvaluationState.SETTLED), finished_at=bindparam("now")))
 _REQUEUE = Prepared(_OF_HOLDER.values(state=str(EvaluationState.QUEUED), token=None, not_before=bindparam("later")))
+_HAND_BACK = Prepared(
+    _OF_HOLDER.values(
+        state=str(EvaluationState.QUEUED), token=None, not_before=bindparam("later"), tries=_evaluation.c.tries - 1
+    )
+)
 _CANCEL = Prepared(update(_evaluation).where(_IS_THIS, _IS_LIVE).values(state=str(EvaluationState.CANCELLED)))
 
 

@@ -30,7 +30,7 @@ CONNECTIONS_MAX = 10
 CONNECTION_TIMEOUT_S = 20.0
 
 # What a client that is gone, stopped or cut off may keep from others, and for how long; in milliseconds.
-_SETTINGS = {
+SETTINGS = {
     "search_path": "gatewright",
     "lock_timeout": "20000",
     "statement_timeout": "30000",
@@ -40,7 +40,7 @@ _SETTINGS = {
     "client_encoding": "UTF8",
 }
 # Nor does this end wait for a server that does not answer; in seconds, the last one in milliseconds.
-_PATIENCE = {
+PATIENCE = {
     "connect_timeout": 5,
     "keepalives_idle": 5,
     "keepalives_interval": 2,
@@ -56,6 +56,7 @@ class Postgres:
     """A PostgreSQL database, through a few connections that are kept."""
 
     errors: tuple[type[Exception], ...] = ERRORS
+    is_shared = True
 
     def __init__(self, place: Place) -> None:
         """On an existing one; nothing is connected yet."""
@@ -144,11 +145,11 @@ class Postgres:
 
 def connect(place: Place) -> psycopg.Connection[tuple[object, ...]]:
     """A connection of its own, in which each statement is a transaction unless one is begun. Raises `psycopg.Error`."""
-    told = make_conninfo(place.url, fallback_application_name="gatewright", **_PATIENCE)
+    told = make_conninfo(place.url, fallback_application_name="gatewright", **PATIENCE)
     connection = psycopg.connect(told, autocommit=True)
     connection.adapters.register_dumper(str, _WithoutNul)
     try:
-        names = ", ".join(f"set_config('{name}', '{value}', false)" for name, value in _SETTINGS.items())
+        names = ", ".join(f"set_config('{name}', '{value}', false)" for name, value in SETTINGS.items())
         connection.execute(f"SELECT {names}")
     except BaseException:
         connection.close()

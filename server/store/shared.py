@@ -41,6 +41,8 @@ class Migration(StrEnum):
     CHECKED = "checked"
     RENUMBERED = "renumbered"
     """The data came from another server, whose numbers of events were higher than its own would be."""
+    QUEUED = "queued"
+    """The store had no queue of evaluations, or one of an older library."""
 
 
 def create_database(url: str, *, worker_role: str | None = None) -> Migration:
@@ -71,9 +73,11 @@ class _Header(NamedTuple):
     missing: tuple[str, ...] = ()
     secret: bytes | None = None
     is_out_of_order: bool = False
+    has_queue: bool = True
 
 
 def _make_or_mend(tx: "Tx", store: Store, worker_role: str | None) -> Migration:
+    from .postgres_queue import bring_queue, grant_queue_to_worker
     from .postgres_schema import begin_positions, grant_to_worker
 
     # Two who migrate at once would both find nothing.
@@ -84,12 +88,15 @@ def _make_or_mend(tx: "Tx", store: Store, worker_role: str | None) -> Migration:
         _make(tx)
         done = Migration.MADE
     else:
-        _checked(store, header._replace(is_out_of_order=False))
+        _checked(store, header._replace(is_out_of_order=False, has_queue=True))
+    if bring_queue(tx.connection) and header.is_there:
+        done = Migration.QUEUED
     if header.is_out_of_order:
         begin_positions(tx.connection)
         done = Migration.RENUMBERED
     if worker_role is not None:
         grant_to_worker(tx.connection, worker_role)
+        grant_queue_to_worker(tx.connection, worker_role)
     return done
 
 
@@ -109,6 +116,7 @@ def _make(tx: "Tx") -> None:
 def _read_header(tx: "Tx", *, has_secret: bool = True) -> _Header:
     from sqlalchemy import inspect, select
 
+    from .postgres_queue import TABLE
     from .postgres_schema import SCHEMA, positions_are_used_up
     from .schema import VERSION, meta, metadata
 
@@ -120,7 +128,8 @@ def _read_header(tx: "Tx", *, has_secret: bool = True) -> _Header:
     if missing or version != str(VERSION):
         return _Header(is_there=True, version=version, missing=missing)
     secret = tx.connection.execute(select(meta.c.data).where(meta.c.name == SECRET)).scalar() if has_secret else b""
-    return _Header(True, version, missing, secret, positions_are_used_up(tx.connection))
+    is_out_of_order = positions_are_used_up(tx.connection)
+    return _Header(True, version, missing, secret, is_out_of_order, TABLE in tables)
 
 
 def _checked(store: Store, header: _Header) -> bytes:
@@ -137,6 +146,9 @@ def _checked(store: Store, header: _Header) -> bytes:
     if header.is_out_of_order:
         came = "came from another server, which numbered its events otherwise"
         raise StoreUnusable(f"The store in {store.place} {came}; run `gatewright migrate` once.")
+    if not header.has_queue:
+        what = "has no queue of evaluations"
+        raise StoreUnusable(f"The store in {store.place} {what}; run `gatewright migrate` once.")
     assert header.secret is not None, "it was looked at"
     return header.secret
 

@@ -44,6 +44,7 @@ class Sqlite:
     """A database file, of which whoever writes waits for the others in `write_lock`'s queue."""
 
     errors: tuple[type[Exception], ...] = ERRORS
+    is_shared = False
 
     def __init__(self, path: Path, *, even_moved: bool = False) -> None:
         """On an existing file, into which nothing is written once it was moved, unless `even_moved`."""

@@ -18,13 +18,14 @@ TRIES_MAX = 3
 class Store:
     """One project's store. Threads and processes may share it; writers wait for each other fairly.
 
-    `place` names it in sentences. `secret` is what lease tokens are derived from; it goes nowhere else. Not to be used
-    across a fork.
+    `place` names it in sentences. `is_shared`: see `Database`. `secret` is what lease tokens are
+    derived from; it goes nowhere else. Not to be used across a fork.
     """
 
     def __init__(self, database: "Database") -> None:
         """On an existing one; whoever opens a store calls `open_store` or `open_database`, which look at it first."""
         self.place = database.place
+        self.is_shared = database.is_shared
         self.secret = b""
         self._database = database
 

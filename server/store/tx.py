@@ -2,6 +2,7 @@
 
 from .cache import Cache
 from .changes import Changes
+from .deliveries import Deliveries
 from .evaluations import Evaluations
 from .evidence import EvidenceKept
 from .examination import Examination
@@ -14,5 +15,5 @@ from .tokens import Tokens
 __all__ = ["Tx", "evidence_adapter"]
 
 
-class Tx(Changes, Evaluations, EvidenceKept, Replies, Cache, Settings, Examination, Judgements, Tokens):
+class Tx(Changes, Evaluations, Deliveries, EvidenceKept, Replies, Cache, Settings, Examination, Judgements, Tokens):
     """Alive only inside `Store.run` or `Store.read`."""
