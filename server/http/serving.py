@@ -8,6 +8,7 @@ from functools import partial
 
 import anyio
 import uvicorn
+from anyio.abc import TaskStatus
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from ..app import GatewrightApplication
@@ -47,7 +48,8 @@ async def serve(
         server = WebServer(config_of(web, settings, bounds))
         async with anyio.create_task_group() as tasks, web.running():
             tasks.start_soon(application.run)
-            tasks.start_soon(_leave_on_signal, server, web, application, drain_s)
+            # Before anybody hears that this serves: a signal would end it without a word from then on.
+            await tasks.start(_leave_on_signal, server, web, application, drain_s)
             on_ready(url)
             await server.serve([listener])
             tasks.cancel_scope.cancel()
@@ -83,8 +85,16 @@ def config_of(web: Web, settings: Settings, limits: Limits) -> uvicorn.Config:
     )
 
 
-async def _leave_on_signal(server: WebServer, web: Web, application: GatewrightApplication, drain_s: float) -> None:
+async def _leave_on_signal(
+    server: WebServer,
+    web: Web,
+    application: GatewrightApplication,
+    drain_s: float,
+    *,
+    task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
+) -> None:
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        task_status.started()
         async with anyio.create_task_group() as tasks:
             async for _ in signals:
                 if web.is_draining:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncGenerator, Generator, Iterator
-from contextlib import AbstractContextManager, asynccontextmanager, closing, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -368,6 +368,27 @@ def test_a_server_that_is_to_end_says_so_to_whoever_asks_and_takes_no_call(make:
     assert (lives.status_code, new.status_code, under_way.status_code) == (200, 503, 200)
     assert "retry-after" in new.headers
     assert ended == 0
+
+
+@pytest.mark.slow
+def test_who_cannot_wait_says_it_twice(make: Repositories) -> None:
+    """The second signal cuts what is under way."""
+    repository = make()
+    with served(repository, "--drain", "600") as server:
+        token = token_of(repository)
+
+        def endless() -> Iterator[bytes]:
+            yield b"{"
+            server.process.send_signal(signal.SIGTERM)
+            _until(lambda: httpx2.get(f"{server.url.removesuffix('/mcp')}/readyz").status_code == 503)
+            server.process.send_signal(signal.SIGTERM)
+            server.process.wait(WITHIN_S)
+
+        # Cut off, or told that it was: never an answer.
+        with httpx2.Client(timeout=WITHIN_S) as http, suppress(httpx2.TransportError):
+            assert http.post(server.url, headers={**HEADERS, **bearer(token)}, content=endless()).status_code >= 400
+
+        assert server.process.wait(WITHIN_S) == 0
 
 
 @pytest.mark.slow
