@@ -42,6 +42,7 @@ SETTINGS: Mapping[str, str | None] = {
 # git's words for a ref or an object that the other side has not got, or does not give to anybody who knows its id.
 _MISSING = re.compile(
     "couldn't find remote ref|not our ref|no such remote ref|unadvertised object|did not send all necessary objects"
+    "|want [0-9a-f]+ not valid"
 )
 
 

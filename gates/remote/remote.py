@@ -111,7 +111,8 @@ class Remote:
         except GitFailed as exc:
             if _CUT.search(exc.stderr):
                 raise TooLarge(f"What {self.address.shown} sends has more than {pack_bytes_max} bytes.") from exc
-            raise self._unanswered(exc, is_final=within_s is None) from exc
+            # Hosts have words of their own for what they have not got: whoever asks for that holds up nobody else.
+            raise self._unanswered(exc, is_final=False) from exc
         self._pauses.went_well(_LOOKING)
 
     def push(self, source: Path, commit: str | None, ref: str, *, expected: str | None) -> None:

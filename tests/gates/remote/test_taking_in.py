@@ -120,6 +120,24 @@ def test_a_commit_from_elsewhere_is_refused(replica: Replica, shared: Shared, ba
         replica.store.fetch(commit, base=base)
 
 
+def test_what_is_no_commit_is_refused_whatever_names_it(replica: Replica, shared: Shared, base: str) -> None:
+    shared.git("tag", "-a", "t", "-m", "annotated", base)
+    tag, tree = shared.git("rev-parse", "t"), shared.git("rev-parse", f"{base}^{{tree}}")
+    shared.push(tag, "refs/tags/t")
+    shared.push(tree, "refs/gatewright/tree")
+
+    for oid, kind in ((tag, "tag"), (tree, "tree")):
+        with pytest.raises(BadArtifact, match=f"is a {kind}, not a commit"):
+            replica.store.fetch(oid, base=base)
+
+
+def test_asking_for_what_is_not_there_holds_up_nobody(replica: Replica, shared: Shared, base: str) -> None:
+    with pytest.raises(BadArtifact):
+        replica.store.fetch("1" * 40, base=base)
+
+    assert replica.mirror.branch_tip("main") == base
+
+
 def test_a_tag_of_an_agent_does_not_come_along(replica: Replica, shared: Shared, base: str) -> None:
     """Version plug-ins would believe it."""
     commit = shared.commit({"b.txt": "two\n"})
