@@ -145,6 +145,7 @@ class GatewrightApplication:
         assert self._services is not None, "nothing was opened yet"
         return self._services.clock()
 
+        from ..gates.remote.problems import RemoteProblem
     async def services(self) -> "Services":
         """The repository's services; raises `Refused` (policy_missing, store_unavailable) while there cannot be any."""
         from ..gates.worktrees.problems import RepositoryProblem
@@ -158,6 +159,8 @@ class GatewrightApplication:
                     raise Refused(refusals.not_prepared()) from None
                 except (StoreUnusable, StoreUnavailable) as exc:
                     raise Refused(refusals.store_unavailable(str(exc))) from exc
+                except RemoteProblem as exc:
+                    raise Refused(refusals.remote_unavailable(exc.message)) from exc
                 except RepositoryProblem as exc:
                     raise Refused(refusals.store_unavailable(str(exc))) from exc
                 self._services.is_draining = self._is_draining
