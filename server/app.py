@@ -98,13 +98,11 @@ class GatewrightApplication:
         with anyio.move_on_after(FIRST_ANSWER_WITHIN_S):
             await self._has_answered.wait()
         await anyio.to_thread.run_sync(_load)
-        from .engine.embedded import EmbeddedEngine
         from .operations.clearing import clear_leftovers
         from .preparing import Preparation, Workplace
 
         services = await self._await_services()
-        await _adopt_lost(services)
-        self._engine = EmbeddedEngine(services)
+        self._engine = await _engine_of(services)
         preparation = Preparation(services)
         services.on_workspace = lambda change, stage, path: preparation.ask(Workplace(change, stage, path))
         async with anyio.create_task_group() as tasks:
@@ -145,9 +143,9 @@ class GatewrightApplication:
         assert self._services is not None, "nothing was opened yet"
         return self._services.clock()
 
-        from ..gates.remote.problems import RemoteProblem
     async def services(self) -> "Services":
         """The repository's services; raises `Refused` (policy_missing, store_unavailable) while there cannot be any."""
+        from ..gates.remote.problems import RemoteProblem
         from ..gates.worktrees.problems import RepositoryProblem
         from .store import StoreMissing, StoreUnavailable, StoreUnusable
 
@@ -159,10 +157,10 @@ class GatewrightApplication:
                     raise Refused(refusals.not_prepared()) from None
                 except (StoreUnusable, StoreUnavailable) as exc:
                     raise Refused(refusals.store_unavailable(str(exc))) from exc
-                except RemoteProblem as exc:
-                    raise Refused(refusals.remote_unavailable(exc.message)) from exc
                 except RepositoryProblem as exc:
                     raise Refused(refusals.store_unavailable(str(exc))) from exc
+                except RemoteProblem as exc:
+                    raise Refused(refusals.remote_unavailable(exc.message)) from exc
                 self._services.is_draining = self._is_draining
             return self._services
 
@@ -262,6 +260,18 @@ def _load() -> None:
     """Import what calls need, in a thread: meanwhile the first client is answered. Blocking."""
     from . import calls, completions, composition, preparing  # noqa: F401 - loaded for those who call
     from .engine import embedded  # noqa: F401 - likewise
+
+
+async def _engine_of(services: "Services") -> "Engine":
+    """Where machines share a store workers run what runs programs; elsewhere this server does, and what it left."""
+    if services.store.is_shared:
+        from .engine.serving import ServerEngine
+
+        return ServerEngine(services)
+    from .engine.embedded import EmbeddedEngine
+
+    await _adopt_lost(services)
+    return EmbeddedEngine(services)
 
 
 async def _adopt_lost(services: "Services") -> None:

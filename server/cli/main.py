@@ -54,6 +54,7 @@ COMMANDS: Mapping[str, Command] = {
     "cancel": Command("people", Group.PEOPLE, "end a change"),
     "land": Command("people", Group.PEOPLE, "try landing again now"),
     "serve": Command("serve", Group.TEAM, "serve this repository over HTTP, to agents on other machines"),
+    "worker": Command("worker", Group.TEAM, "run gates for the servers of a team, on as many machines as wanted"),
     "migrate": Command("migrate", Group.TEAM, "make the store in a PostgreSQL database, or look whether it is sound"),
     "move-store": Command("move_store", Group.TEAM, "bring this repository's store into PostgreSQL, with nothing lost"),
     "token": Command("token", Group.TEAM, "who may call over HTTP: issue a token, list, revoke"),

@@ -51,14 +51,14 @@ def configure(_command: str, parser: ArgumentParser) -> None:
     parser.add_argument("--oauth-audience", metavar="NAME", help="how it names this server (default: the URL of /mcp)")
     parser.add_argument("--oauth-keys", metavar="FILE|URL", help="where its keys are, a JWKS document")
     text = f"how long calls under way may go on after SIGTERM (default: {DRAIN_S:.0f})"
-    parser.add_argument("--drain", metavar="SECONDS", type=_seconds, default=DRAIN_S, dest="drain_s", help=text)
+    parser.add_argument("--drain", metavar="SECONDS", type=seconds, default=DRAIN_S, dest="drain_s", help=text)
 
 
 def run(_command: str, options: Namespace, terminal: Terminal) -> int:
     """Serve until told to end."""
     settings = _settings(options)
-    _log_to_stderr()
-    _raise_descriptors()
+    log_to_stderr()
+    raise_descriptors()
     with _services_of(options) as services:
         import anyio
 
@@ -152,7 +152,8 @@ def _network(text: str) -> "ipaddress.IPv4Network | ipaddress.IPv6Network":
         raise ArgumentTypeError(f"{text!r} is no address and no network") from None
 
 
-def _seconds(text: str) -> float:
+def seconds(text: str) -> float:
+    """An option's value; no more than `DRAIN_S_MAX`."""
     try:
         found = float(text)
     except ValueError:
@@ -162,14 +163,15 @@ def _seconds(text: str) -> float:
     return found
 
 
-def _log_to_stderr() -> None:
+def log_to_stderr() -> None:
+    """What a process of a team has to say, with the time."""
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     # A line for each request is for a proxy, and these would write one for each session that there is not.
     for name in ("mcp.server.streamable_http_manager", "mcp.server.lowlevel.server", "httpx2"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def _raise_descriptors() -> None:
+def raise_descriptors() -> None:
     """As many as are allowed, up to `DESCRIPTORS`."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
