@@ -128,7 +128,7 @@ class SubmitArtifact(Arguments):
         str | None,
         StringConstraints(pattern=f"^({COMMIT_ID.pattern})$"),
         Field(
-            description="full id of your own commit on top of base_commit; default: the server commits the workspace"
+            description="full id of your own commit on top of base_commit; default: your workspace, or what you pushed"
         ),
     ] = None
     answers: Annotated[tuple[FindingAnswer, ...] | None, Field(strict=False, max_length=200)] = None
