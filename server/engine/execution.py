@@ -5,7 +5,6 @@ whoever holds the token in its row at that moment. Everybody else's result is dr
 """
 
 import logging
-import os
 import secrets
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -32,8 +31,8 @@ from .runners import RunnerLost, Runners
 
 if TYPE_CHECKING:
     from ..store.tx import Tx
-T = TypeVar("T")
 
+T = TypeVar("T")
 
 HEARTBEAT_EVERY_S = 2.0
 PROGRESS_LOOKS_PER_HEARTBEAT = 8
@@ -80,8 +79,8 @@ class Execution:
     def __init__(self, services: Services, runners: Runners, row: EvaluationRow) -> None:
         self.services = services
         self.row = row
-        # The process id lets a successor see at once that this runner's server is gone.
-        self.token = f"{os.getpid()}.{secrets.token_hex(8)}"
+        # Who runs it lets a successor see at once that this runner's server is gone.
+        self.token = f"{services.runs_as}.{secrets.token_hex(8)}"
         self._runners = runners
         self._judgement = Judgement()
 
@@ -114,6 +113,7 @@ class Execution:
             return (found[RUN_GATE.name],)
         absent = "The runner said nothing about this gate."
         return tuple(found.get(gate.name) or errored(gate, "things", absent) for gate in job.gates)
+
     async def act(self, work: Callable[[], T]) -> T:
         """`Services.act`, with heartbeats as long as it takes: a remote may be slow, and nobody else is to start."""
         # What leaves a task group is wrapped in a group.
@@ -129,7 +129,6 @@ class Execution:
         if problem is not None:
             raise problem
         return result[0]
-
 
     def subject_made(self, subject: jobs.Subject) -> jobs.Subject:
         """What was judged in the end: for a `run:` stage what its command made, kept by a ref. Blocking."""
@@ -238,11 +237,11 @@ class Execution:
             raise Lost
         if loss is not None:
             raise loss
+
     async def _beat_on(self) -> None:
         while True:
             await anyio.sleep(HEARTBEAT_EVERY_S)
             await self._is_ours()
-
 
     async def _is_ours(self) -> bool:
         """Beat. While the store cannot be written nobody else can take the evaluation either: its gates go on."""
