@@ -55,6 +55,7 @@ async def test_the_brief_says_what_to_run_and_nothing_that_needs_this_machine(te
     assert str(team.path / "state-one") not in brief.text
 
 
+@pytest.mark.slow
 async def test_what_was_not_pushed_is_refused_with_the_command_that_pushes_it(team: Team) -> None:
     clone = team.clone("ada")
     async with team.serving() as server, server.agent("ada") as ada:

@@ -49,6 +49,7 @@ def daemon(shared: Shared) -> Iterator[str]:
     process.stderr.close()
 
 
+@pytest.mark.slow
 def test_a_remote_on_the_network_serves_and_takes_as_one_in_a_folder(
     daemon: str, shared: Shared, base: str, tmp_path: Path
 ) -> None:
@@ -124,6 +125,7 @@ def test_nobody_is_asked_for_a_password(tmp_path: Path, monkeypatch: pytest.Monk
     assert not asked.exists()
 
 
+@pytest.mark.slow
 def test_a_credential_helper_of_the_operator_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = tmp_path / "gitconfig"
     settings.write_text(f'[credential]\n\thelper = "!echo username=ada; echo password={PASSWORD}; true"\n')
@@ -138,6 +140,7 @@ def test_a_credential_helper_of_the_operator_is_asked(tmp_path: Path, monkeypatc
     assert PASSWORD not in caught.value.message
 
 
+@pytest.mark.slow
 def test_a_server_that_takes_the_connection_and_says_nothing_is_left(tmp_path: Path) -> None:
     with socket.socket() as deaf:
         deaf.bind(("127.0.0.1", 0))
@@ -174,6 +177,7 @@ def test_an_operators_settings_cannot_run_a_helper_of_another_protocol(
     assert not ran.exists()
 
 
+@pytest.mark.slow
 def test_no_hook_of_the_operators_runs_on_this_side(
     replica: Replica, shared: Shared, base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -202,6 +206,7 @@ def test_where_the_remote_lies_stands_in_no_argument(shared: Shared, tmp_path: P
     assert not any(PASSWORD in value for name, value in environment.items() if name != "GIT_CONFIG_VALUE_0")
 
 
+@pytest.mark.slow
 def test_a_host_that_ssh_does_not_know_is_an_error_and_no_question(tmp_path: Path) -> None:
     if shutil.which("ssh") is None:
         pytest.skip("no ssh")

@@ -45,6 +45,7 @@ def test_a_target_that_was_moved_back_or_taken_away_is_seen(replica: Replica, sh
     assert replica.mirror.branch_tip("main") is None
 
 
+@pytest.mark.slow
 def test_tags_of_the_target_come_along(replica: Replica, shared: Shared, base: str) -> None:
     shared.push(base, "refs/tags/v1")
     moved = shared.commit({"c.txt": "three\n"})
@@ -65,6 +66,7 @@ def test_a_remote_that_is_down_gives_no_old_answer(replica: Replica, shared: Sha
     replica.mirror.refresh("main", is_binding=False)
 
 
+@pytest.mark.slow
 def test_a_remote_that_was_down_is_asked_again_after_a_pause(replica: Replica, shared: Shared, base: str) -> None:
     gone = shared.path.with_name("gone.git")
     shared.path.rename(gone)
@@ -126,6 +128,7 @@ def test_a_race_that_is_lost_on_the_remote_itself_is_lost(
     assert shared.tip() == other
 
 
+@pytest.mark.slow
 def test_a_branch_that_is_gone_is_not_made_again(replica: Replica, shared: Shared, base: str, landed: str) -> None:
     shared.git("update-ref", "-d", "refs/heads/main", cwd=shared.path)
 
@@ -147,6 +150,7 @@ def test_a_hook_that_says_no_is_quoted_and_nothing_has_moved(
     assert shared.tip() == base
 
 
+@pytest.mark.slow
 def test_what_was_declined_is_not_pushed_again_at_once(
     replica: Replica, shared: Shared, base: str, landed: str, tmp_path: Path
 ) -> None:
@@ -163,6 +167,7 @@ def test_what_was_declined_is_not_pushed_again_at_once(
     assert replica.mirror.move_target("main", base, landed, message="land")
 
 
+@pytest.mark.slow
 def test_a_slow_remote_is_left_in_bounded_time_and_its_ref_tells_what_became_of_it(
     replica: Replica, shared: Shared, base: str, landed: str, tmp_path: Path
 ) -> None:
@@ -181,6 +186,7 @@ def test_a_slow_remote_is_left_in_bounded_time_and_its_ref_tells_what_became_of_
     assert shared.tip() == landed
 
 
+@pytest.mark.slow
 def test_two_servers_that_land_at_once_do_it_once(
     replica: Replica, shared: Shared, base: str, landed: str, tmp_path: Path
 ) -> None:
@@ -216,6 +222,7 @@ def full_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(place)], check=True)
 
 
+@pytest.mark.slow
 def test_a_remote_whose_disk_is_full_says_so_and_takes_it_later(full_disk: Path, tmp_path: Path) -> None:
     shared = Shared(full_disk)
     base = shared.commit({"a.txt": "one\n"})

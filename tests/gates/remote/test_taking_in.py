@@ -46,6 +46,7 @@ def test_a_commit_comes_in_where_the_remote_hides_the_ref_that_has_it(
     assert replica.store.has(commit)
 
 
+@pytest.mark.slow
 def test_what_an_older_git_serves_by_refs_alone_comes_in_too(
     replica: Replica, shared: Shared, base: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -111,6 +112,7 @@ def test_an_object_that_is_not_sound_is_refused(replica: Replica, shared: Shared
     assert not _holds(replica.store.path, commit)
 
 
+@pytest.mark.slow
 def test_a_commit_from_elsewhere_is_refused(replica: Replica, shared: Shared, base: str) -> None:
     shared.git("checkout", "-q", "--orphan", "other")
     commit = shared.commit({"b.txt": "two\n"})
@@ -138,6 +140,7 @@ def test_asking_for_what_is_not_there_holds_up_nobody(replica: Replica, shared: 
     assert replica.mirror.branch_tip("main") == base
 
 
+@pytest.mark.slow
 def test_a_tag_of_an_agent_does_not_come_along(replica: Replica, shared: Shared, base: str) -> None:
     """Version plug-ins would believe it."""
     commit = shared.commit({"b.txt": "two\n"})
@@ -164,6 +167,7 @@ def test_another_server_has_by_id_what_one_has_kept(
     assert other.store.is_ancestor(base, commit)
 
 
+@pytest.mark.slow
 def test_what_the_server_made_by_itself_is_kept_on_the_remote(
     replica: Replica, shared: Shared, base: str, tmp_path: Path
 ) -> None:
@@ -199,6 +203,7 @@ def test_a_remote_that_cannot_be_reached_is_no_fault_of_the_commit(replica: Repl
     assert caught.value.fault is RemoteFault.UNREACHABLE
 
 
+@pytest.mark.slow
 def test_a_mirror_of_a_sha256_repository_has_its_kind_of_ids(tmp_path: Path) -> None:
     shared = Shared(tmp_path / "long", "sha256")
     base = shared.commit({"a.txt": "one\n"})
