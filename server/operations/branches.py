@@ -134,10 +134,11 @@ def _commands(services: Services, record: ChangeRecord, branch: str, start: base
     if start.content != start.base:
         more = f"git fetch origin {_source(services, record, start.content)}"
         begin += f" and, for the files to go on from, `{more} && git restore --source={start.content} --worktree .`"
-    push = f"`git push origin HEAD:{HEADS}{branch}`"
+    # By its id, because whoever may push branches of ours may push to this one.
+    push = f"`git push origin HEAD:{HEADS}{branch} && git rev-parse HEAD`"
     return (
-        f"{begin}; commit your work there, {push}, then submit_artifact with this lease, which hands in what you "
-        "pushed; check_gates first costs no attempt."
+        f"{begin}; commit your work there, {push}, then submit_artifact with this lease and, as `commit`, the id that "
+        "this prints; check_gates first costs no attempt."
     )
 
 

@@ -49,15 +49,11 @@ class Clone:
 
     def follow(self, brief: Told, **files: str) -> str:
         """Do what the brief's `next` says, with this work in between; the commit that was pushed."""
-        (
-            *begin,
-            push,
-        ) = commands_of(brief)
+        *begin, push = commands_of(brief)
         for command in begin:
             self.run(command)
-        commit = self.commit(**files)
-        self.run(push)
-        return commit
+        self.commit(**files)
+        return self.run(push)
 
 
 class Team:

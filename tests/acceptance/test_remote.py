@@ -50,7 +50,7 @@ async def test_the_brief_says_what_to_run_and_nothing_that_needs_this_machine(te
 
     assert commands_of(brief) == [
         f"git fetch origin main && git switch -c gatewright/c1/code-1 {team.tip()}",
-        "git push origin HEAD:refs/heads/gatewright/c1/code-1",
+        "git push origin HEAD:refs/heads/gatewright/c1/code-1 && git rev-parse HEAD",
     ]
     assert str(team.path / "state-one") not in brief.text
 
@@ -69,7 +69,10 @@ async def test_what_was_not_pushed_is_refused_with_the_command_that_pushes_it(te
         clone.run(push)
         verdict = await ada.get("submit_artifact", lease=brief["lease"], summary="Work.", commit=commit)
 
-    assert (early.code, commands_of(early)) == ("bad_artifact", [push])
+    assert (early.code, commands_of(early)) == (
+        "bad_artifact",
+        ["git push origin HEAD:refs/heads/gatewright/c1/code-1"],
+    )
     assert by_id.code == "bad_artifact"
     assert f"There is no commit {commit} on the remote" in by_id.text
     assert "workspace" not in by_id["next"]
@@ -542,6 +545,21 @@ async def test_a_commit_is_a_full_id_and_nothing_else(team: Team) -> None:
         codes = {await ada.refused("submit_artifact", lease=lease, summary="W.", commit=commit) for commit in named}
 
     assert codes == {"bad_argument"}
+
+
+@pytest.mark.slow
+async def test_a_commit_that_somebody_slipped_onto_the_branch_is_not_what_its_holder_hands_in(team: Team) -> None:
+    ada, eve = team.clone("ada"), team.clone("eve")
+    async with team.serving() as server, server.agent("ada") as agent:
+        brief = await agent.claim(await agent.start())
+        commit = ada.follow(brief, **{"sub.py": SUB})
+        eve.commit(**{"backdoor.py": "x = 1\n"})
+        eve.git("push", "-q", "--force", "origin", "HEAD:refs/heads/gatewright/c1/code-1")
+        verdict = await agent.get("submit_artifact", lease=brief["lease"], summary="Work.", commit=commit)
+        await server.landed("c1")
+
+    assert (verdict["outcome"], verdict["commit"]) == ("passed", commit)
+    assert "backdoor.py" not in team.files()
 
 
 @pytest.mark.slow
