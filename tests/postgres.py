@@ -29,8 +29,8 @@ WITHIN_S = 60.0
 LOOK_EVERY_S = 0.02
 USER = "gatewright"
 # Nothing here is to survive a crash of the machine; what is to survive one of the server does.
-QUICK = "fsync=off full_page_writes=off shared_buffers=16MB max_connections=60 autovacuum=off deadlock_timeout=50ms".split()
-DURABLE = "shared_buffers=16MB max_connections=60".split()
+QUICK = "fsync=off full_page_writes=off shared_buffers=16MB autovacuum=off deadlock_timeout=50ms".split()
+DURABLE: list[str] = []
 
 
 def find_programs() -> Path | None:

@@ -3,6 +3,8 @@
 Where a stage is in review its review is what can be claimed: see `reviews`.
 """
 
+from collections.abc import Iterator
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -21,6 +23,7 @@ from ...schemas.replies import Brief, ReleasedReply, RenewedReply
 from ..identity.scopes import Scope
 from ..services import Services
 from ..signal import Report, wait_for
+from ..store import Opening
 from . import briefs, reviews, workplaces
 from .claimable import openings
 from .conflicts import with_evidence
@@ -166,18 +169,32 @@ def _claim(tx: "Tx", services: Services, request: Request, arguments: ClaimStage
         if refusal is not None:
             raise Refused(refusal)
     now = services.clock()
-    is_contended = False
-    for opening in openings(tx, now, change=arguments.change, stage=arguments.stage, role=arguments.role):
-        record = get_change(tx, opening.change) if is_patient else tx.find_free_change(opening.change)
-        if record is None:
-            is_contended = True
-            continue
+    looked_at = set[tuple[str, str]]()
+    for opening, record in (_every if is_patient else _every_free)(tx, now, arguments):
+        looked_at.add((opening.change, opening.stage))
         command = _command(request, arguments, record, opening.stage)
         if not isinstance(decide(record, command, now), Refusal):
             return _reference(apply(tx, record, command, now), command)
-    if is_contended:
+    if any((opening.change, opening.stage) not in looked_at for opening in _openings(tx, now, arguments)):
         raise _Contended
     raise _NothingOpen
+
+
+def _every(tx: "Tx", now: datetime, arguments: ClaimStage) -> Iterator[tuple[Opening, ChangeRecord]]:
+    for opening in _openings(tx, now, arguments):
+        yield opening, get_change(tx, opening.change)
+
+
+def _every_free(tx: "Tx", now: datetime, arguments: ClaimStage) -> Iterator[tuple[Opening, ChangeRecord]]:
+    find = partial(tx.free_opening, now, change=arguments.change, stage=arguments.stage, role=arguments.role)
+    found = find()
+    while found is not None:
+        yield found
+        found = find(after=found[0])
+
+
+def _openings(tx: "Tx", now: datetime, arguments: ClaimStage) -> Iterator[Opening]:
+    return openings(tx, now, change=arguments.change, stage=arguments.stage, role=arguments.role)
 
 
 def _claim_named(

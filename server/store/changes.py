@@ -33,11 +33,6 @@ class Changes(Openings):
         text = self._value(_FIND_CHANGE_TO_WRITE if self.is_writing else _FIND_CHANGE, this=change)
         return None if text is None else read_record(text)
 
-    def find_free_change(self, change: str) -> ChangeRecord | None:
-        """Like `find_change`, but None at once when another transaction is writing to it."""
-        text = self._value(_FIND_FREE_CHANGE, this=change)
-        return None if text is None else read_record(text)
-
     def hold_change(self, change: str) -> None:
         """Be alone with a change before anything is written that belongs to it: everybody takes it first."""
         self._row(_HOLD_CHANGE, this=change)
@@ -132,9 +127,9 @@ def _is_in(states: frozenset[ChangeState]) -> ColumnElement[bool]:
 _HIGHEST_CHANGE = Prepared(select(func.max(_change.c.number)))
 _FIND_CHANGE = Prepared(select(_change.c.record).where(_change.c.id == bindparam("this")))
 # What else is written of a change refers to its row, and does not wait for who writes to it.
-_LOCKED = select(_change.c.record).where(_change.c.id == bindparam("this"))
-_FIND_CHANGE_TO_WRITE = Prepared(_LOCKED.with_for_update(key_share=True))
-_FIND_FREE_CHANGE = Prepared(_LOCKED.with_for_update(key_share=True, skip_locked=True))
+_FIND_CHANGE_TO_WRITE = Prepared(
+    select(_change.c.record).where(_change.c.id == bindparam("this")).with_for_update(key_share=True)
+)
 _HOLD_CHANGE = Prepared(
     select(_change.c.number).where(_change.c.id == bindparam("this")).with_for_update(key_share=True)
 )

@@ -156,14 +156,17 @@ def test_what_somebody_is_writing_to_is_passed_over_at_once_and_waited_for_when_
     with ThreadPoolExecutor(2) as pool:
         holding = pool.submit(store.run, hold)
         assert is_inside.wait(WITHIN_S)
-        free = store.run(lambda tx: [tx.find_free_change(change) is not None for change in ("c1", "c2")])
+        free = store.run(lambda tx: tx.free_opening(NOW))
+        others = store.run(lambda tx: tx.free_opening(NOW, change="c1"))
         waiting = pool.submit(store.run, lambda tx: tx.find_change("c1"))
         assert wait_until(lambda: is_waited_for(address))
         may_end.set()
         holding.result(WITHIN_S)
         found = waiting.result(WITHIN_S)
 
-    assert free == [False, True]
+    assert others is None
+    assert free is not None
+    assert (free[0].change, free[1].id) == ("c2", "c2")
     assert found is not None
     assert found.stage("code").lease is not None
 

@@ -16,6 +16,8 @@ PROCESSES = 6
 CHANGES = 30
 # Loose, because the machine that tests run on has other work.
 TIMES_AS_OFTEN_MAX = 4
+
+
 @SLOW_ON_POSTGRES
 def test_six_processes_claim_everything_and_nothing_twice_and_take_turns(store: Store, hire: Hire) -> None:
     """Invariant I2, between processes. With the database's own waiting, one of them waits for the others to finish."""

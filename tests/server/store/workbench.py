@@ -51,12 +51,15 @@ def claim_next(tx: Tx, holder: str, *, is_patient: bool = True) -> str | None:
 
     Who is not patient passes over what somebody else is writing to.
     """
-    for opening in tx.openings(NOW, limit=99):
-        record = tx.find_change(opening.change) if is_patient else tx.find_free_change(opening.change)
+    found = tx.openings(NOW, limit=1) if is_patient else tx.free_opening(NOW)
+    while found:
+        opening = found[0]
+        record = get_change(tx, opening.change)
         command = Claim(opening.stage, holder, holder)
-        if record is not None and not isinstance(decide(record, command, NOW), Refusal):
+        if not isinstance(decide(record, command, NOW), Refusal):
             apply(tx, record, command, NOW)
             return f"{opening.change}/{opening.stage}"
+        found = tx.openings(NOW, after=opening, limit=1) if is_patient else tx.free_opening(NOW, after=opening)
     return None
 
 
