@@ -58,8 +58,8 @@ class Surface(Protocol):
 class SurfaceServer(Server[Subscriber]):
     """A server for one connection: whoever subscribes through it is forgotten when the connection ends.
 
-    Without connections each request stands alone: there is nothing to subscribe on in the handshake generation, and
-    clients of it are told so. In the newer one the subscription is itself a request.
+    Without connections each request stands alone: whoever serves it so sees to subscriptions of the handshake
+    generation. In the newer one a subscription is itself a request.
     """
 
     def __init__(self, surface: Surface, notices: Notices, *, instructions: str, has_connections: bool = True) -> None:
@@ -93,7 +93,7 @@ class SurfaceServer(Server[Subscriber]):
         extensions: dict[str, dict[str, Any]] | None = None,
     ) -> InitializationOptions:
         """As the SDK does it, and clients of the handshake generation are told that the list of resources changes."""
-        options = notification_options or NotificationOptions(resources_changed=self._has_connections)
+        options = notification_options or NotificationOptions(resources_changed=True)
         return super().create_initialization_options(options, experimental_capabilities, extensions)
 
     async def _list_tools(self, _: Context, __: types.PaginatedRequestParams | None) -> types.ListToolsResult:

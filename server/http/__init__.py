@@ -7,4 +7,5 @@ listener     how many connections there are; protocol: how slow each may be
 limits       how much of what; rates: counting it
 calling      who a request is from, as the tools see it
 label        a client's name from its first request, for those of the handshake generation
+streams      how those hear of changes; subscriptions: of which
 """

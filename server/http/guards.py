@@ -9,13 +9,16 @@ import logging
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
+import anyio
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ..identity.verifier import Unavailable
+from ..identity.caller import Caller
+from ..identity.verifier import Unavailable, Verifier
 from .calling import caller_of
 from .limits import Limits
 from .rates import Buckets, Open
@@ -125,10 +128,17 @@ class StrangerGuard:
 
 
 class PrincipalGuard:
-    """So many requests of a principal, one after the other and at once; `under_way` counts all of them."""
+    """So many requests of a principal, one after the other and at once; `under_way` counts all of them.
 
-    def __init__(self, app: ASGIApp, limits: Limits, under_way: Open, now: Callable[[], float]) -> None:
+    One that lasts is cut when its token is good no more: what was revoked hears nothing further.
+    """
+
+    def __init__(
+        self, app: ASGIApp, verifier: Verifier, limits: Limits, under_way: Open, now: Callable[[], float]
+    ) -> None:
         self._app = app
+        self._verifier = verifier
+        self._recheck_s = limits.recheck_s
         self._buckets = Buckets(limits.requests_of_principal, now)
         self._under_way = under_way
 
@@ -145,7 +155,27 @@ class PrincipalGuard:
                 problem = refusal(TOO_MANY, f"Too many requests {what}.", retry_after_s=wait_s)
                 await problem(scope, receive, send)
                 return
-            await self._app(scope, receive, send)
+            await self._watched(caller, scope, receive, send)
+
+    async def _watched(self, caller: Caller, scope: Scope, receive: Receive, send: Send) -> None:
+        token = HTTPConnection(scope).headers["authorization"][len("bearer ") :]
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._watch, token, caller, tasks.cancel_scope)
+                await self._app(scope, receive, send)
+                tasks.cancel_scope.cancel()
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from None
+
+    async def _watch(self, token: str, caller: Caller, scope: anyio.CancelScope) -> None:
+        while True:
+            await anyio.sleep(self._recheck_s)
+            with suppress(Unavailable):
+                found = await self._verifier.verify_token(token)
+                if found is None or found.caller.scopes != caller.scopes:
+                    log.info("a request of %s was cut: its token is good no more", caller.principal)
+                    scope.cancel()
+                    return
 
 
 class DrainGuard:

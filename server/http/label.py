@@ -1,18 +1,21 @@
 """A client's name, remembered by the client itself: from its first request, in what it sends with every later one.
 
 In the handshake generation a client says its name once, to whichever replica answers; how long a call may wait depends
-on it. So it is given back as the session's id, which says nothing else: there is no session, any replica reads it, and
-whoever forges one has only chosen another name for itself.
+on it. So it is given back as the session's id, with a number by which its subscriptions are told from those of others
+of its principal. That is all of the session: any replica reads it, and whoever forges one has only chosen another name
+for itself, or hears what it may read anyway.
 """
 
 import base64
 import binascii
 import json
 import re
+import secrets
 
 HEADER = b"mcp-session-id"
 NAME_CHARS_MAX = 64
-_ID = re.compile(rb"gw1\.([A-Za-z0-9_-]{0,400})")
+NUMBER_BYTES = 12
+_ID = re.compile(rb"gw1\.([A-Za-z0-9_-]{0,400})\.[A-Za-z0-9_-]{16}")
 
 
 def session_id_for(body: bytes) -> bytes | None:
@@ -26,7 +29,13 @@ def session_id_for(body: bytes) -> bytes | None:
     if not isinstance(message, dict) or message.get("method") != "initialize":
         return None
     name = _name_in(message)
-    return b"gw1." + base64.urlsafe_b64encode(name.encode("utf-8", "replace")).rstrip(b"=")
+    told = base64.urlsafe_b64encode(name.encode("utf-8", "replace")).rstrip(b"=")
+    return b".".join((b"gw1", told, secrets.token_urlsafe(NUMBER_BYTES).encode()))
+
+
+def is_session_id(text: str) -> bool:
+    """Whether it looks like one of ours."""
+    return _ID.fullmatch(text.encode()) is not None
 
 
 def name_from(session_id: bytes | None) -> str:

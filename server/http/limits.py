@@ -30,8 +30,10 @@ class Limits:
     strangers_of_address: Rate = Rate(2.0, 20)
     """Requests that turn out to come from nobody who is known."""
     requests_of_principal: Rate = Rate(100.0, 200)
-    open_of_principal: int = 64
+    open_of_principal: int = 128
     """Requests under way at once, long polls and streams among them."""
+    recheck_s: float = 5.0
+    """How soon a request that lasts is cut once its token is good no more."""
     request_bytes: int = REQUEST_BYTES_MAX
     head_s: float = 10.0
     """From the connection, or a request's first byte, to the end of its headers."""

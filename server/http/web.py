@@ -12,6 +12,7 @@ import anyio
 from mcp.server.auth.middleware.bearer_auth import BearerAuthBackend, RequireAuthMiddleware
 from mcp.server.auth.routes import build_resource_metadata_url, create_protected_resource_routes
 from mcp.server.streamable_http_manager import RequestBodyLimitMiddleware, StreamableHTTPSessionManager
+from mcp_types import SubscribeRequestParams, UnsubscribeRequestParams
 from pydantic import AnyHttpUrl
 from starlette.applications import Starlette
 from starlette.middleware.authentication import AuthenticationMiddleware
@@ -30,6 +31,8 @@ from .label import HEADER, session_id_for
 from .limits import Limits
 from .listening import PATH, Issuer
 from .rates import Open
+from .streams import Streams
+from .subscriptions import Subscriptions
 
 
 class Web:
@@ -53,8 +56,12 @@ class Web:
         self._url = AnyHttpUrl(url)
         self._issuer = issuer
         self._now = now
+        server, subscriptions = application.http_server(calling_of), Subscriptions(application)
+        server.add_request_handler("resources/subscribe", SubscribeRequestParams, subscriptions.subscribe)
+        server.add_request_handler("resources/unsubscribe", UnsubscribeRequestParams, subscriptions.unsubscribe)
+        self._streams = Streams(application.notices.bus, subscriptions)
         self._sessions = StreamableHTTPSessionManager(
-            application.http_server(calling_of), stateless=True, max_request_body_size=limits.request_bytes
+            server, stateless=True, max_request_body_size=limits.request_bytes
         )
         self.asgi = self._guarded(places)
 
@@ -65,15 +72,16 @@ class Web:
             yield
 
     def drain(self) -> None:
-        """Answer nothing new; what is under way goes on."""
+        """Answer nothing new, and end the streams; what else is under way goes on."""
         self.is_draining = True
+        self._streams.close()
 
     def _guarded(self, places: Places) -> ASGIApp:
         health = Health(self._application, lambda: self.is_draining)
         routes = [
             Route("/healthz", health.lives, methods=["GET"]),
             Route("/readyz", health.is_ready, methods=["GET"]),
-            Route(PATH, self._protocol(), methods=["POST"]),
+            Route(PATH, self._protocol(), methods=["POST", "GET"]),
             *self._metadata_routes(),
         ]
         site = Starlette(routes=routes)
@@ -81,11 +89,15 @@ class Web:
         return PlaceGuard(AddressGuard(site, self._limits, self._now), places)
 
     def _protocol(self) -> ASGIApp:
-        """`/mcp`; the newest generation knows no other method than POST, and without sessions no other has a use."""
+        """`/mcp`; the newest generation knows no other method than POST, and without sessions DELETE has no use."""
         verifier = Verifier(self._application.services, oauth=self._oauth(), url=str(self._url))
         backend = BearerAuthBackend(verifier, resource_server_url=self._url)
         labelled = RequestBodyLimitMiddleware(_Labelled(self._sessions.handle_request), self._limits.request_bytes)
-        counted = PrincipalGuard(labelled, self._limits, self.under_way, self._now)
+
+        async def by_method(scope: Scope, receive: Receive, send: Send) -> None:
+            await (labelled if scope["method"] == "POST" else self._streams)(scope, receive, send)
+
+        counted = PrincipalGuard(by_method, verifier, self._limits, self.under_way, self._now)
         metadata_url = None if self._issuer is None else build_resource_metadata_url(self._url)
         known = AuthenticationMiddleware(RequireAuthMiddleware(counted, [], metadata_url), backend)
         return DrainGuard(StrangerGuard(known, self._limits, self._now), lambda: self.is_draining)

@@ -6,7 +6,7 @@ from typing import Any
 
 import anyio
 import pytest
-from mcp.client import Client
+from mcp.client import Client, Transport
 from mcp.client.session import IncomingMessage, MessageHandlerFnT
 from mcp.client.stdio import StdioServerParameters
 from mcp.client.subscriptions import Subscription
@@ -88,7 +88,10 @@ async def watching(server: Server, generation: Generation, *uris: str, lists: bo
 
 @asynccontextmanager
 async def watching_over(
-    connection: ProtocolServer[Any] | StdioServerParameters, generation: Generation, *uris: str, lists: bool = False
+    connection: ProtocolServer[Any] | StdioServerParameters | Transport,
+    generation: Generation,
+    *uris: str,
+    lists: bool = False,
 ) -> AsyncGenerator[tuple[Client, Watch]]:
     """The same over any connection, with the client."""
     watch = Watch()

@@ -6,9 +6,15 @@ import pytest
 
 from gatewright.server.http.label import NAME_CHARS_MAX, name_from, session_id_for
 
+N = b"." + b"n" * 16
+
 
 def hello(name: object) -> bytes:
     return json.dumps({"id": 1, "method": "initialize", "params": {"clientInfo": {"name": name}}}).encode()
+
+
+def test_two_clients_of_one_name_are_two() -> None:
+    assert session_id_for(hello("codex")) != session_id_for(hello("codex"))
 
 
 @pytest.mark.parametrize("name", ["codex-mcp-client", "claude-code", "", "ä client", "a.b c", "\U0001f600"])
@@ -48,7 +54,20 @@ def test_only_a_greeting_gets_one(body: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "session_id", [None, b"", b"x", b"gw1", b"gw1.!", b"gw1.A", b"gw1." + b"A" * 401, b"gw1._w", b"gw2.QQ"]
+    "session_id",
+    [
+        None,
+        b"",
+        b"x",
+        b"gw1",
+        b"gw1.QQ",
+        b"gw1.!" + N,
+        b"gw1.A" + N,
+        b"gw1." + b"A" * 401 + N,
+        b"gw1._w" + N,
+        b"gw2.QQ" + N,
+        b"gw1.QQ" + N + b"A",
+    ],
 )
 def test_what_is_none_of_ours_is_nobody_s_name(session_id: bytes | None) -> None:
     assert name_from(session_id) == ""
