@@ -129,7 +129,7 @@ class _Header(NamedTuple):
 
 def _checked_secret(store: Store, *, even_moved: bool) -> bytes:
     """Look at the file before it is trusted."""
-    from .schema import VERSION, metadata
+    from .schema import ADDED_LATER, VERSION, metadata
 
     header = _unusable_when_damaged(store, _read_header)
     if not header.is_ours:
@@ -137,13 +137,21 @@ def _checked_secret(store: Store, *, even_moved: bool) -> bytes:
     if header.version is not None and header.version.isdigit() and int(header.version) > VERSION:
         newer = f"{store.place} was made by a newer gatewright (schema {header.version}, this one knows {VERSION})"
         raise StoreUnusable(f"{newer}; upgrade this one.")
-    missing = sorted(set(metadata.tables) - header.tables)
+    missing = sorted(set(metadata.tables) - header.tables - ADDED_LATER)
     if header.version != str(VERSION) or missing or header.secret is None or len(header.secret) != SECRET_BYTES:
         what = f"it lacks the table {missing[0]}" if missing else "its version or its secret is gone"
         raise StoreUnusable(f"{store.place} is damaged: {what}; restore it from a backup.")
     if header.moved_to and not even_moved:
         raise StoreUnusable(f"{store.place} was moved to {header.moved_to}; serve that with `gatewright serve`.")
+    if not header.tables >= ADDED_LATER:
+        store.run(_add_tables)
     return header.secret
+
+
+def _add_tables(tx: "Tx") -> None:
+    from .schema import ADDED_LATER, metadata
+
+    metadata.create_all(tx.connection, [metadata.tables[name] for name in sorted(ADDED_LATER)])
 
 
 def _read_header(tx: "Tx") -> _Header:

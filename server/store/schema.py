@@ -169,5 +169,8 @@ token = Table(
     Column("revoked_by", String),
 )
 
+# A file that was made before these were has none of them, and lacks nothing: they are added when it is opened.
+ADDED_LATER = frozenset({token.name})
+
 # Evidence and events are history: the database itself refuses to rewrite them.
 APPEND_ONLY = ("evidence", "event")

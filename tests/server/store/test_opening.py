@@ -208,6 +208,17 @@ def test_what_is_not_a_sound_store_of_ours_is_refused_and_left_as_it_is(
     assert (path.read_bytes() if path.is_file() else None) == before
 
 
+def test_a_store_from_before_there_were_tokens_gets_their_table_and_keeps_everything(folder: Path) -> None:
+    """Regression: it was refused as damaged."""
+    secret = secret_of(folder)
+    sql(folder, "DROP TABLE token")
+
+    with closing(open_store(folder, create=False)) as store:
+        assert store.secret == secret
+        assert store.read(lambda tx: tx.tokens(limit=1)) == ()
+        assert store.run(start).id == "c2"
+
+
 def test_a_record_that_cannot_be_read_is_told_and_the_others_are_still_there(folder: Path) -> None:
     with closing(open_store(folder, create=False)) as store:
         store.run(start)
