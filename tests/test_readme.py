@@ -4,11 +4,9 @@ import json
 import os
 import re
 import shlex
-import signal
 import subprocess
 import sys
 import textwrap
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,14 +18,19 @@ from gatewright.gates.policies.pipeline_file import parse_pipeline
 from gatewright.server.cli.clients import CLIENTS
 from gatewright.server.cli.main import parse
 
+from .shells import make_project, stop_server, type_into_one_shell
+
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
 
 FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`(gatewright [^`\n]+)`")
-MARK = "=== end of command, status "
 COMMAND_TIMEOUT_S = 120
-LEAVES_WITHIN_S = 10.0
+
+PROJECT = {
+    "prices.py": "def total(cents: list[int]) -> int:\n    return sum(cents)\n",
+    "tests/test_prices.py": "from prices import total\n\n\ndef test_total():\n    assert total([100, 250]) == 350\n",
+}
 
 # What differs from run to run: ids of commits and findings, seconds, times of day.
 VARIABLE = (
@@ -67,14 +70,8 @@ def session() -> list[Command]:
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The repository of the README, with its server ended afterwards."""
     folder = tmp_path_factory.mktemp("readme") / "shop"
-    (folder / "tests").mkdir(parents=True)
-    (folder / "prices.py").write_text("def total(cents: list[int]) -> int:\n    return sum(cents)\n")
-    test = "from prices import total\n\n\ndef test_total():\n    assert total([100, 250]) == 350\n"
-    (folder / "tests" / "test_prices.py").write_text(test)
     pipeline, _ = blocks("yaml")
-    (folder / "gatewright.yaml").write_text(pipeline)
-    for arguments in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "Start"]):
-        subprocess.run(["git", *arguments], cwd=folder, check=True)
+    make_project(folder, {**PROJECT, "gatewright.yaml": pipeline})
     yield folder
     stop_server(folder)
 
@@ -92,12 +89,13 @@ def prepared(shop: Path) -> Path:
 def test_the_session_is_what_happens(prepared: Path) -> None:
     commands = session()
 
-    printed = run_in_one_shell([command.text for command in commands], prepared)
+    typed = type_into_one_shell(
+        [command.text for command in commands], prepared, environment=environment(), timeout_s=COMMAND_TIMEOUT_S
+    )
 
-    assert len(printed) == len(commands)
-    for command, lines in zip(commands, printed, strict=True):
-        wanted, found = settled(command.lines), settled(lines)
-        assert is_shown_by(wanted, found), f"$ {command.text}\n" + "\n".join(lines)
+    for command, done in zip(commands, typed, strict=True):
+        wanted, found = settled(command.lines), settled(done.printed.splitlines())
+        assert is_shown_by(wanted, found), f"$ {command.text}\n{done.printed}"
 
 
 @pytest.mark.slow
@@ -200,43 +198,8 @@ def run(line: str, folder: Path) -> str:
     return done.stdout
 
 
-def run_in_one_shell(commands: Sequence[str], folder: Path) -> list[list[str]]:
-    """What each command printed, typed one after the other into one shell."""
-    script = "".join(f"{command}\necho '{MARK}'$?\n" for command in commands)
-    done = subprocess.run(
-        ["/bin/sh"],
-        cwd=folder,
-        env=environment(),
-        input=script,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=COMMAND_TIMEOUT_S,
-        check=True,
-    )
-    *pieces, rest = re.split(rf"{re.escape(MARK)}\d+\n", done.stdout)
-    assert not rest
-    return [piece.splitlines() for piece in pieces]
-
-
 def environment() -> dict[str, str]:
     """Only this installation and the system's programs: no client of the person at the machine is told anything."""
     path = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
     home = os.environ["HOME"]
     return {**os.environ, "PATH": path, "CODEX_HOME": f"{home}/codex"}
-
-
-def stop_server(repository: Path) -> None:
-    """End the repository's server and wait until it is gone."""
-    file = repository / ".git" / "gatewright" / "server.pid"
-    if not file.is_file():
-        return
-    process_id = int(file.read_text())
-    deadline = time.monotonic() + LEAVES_WITHIN_S
-    try:
-        os.kill(process_id, signal.SIGTERM)
-        while time.monotonic() < deadline:
-            os.kill(process_id, 0)
-            time.sleep(0.02)
-    except ProcessLookupError:
-        return

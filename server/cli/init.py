@@ -47,8 +47,7 @@ def run(_command: str, options: Namespace, terminal: Terminal) -> int:
     target = _choose_target(repository, options.target)
     project = look_at(top)
     _say_state(repository, target, terminal)
-    if options.commit:
-        terminal.say(f"--commit commits as {_committer(repository, target)}.")
+    committer = _committer(repository, target) if options.commit else ""
     written = _write_pipeline(top, project, target, options, terminal)
     _record_target(repository, target, terminal)
     if _wanted(AGENTS_QUESTION, terminal, flag=options.agents_md):
@@ -62,7 +61,7 @@ def run(_command: str, options: Namespace, terminal: Terminal) -> int:
             terminal.say(state.lines)
     loads = _problems_of(top / PIPELINE_FILE) is None
     if options.commit and loads:
-        _commit(repository, target, [top / PIPELINE_FILE, *written], terminal)
+        _commit(repository, target, [top / PIPELINE_FILE, *written], committer, terminal)
     elif options.commit:
         # On the trusted branch it would take the place of one that may load, and stop everybody.
         terminal.say("Nothing was committed: it has to load first.", "yellow")
@@ -179,7 +178,9 @@ def _wanted(question: str, terminal: Terminal, *, flag: bool | None) -> bool:
     return bool(flag)
 
 
-def _commit(repository: SharedRepository, target: str, files: Sequence[Path], terminal: Terminal) -> None:
+def _commit(
+    repository: SharedRepository, target: str, files: Sequence[Path], committer: str, terminal: Terminal
+) -> None:
     """Commit these files and nothing else, as the person, who asked for it; where that fails nothing stays staged."""
     top = repository.get_worktree()
     names = list(dict.fromkeys(str(file) for file in files))
@@ -195,7 +196,7 @@ def _commit(repository: SharedRepository, target: str, files: Sequence[Path], te
         if new:
             _git(top, "rm", "--quiet", "--cached", "--", *new)
         raise
-    terminal.say(f"Committed on {target}.")
+    terminal.say(f"Committed on {target} as {committer}.")
 
 
 def _committer(repository: SharedRepository, target: str) -> str:

@@ -7,17 +7,16 @@ printed now is written there, for a person to read in the diff.
 
 import os
 import re
-import signal
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from ..shells import Typed, make_project, stop_server, type_into_one_shell
 
 pytestmark = pytest.mark.slow
 
@@ -28,7 +27,6 @@ BARE_STARTS = 20
 FIRST_REFUSAL_STARTS_MAX = 600
 
 PROJECT = {"prices.py": "def total(cents: list[int]) -> int:\n    return sum(cents)\n", "README.md": "# A shop\n"}
-END = re.compile(r"=== end, status (\d+) at ([\d.]+)\n")
 VARIABLE = (
     (re.compile(r"\b[0-9a-f]{40}\b|(?<=as )[0-9a-f]{10}\b"), "ID"),
     (re.compile(r"gw1\.[\w.-]+"), "LEASE"),
@@ -36,28 +34,13 @@ VARIABLE = (
 )
 
 
-@dataclass(frozen=True)
-class Typed:
-    """A command, what it printed, its exit status, and when it had ended, in seconds after the first was typed."""
-
-    command: str
-    printed: str
-    status: int
-    ended_s: float
-
-
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A new user's project: Python, no tests, a commit, a blank and an umlaut in its path."""
     folder = tmp_path_factory.mktemp("five") / "my shop ü"
-    folder.mkdir()
-    for name, text in PROJECT.items():
-        (folder / name).write_text(text)
-    for arguments in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "Start"]):
-        subprocess.run(["git", *arguments], cwd=folder, check=True)
+    make_project(folder, PROJECT)
     yield folder
-    with suppress(FileNotFoundError, ProcessLookupError):
-        os.kill(int((folder / ".git" / "gatewright" / "server.pid").read_text()), signal.SIGTERM)
+    stop_server(folder)
 
 
 @pytest.fixture(scope="module")
@@ -66,25 +49,7 @@ def session(shop: Path) -> list[Typed]:
     commands = [line[2:] for line in RECORD.read_text("utf-8").splitlines() if line.startswith("$ ")]
     # No client of the person at the machine is found, nor told anything.
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
-    script = "".join(f'{command}\necho "=== end, status $? at $(date +%s.%N)"\n' for command in commands)
-    began_s = time.time()
-    done = subprocess.run(
-        ["/bin/sh"],
-        cwd=shop,
-        env=environment,
-        input=script,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=SHELL_TIMEOUT_S,
-        check=True,
-    )
-    parts = END.split(done.stdout)
-    ends = zip(parts[0::3], parts[1::3], parts[2::3], strict=False)
-    return [
-        Typed(command, printed, int(status), float(at) - began_s)
-        for command, (printed, status, at) in zip(commands, ends, strict=True)
-    ]
+    return type_into_one_shell(commands, shop, environment=environment, timeout_s=SHELL_TIMEOUT_S)
 
 
 def test_the_happy_path_prints_exactly_what_is_recorded(session: list[Typed], shop: Path) -> None:

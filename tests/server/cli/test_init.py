@@ -295,7 +295,7 @@ def test_commit_commits_what_was_written_and_nothing_else(desk: Desk, call: Call
     assert desk.git("diff", "--cached", "--name-only") == "mine.txt"
     assert desk.git("diff", "--name-only") == "tests/test_it.py"
     assert "commit gatewright.yaml" not in told.out
-    assert f"--commit commits as {desk.git('log', '-1', '--format=%cn <%ce>')}." in told.out
+    assert f"Committed on main as {desk.git('log', '-1', '--format=%cn <%ce>')}." in told.out
 
 
 def test_a_commit_that_a_hook_refuses_leaves_nothing_staged(desk: Desk, call: Call) -> None:
