@@ -66,9 +66,11 @@ def open_services(common_dir: Path, *, clock: Callable[[], datetime] = system_cl
 
 
 def open_team_services(
-    store: "Store", remote_url: str, state_dir: Path, clock: Callable[[], datetime] = system_clock
+    store: "Store", remote_url: str, state_dir: Path, clock: Callable[[], datetime] | None = None
 ) -> Services:
     """Put one replica's services together: the team's store, its git remote, and a folder that may be lost.
+
+    Without a `clock` it is the store's: those of the team's machines differ.
 
     Blocking; the first time the target's history is fetched. Raises `StoreMissing` when the store names no trusted
     branch, `ValueError` for what is no address, `RemoteProblem` when there is no mirror yet and the remote does not
@@ -100,7 +102,7 @@ def open_team_services(
         places=Branches(remote),
         policies=Policies(repository, artifacts, target),
         leases=Leases(store.secret),
-        clock=clock,
+        clock=clock or store.clock(system_clock),
         cache=state_dir.resolve() / CACHE_FOLDER,
         remote=remote,
     )

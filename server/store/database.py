@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -55,6 +56,10 @@ class Database(Protocol):
 
     def feed(self) -> Callable[[], bool]:
         """A cheap question whether anybody committed since it was last asked; it neither waits nor raises."""
+        ...
+
+    def now(self) -> datetime | None:
+        """The time that all who share it go by, aware UTC; None when that is this machine's, or is not known yet."""
         ...
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ what was committed before it. Source: docs/decisions/0020-one-store-two-database
 import hashlib
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from datetime import datetime
 
 import psycopg
 from psycopg.abc import Buffer
@@ -94,6 +95,10 @@ class Postgres:
     def feed(self) -> Callable[[], bool]:
         """See `Database`. Others' commits are told within moments, or within seconds when a notification was lost."""
         return self._feed.open()
+
+    def now(self) -> datetime | None:
+        """See `Database`: the server's. Machines' own clocks differ, and leases and heartbeats are told by one."""
+        return self._feed.now()
 
     def close(self) -> None:
         """See `Database`."""

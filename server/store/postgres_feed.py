@@ -1,4 +1,4 @@
-"""Who committed? One thread with one connection tells the other servers, and hears of them.
+"""Who committed, and what time is it? One thread with one connection tells the other servers, and hears of them.
 
 It notifies after the commit, outside of the transaction: PostgreSQL lets those who commit notifications through one by
 one. What a server that was killed in between could not tell is found by a look every `POLL_S`.
@@ -10,6 +10,7 @@ import select
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -19,10 +20,11 @@ POLL_S = 2.0
 # At most one notification in this time: it says only that there is something to look for.
 GATHER_S = 0.01
 CONNECT_AGAIN_S = 1.0
+DRIFT_S = 0.05
 BEGIN_WITHIN_S = 5.0
 END_WITHIN_S = 2.0
 
-Connection = psycopg.Connection[Any]  # rows of one text, whose type the library cannot know
+Connection = psycopg.Connection[Any]  # rows whose type the library cannot know
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +41,8 @@ class Feed:
         self._has_to_tell = False
         self._closed = threading.Event()
         self._told_at = 0.0
+        # The server's time, and when that was by this machine's monotonic clock.
+        self._time: tuple[datetime, float] | None = None
         self._bell, self._pull = -1, -1
 
     def open(self) -> Callable[[], bool]:
@@ -54,6 +58,16 @@ class Feed:
             return found
 
         return has_changed
+
+    def now(self) -> datetime | None:
+        """The server's time, as it was last asked for, and what has passed since; None when it could not be asked."""
+        if self._time is None:
+            self._begin()
+            self._listens.wait(BEGIN_WITHIN_S)
+        if self._time is None:
+            return None
+        at, measured = self._time
+        return at + timedelta(seconds=time.monotonic() - measured)
 
     def tell(self) -> None:
         """Something was committed here: tell our own questions now, and the others soon."""
@@ -115,7 +129,7 @@ class Feed:
         # A notification is a hint: it need not survive a crash of the server.
         connection.execute("SET synchronous_commit = off")
         connection.execute(f"LISTEN {CHANNEL}")
-        seen = _progress(connection)
+        seen = self._look(connection)
         if is_again:
             self._hear()
         self._listens.set()
@@ -124,7 +138,7 @@ class Feed:
             if self._has_to_tell:
                 self._notify(connection)
             if time.monotonic() - looked_at >= POLL_S:
-                looked_at, before, seen = time.monotonic(), seen, _progress(connection)
+                looked_at, before, seen = time.monotonic(), seen, self._look(connection)
                 if seen != before:
                     self._hear()
             # Those that came with the answers to these as well.
@@ -133,6 +147,19 @@ class Feed:
             if not (self._has_to_tell or self._closed.is_set()):
                 select.select([connection.fileno(), self._bell], [], [], POLL_S)
                 self._silence_bell()
+
+    def _look(self, connection: Connection) -> str:
+        """Other than before whenever a transaction that wrote something has ended. Takes the time as well."""
+        asked = time.monotonic()
+        row = connection.execute("SELECT pg_snapshot_xmax(pg_current_snapshot())::text, clock_timestamp()").fetchone()
+        answered = time.monotonic()
+        assert row is not None, "functions have values"
+        at, measured = row[1].astimezone(UTC), (asked + answered) / 2
+        known = None if self._time is None else self._time[0] + timedelta(seconds=measured - self._time[1])
+        # Not for every bit of noise: time should not run backwards without need.
+        if known is None or abs(at - known) > timedelta(seconds=DRIFT_S + answered - asked):
+            self._time = at, measured
+        return str(row[0])
 
     def _notify(self, connection: Connection) -> None:
         self._pause(self._told_at + GATHER_S - time.monotonic())
@@ -154,10 +181,3 @@ class Feed:
             os.read(self._bell, 4096)
         except BlockingIOError:
             return
-
-
-def _progress(connection: Connection) -> str:
-    """Other than before whenever a transaction that wrote something has ended."""
-    row = connection.execute("SELECT pg_snapshot_xmax(pg_current_snapshot())::text").fetchone()
-    assert row is not None, "a function has a value"
-    return str(row[0])

@@ -98,6 +98,9 @@ class Sqlite:
         self._feeds.append(close)
         return has_changed
 
+    def now(self) -> None:
+        """See `Database`: whoever uses a file is on this machine."""
+
     def close(self) -> None:
         """See `Database`."""
         while self._feeds:

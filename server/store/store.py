@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from .problems import StoreUnavailable
@@ -47,6 +48,10 @@ class Store:
     def feed(self) -> Callable[[], bool]:
         """A cheap question whether anybody committed since it was last asked; it neither waits nor raises."""
         return self._database.feed()
+
+    def clock(self, system: Callable[[], datetime]) -> Callable[[], datetime]:
+        """The one clock by which all who share the store judge leases; `system` is this machine's."""
+        return lambda: self._database.now() or system()
 
     def close(self) -> None:
         """Close every connection."""

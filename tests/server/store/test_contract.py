@@ -2,7 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
@@ -212,6 +212,18 @@ def test_a_tree_that_passed_is_remembered_with_its_first_verdict(store: Store) -
     write_each(store, Tx.add_passed_tree, [other, first, again])
 
     assert store.read(lambda tx: tx.passed_trees("t" * 40)) == (first, other)
+
+
+def test_all_who_share_a_store_go_by_one_clock(store: Store, kind: str) -> None:
+    """Those of several machines differ, and leases and heartbeats are judged by time."""
+    wrong = datetime(2000, 1, 1, tzinfo=UTC)
+
+    told = store.clock(lambda: wrong)()
+
+    if kind == "sqlite":
+        assert told == wrong
+    else:
+        assert abs(told - datetime.now(UTC)) < timedelta(seconds=1)
 
 
 def test_a_read_sees_one_state_whatever_is_committed_meanwhile(store: Store, open_again: OpenStore) -> None:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
+from datetime import timedelta
 from functools import partial
 from threading import Barrier, Event
 
@@ -377,6 +378,23 @@ def test_two_servers_wake_each_other_also_after_a_restart_of_the_database(
     for here, there in ((one, two), (two, one)):
         here.run(start)
         assert wait_until(feeds[there], within_s=2)
+
+
+def test_the_clock_goes_on_while_the_database_is_away_and_follows_it_when_it_is_set(
+    store: Store, postgres: Cluster
+) -> None:
+    """NOW is in the past, and what a server without any knowledge of the time would go by."""
+    clock = store.clock(lambda: NOW)
+    before = clock()
+    postgres.stop()
+    try:
+        meanwhile = clock()
+    finally:
+        postgres.start()
+
+    assert before <= meanwhile <= before + timedelta(seconds=WITHIN_S)
+    store._database._feed._time = (NOW, time.monotonic())  # type: ignore[attr-defined]  # as if it had been set
+    assert wait_until(lambda: clock() > before, within_s=10)
 
 
 def test_nothing_that_is_said_or_logged_holds_the_password_or_the_secret(
