@@ -1,5 +1,6 @@
 """What is refused before anybody asks who calls: another site's pages, too much, too slow, too many."""
 
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -10,6 +11,7 @@ import httpx2
 import pytest
 from anyio.abc import SocketStream
 
+from gatewright.server.http import health
 from gatewright.server.http.limits import Limits, Rate
 
 from ...acceptance.house import Repository
@@ -332,3 +334,21 @@ async def test_a_client_that_hangs_up_takes_its_call_along(repository: Repositor
             tasks.cancel_scope.cancel()
         with anyio.fail_after(WITHIN_S):
             await site.web.under_way.until_none()
+
+
+async def test_a_store_that_does_not_answer_makes_it_unready_in_time_however_often_it_is_asked(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database behind a cut line says neither yes nor no."""
+    answer, store = threading.Event(), site.server.services.store
+    monkeypatch.setattr(health, "LOOK_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(store, "read", lambda work: answer.wait(WITHIN_S))
+    try:
+        with anyio.fail_after(WITHIN_S):
+            told = [await site.http.get(f"{site.base}/readyz") for _ in range(5)]
+            lives = await site.http.get(f"{site.base}/healthz")
+    finally:
+        answer.set()
+
+    assert [(one.status_code, one.json()["because"]) for one in told] == [(503, "store")] * 5
+    assert lives.status_code == 200
