@@ -41,7 +41,8 @@ class Patience:
 class Remote:
     """The remote at `address`. For any number of threads; raises `RemoteProblem`, and `GitFailed` for this machine.
 
-    `home` is a bare repository of ours to ask from.
+    `home` is a bare repository of ours to ask from. What is raised has no cause: git's own words may name what opens
+    the remote.
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class Remote:
                 timeout_s=within_s or self._patience.look_s,
             )
         except GitFailed as exc:
-            raise self._unanswered(exc, is_final=within_s is None) from exc
+            raise self._unanswered(exc, is_final=within_s is None) from None
         self._pauses.went_well(_LOOKING)
         if is_cut:
             raise RemoteProblem(RemoteFault.UNREACHABLE, f"The git remote {self.address.shown} lists refs without end.")
@@ -110,9 +111,9 @@ class Remote:
             )
         except GitFailed as exc:
             if _CUT.search(exc.stderr):
-                raise TooLarge(f"What {self.address.shown} sends has more than {pack_bytes_max} bytes.") from exc
+                raise TooLarge(f"What {self.address.shown} sends has more than {pack_bytes_max} bytes.") from None
             # Hosts have words of their own for what they have not got: whoever asks for that holds up nobody else.
-            raise self._unanswered(exc, is_final=False) from exc
+            raise self._unanswered(exc, is_final=False) from None
         self._pauses.went_well(_LOOKING)
 
     def push(self, source: Path, commit: str | None, ref: str, *, expected: str | None) -> None:
@@ -153,8 +154,8 @@ class Remote:
         except GitFailed as exc:
             answer = _answer(exc.output.decode("utf-8", "replace"))
             if answer is None or answer[0] != "!":
-                raise self._unanswered(exc, is_final=False) from exc
-            raise declined(self.address, ref, answer[1], exc.stderr) from exc
+                raise self._unanswered(exc, is_final=False) from None
+            raise declined(self.address, ref, answer[1], exc.stderr) from None
         if _answer(output.decode("utf-8", "replace")) is None:
             raise RemoteProblem(
                 RemoteFault.UNREACHABLE, f"The git remote {self.address.shown} said nothing about {ref}."

@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import threading
+import traceback
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -105,7 +106,7 @@ def test_a_password_in_the_address_is_used_and_never_told(tmp_path: Path) -> Non
             remote.tips("refs/heads/main")
 
     assert any(each.startswith("Basic ") for each in given)
-    assert PASSWORD not in caught.value.message
+    assert PASSWORD not in "".join(traceback.format_exception(caught.value))
     assert f"http://127.0.0.1:{port}/shop.git" in caught.value.message
 
 

@@ -1,5 +1,6 @@
 """The target on the remote: never an old answer for whoever decides by it, moved by compare-and-swap or not at all."""
 
+import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -79,6 +80,23 @@ def test_a_remote_that_was_down_is_asked_again_after_a_pause(replica: Replica, s
     replica.ticks.now_s += 1.5
 
     assert replica.mirror.branch_tip("main") == base
+
+
+def test_a_server_that_never_saw_its_remote_says_so_and_leaves_nothing_half_made(tmp_path: Path) -> None:
+    with pytest.raises(RemoteProblem, match="cannot be reached"):
+        open_replica(tmp_path / "state", f"file://{tmp_path / 'nowhere.git'}")
+
+    assert [place.name for place in (tmp_path / "state").iterdir()] == ["mirror.lock"]
+
+
+def test_a_mirror_that_was_lost_is_made_again(replica: Replica, shared: Shared, base: str, tmp_path: Path) -> None:
+    replica.mirror.refresh("main")
+    shutil.rmtree(replica.mirror.common_dir)
+    (replica.mirror.common_dir / "objects").mkdir(parents=True)
+
+    again = open_replica(tmp_path / "state", shared.url)
+
+    assert again.mirror.branch_tip("main") == base
 
 
 def test_the_pause_grows_to_half_a_minute_and_no_further(replica: Replica, shared: Shared) -> None:
