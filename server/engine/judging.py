@@ -1,8 +1,10 @@
 """One evaluation of a stage, a dry run or a warming up, from its job to what is decided by it."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
+
+import anyio
 
 from ...gates import verdict
 from ...gates.artifact_store.objects import BadArtifact
@@ -14,7 +16,7 @@ from ...schemas.records import ChangeRecord, Evidence, Outcome
 from ...schemas.refusals import Refused
 from ..operations.deciding import apply, get_change
 from ..services import Services
-from ..store import EvaluationRow, Purpose
+from ..store import EvaluationRow, Purpose, StoreUnavailable
 from . import jobs
 from .execution import STARTS_MAX, Execution, Lost
 from .runners import RunnerLost, Runners
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     from ..store.tx import Tx
 
 BECAUSE_CHARS_MAX = 400
+# Longer than a database takes to start again, or to have another machine take its place.
+SETTLE_WITHIN_S = 120.0
+SETTLE_AGAIN_AFTER_S = 1.0
 SETTLING = frozenset({Purpose.ATTEMPT, Purpose.RUN})
 
 log = logging.getLogger(__name__)
@@ -38,7 +43,7 @@ async def execute(services: Services, runners: Runners, row: EvaluationRow) -> N
         subject, job = await execution.act(lambda: _job_of(services, record, row))
         evidence = await execution.judge(job, subject)
         judged = await execution.act(lambda: execution.subject_made(subject))
-        await services.run(lambda tx: _settle(tx, execution, job, judged, evidence))
+        await _keep_trying(services, lambda tx: _settle(tx, execution, job, judged, evidence))
     except Lost:
         log.info("the result of %s is not wanted any more", row.id)
     except RunnerLost as exc:
@@ -55,6 +60,18 @@ async def execute(services: Services, runners: Runners, row: EvaluationRow) -> N
     except Exception:  # a defect of ours must not be tried for ever (I10)
         log.exception("%s failed in our own code", row.id)
         await _after_loss(services, execution, "a defect of gatewright; see its log")
+
+
+async def _keep_trying(services: Services, settle: "Callable[[Tx], None]") -> None:
+    """Where the store is another machine that may be away for a while, what an hour of gates found waits for it."""
+    gives_up_at = anyio.current_time() + (SETTLE_WITHIN_S if services.store.is_shared else 0.0)
+    while True:
+        try:
+            return await services.run(settle)
+        except Refused as exc:
+            if anyio.current_time() >= gives_up_at or not isinstance(exc.__cause__, StoreUnavailable):
+                raise
+            await anyio.sleep(SETTLE_AGAIN_AFTER_S)
 
 
 def _job_of(services: Services, record: ChangeRecord, row: EvaluationRow) -> tuple[jobs.Subject, Job]:

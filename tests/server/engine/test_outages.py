@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import anyio
 import pytest
 
 from gatewright.server.store import create_database
@@ -36,8 +37,8 @@ async def test_a_gate_outlives_a_restart_of_the_database_and_is_settled_by_who_r
             change, _ = await handed_in(server, crew.team.clone("ada"), FILES)
             row = await begun(server, change)
             cluster.stop()
-            # Longer than a worker is waited for before it is taken for gone.
-            await sleeping_for(7)
+            # Longer than a worker is waited for before it is taken for gone, and until after the gate has ended.
+            await anyio.sleep(9)
             cluster.start()
             record = await server.landed(change)
             gates = await evidence_of(server, row.id)
@@ -51,9 +52,3 @@ async def test_a_gate_outlives_a_restart_of_the_database_and_is_settled_by_who_r
     assert done is not None
     assert (done.token, done.tries) == (row.token, 1)
     assert status == 0
-
-
-async def sleeping_for(seconds: float) -> None:
-    import anyio
-
-    await anyio.sleep(seconds)
