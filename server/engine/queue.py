@@ -2,7 +2,7 @@
 
 Through the library's own manager of jobs, and not through its worker: that one ends when a heartbeat fails, and ends
 what it runs; a gate of an hour is to survive a restart of the database.
-Source: docs/decisions/0021-procrastinate-delivers.md
+Source: docs/decisions/0022-procrastinate-delivers.md
 """
 
 from collections.abc import AsyncGenerator, Collection, Generator

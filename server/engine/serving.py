@@ -1,7 +1,7 @@
 """What a team's server does itself: it moves the target. Workers run everything that runs programs.
 
 So only servers need the right to push to the trusted branch, and no program of the project runs beside it.
-Source: docs/decisions/0021-procrastinate-delivers.md
+Source: docs/decisions/0022-procrastinate-delivers.md
 """
 
 import logging

@@ -2,7 +2,7 @@
 
 A job is Procrastinate's; it names an evaluation and is no truth: that is the evaluation's own row. The library's
 documented function is called on our connection, and not through the library, which would hide the errors by which a
-transaction is tried again. Source: docs/decisions/0021-procrastinate-delivers.md
+transaction is tried again. Source: docs/decisions/0022-procrastinate-delivers.md
 """
 
 import json

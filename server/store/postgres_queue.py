@@ -2,7 +2,7 @@
 
 Its triggers notify whoever works, within the transaction that adds a job. PostgreSQL lets those who commit
 notifications through one by one, so this one trigger is turned off: workers hear of what was committed from our own
-feed, which tells it afterwards. Source: docs/decisions/0021-procrastinate-delivers.md
+feed, which tells it afterwards. Source: docs/decisions/0022-procrastinate-delivers.md
 """
 
 from importlib import resources
