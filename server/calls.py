@@ -21,7 +21,7 @@ from ..schemas.fitting import fit_forms
 from ..schemas.ids import ReviewLeaseName
 from ..schemas.prose import text_of_refusal
 from ..schemas.refusals import Refusal, Refused
-from .identity.caller import subject_of
+from .identity.principals import subject_of
 from .identity.scopes import EVERY_SCOPE, Scopes
 from .operations import artifacts, changes, looking, reviews, stages, submissions, waiting
 from .operations.holding import require_own

@@ -158,7 +158,8 @@ def _guarded(handler: Handler[Params, Answer]) -> Handler[Params, Answer]:
             raise
         except Exception as exc:
             log.exception("%s %s failed in our own code", context.method, getattr(params, "name", ""))
-            sentence = f"gatewright failed at {context.method} in its own code; .git/gatewright/server.log says where."
+            where = "The server's log says where: .git/gatewright/server.log, or what gatewright serve printed."
+            sentence = f"gatewright failed at {context.method} in its own code. {where}"
             raise MCPError(types.INTERNAL_ERROR, sentence) from exc
 
     return answer

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from ...schemas import access
 from ...schemas.refusals import Refused
 from ..people.known import Person, Proof
+from .principals import principal_of
 from .scopes import Scope, Scopes
-
-PREFIX = "token:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +19,8 @@ class Caller:
 
     @property
     def principal(self) -> str:
-        """As whom it acts: the same for every token of one subject, however many there are."""
-        return f"{PREFIX}{self.subject}"
+        """As whom it acts."""
+        return principal_of(self.subject)
 
 
 def person_of(caller: Caller) -> Person:
@@ -32,8 +31,3 @@ def person_of(caller: Caller) -> Person:
     if Scope.APPROVE not in caller.scopes:
         raise Refused(access.scope_missing("Deciding as a person", (Scope.APPROVE,), caller.scopes))
     return Person(caller.subject, Proof.TOKEN, key=caller.token_id)
-
-
-def subject_of(principal: str) -> str | None:
-    """The subject of a principal that was authenticated by a token; None for any other."""
-    return principal.removeprefix(PREFIX) if principal.startswith(PREFIX) else None

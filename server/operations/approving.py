@@ -15,7 +15,7 @@ from ...schemas import refusals
 from ...schemas.ids import LAND
 from ...schemas.records import Approval, ChangeRecord
 from ...schemas.refusals import Refusal, Refused
-from ..identity.caller import subject_of
+from ..identity.principals import subject_of
 from ..people.known import Person, Proof
 from ..people.signatures import SIGNERS_BYTES_MAX
 from ..services import Services
