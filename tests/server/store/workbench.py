@@ -25,6 +25,7 @@ LEASE_S = 900.0
 LATER = NOW + timedelta(seconds=LEASE_S)
 # What a database raises when its own rules are broken; it is a defect of ours, so it has no word of the domain.
 RULE_BROKEN = (sqlite3.IntegrityError, psycopg.IntegrityError, IntegrityError)
+EVENTS_MAX = 99_999
 REPLY = StoredReply("digest", "{}")
 
 
@@ -92,7 +93,7 @@ def assert_whole(store: Store, change: str) -> None:
 
     def look(tx: Tx) -> None:
         record = tx.find_change(change)
-        events = tx.events(change, limit=99)
+        events = tx.events(change, limit=EVENTS_MAX)
         assert record is not None
         assert [number for number, _ in events] == list(range(1, record.version + 1))
         assert replay([event for _, event in events]) == record

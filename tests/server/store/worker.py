@@ -2,6 +2,7 @@
 
     python -m tests.server.store.worker ADDRESS claim NAME     claim whatever is open until nothing is
     python -m tests.server.store.worker ADDRESS start COUNT    start changes, and say each id when it was acknowledged
+    python -m tests.server.store.worker ADDRESS churn SEED     claim, renew, release and start, and never end
     python -m tests.server.store.worker ADDRESS hang           write, and hang before the commit
     python -m tests.server.store.worker ADDRESS overflow BYTES start changes while no file may grow beyond so many bytes
 
@@ -10,13 +11,19 @@ It says `ready` and waits for a line before it begins, so that several of them b
 
 import resource
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
+from random import Random
 
+from gatewright.gates.machine.commands import Because, Claim, Command, Release, Renew
+from gatewright.schemas.refusals import Refused
+from gatewright.server.operations.deciding import apply, get_change
 from gatewright.server.store import Store, StoreUnavailable
 from gatewright.server.store.tx import Tx
 
 from .opening import open_at
-from .workbench import claim_next, start
+from .workbench import NOW, claim_next, start
+
+CHURNED = 12
 
 
 def main() -> None:
@@ -33,6 +40,8 @@ def perform(store: Store, task: str, *rest: str) -> None:
             claim(store, name)
         case "start", count:
             start_many(store, int(count))
+        case "churn", seed:
+            churn(store, Random(int(seed)))
         case ("hang",):
             hang(store)
         case "overflow", size:
@@ -58,6 +67,29 @@ def claim(store: Store, name: str) -> None:
 def start_many(store: Store, count: int) -> None:
     for _ in range(count):
         say(store.run(start).id)
+
+
+def churn(store: Store, chance: Random) -> None:
+    """Says each version of a change that was acknowledged."""
+    while True:
+        with suppress(StoreUnavailable, Refused):
+            say(store.run(lambda tx: churn_one(tx, chance)))
+
+
+def churn_one(tx: Tx, chance: Random) -> str:
+    """One step of somebody on some change, or a new change; `change version`."""
+    holder = f"agent-{chance.randrange(3)}"
+    ids = tx.change_ids(after=0, limit=99)
+    if len(ids) < CHURNED and chance.random() < 0.1:
+        record = start(tx)
+        return f"{record.id} {record.version}"
+    record = get_change(tx, chance.choice(ids))
+    stage = chance.choice(record.stages)
+    mine = stage.lease is not None and stage.lease.holder == holder
+    steps: list[Command] = [Renew(stage.name, stage.fence), Release(stage.name, stage.fence, Because.DONE_FOR_NOW, "x")]
+    record = apply(tx, record, chance.choice(steps) if mine else Claim(stage.name, holder, holder), NOW)
+    tx.cache_put(f"key-{chance.randrange(5)}", holder, NOW)
+    return f"{record.id} {record.version}"
 
 
 def hang(store: Store) -> None:
