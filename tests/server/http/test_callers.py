@@ -115,18 +115,17 @@ ALLOWED = {
 }
 
 
-@pytest.mark.parametrize("scope", list(Scope))
-async def test_a_token_is_good_for_what_its_scope_says_and_for_nothing_else(site: Site, scope: Scope) -> None:
+async def test_a_token_is_good_for_what_its_scope_says_and_for_nothing_else(site: Site) -> None:
     """No tool is for those who approve or operate alone: no worker's tool decides what people decide."""
-    token = await site.issue("ada", scope)
+    # Who works comes last: it begins a change.
+    for scope in (Scope.REVIEW, Scope.APPROVE, Scope.ADMIN, Scope.WORK):
+        async with site.agent(await site.issue(scope.value, scope)) as ada:
+            told = {tool: await ada.call(tool, **given) for tool, given in CALLS.items()}
 
-    async with site.agent(token) as ada:
-        told = {tool: await ada.call(tool, **given) for tool, given in CALLS.items()}
-
-    refused = {tool for tool, reply in told.items() if reply.is_refused and "needs the scope" in reply["message"]}
-    assert set(told) - refused == ALLOWED[scope]
-    assert all(told[tool].code == "not_allowed" for tool in refused)
-    assert not await site.server.services.read(lambda tx: tx.changes(limit=9)) or Scope.WORK is scope
+        refused = {tool for tool, reply in told.items() if reply.is_refused and "needs the scope" in reply["message"]}
+        assert set(told) - refused == ALLOWED[scope], scope
+        assert all(told[tool].code == "not_allowed" for tool in refused)
+        assert bool(await site.server.services.read(lambda tx: tx.changes(limit=9))) == (scope is Scope.WORK)
 
 
 async def test_a_token_without_a_scope_of_ours_reads_nothing(site: Site) -> None:
@@ -141,12 +140,12 @@ async def test_a_token_without_a_scope_of_ours_reads_nothing(site: Site) -> None
     assert (await site.post(token)).status_code == 403
 
 
-async def test_a_lease_in_the_hands_of_another_principal_does_nothing(site: Site, generation: Generation) -> None:
+async def test_a_lease_in_the_hands_of_another_principal_does_nothing(site: Site) -> None:
     """What is handed in under a lease counts as its holder's: who steals one would work in the holder's name."""
     async with (
-        site.agent(await site.issue("ada"), "ada", generation) as ada,
-        site.agent(await site.issue("eve"), "ada", generation) as eve,
-        site.agent(await site.issue("ada"), "ada", generation) as ada_again,
+        site.agent(await site.issue("ada"), "ada") as ada,
+        site.agent(await site.issue("eve"), "ada") as eve,
+        site.agent(await site.issue("ada"), "ada") as ada_again,
     ):
         change = await ada.start()
         lease = (await ada.claim(change))["lease"]
