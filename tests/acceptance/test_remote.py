@@ -7,6 +7,7 @@ import anyio
 import pytest
 
 from gatewright.gates.machine import commands as c
+from gatewright.gates.remote import pauses
 from gatewright.schemas.records import ChangeState, LandingStep
 
 from .house import Agent, Clock, Server, Told, staged
@@ -301,7 +302,7 @@ async def test_while_the_remote_is_down_nothing_begins_and_everything_is_told(te
         handed = await ada.call("submit_artifact", lease=brief["lease"], summary="Work.", key="k")
         status = await ada.get("get_status")
         gone.rename(team.remote)
-        with_patience = await _until_taken(ada, brief["lease"])
+        with_patience = await _persist(ada, "submit_artifact", lease=brief["lease"], summary="Work.", key="k")
         await server.landed(change)
 
     for told in (begun, handed):
@@ -493,6 +494,37 @@ async def test_two_servers_with_engines_land_each_of_many_changes_once(team: Tea
 
 
 @pytest.mark.slow
+async def test_a_remote_that_fails_at_every_other_moment_gets_everything_once(
+    team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the pushes every third is declined and every fifth takes a while; two servers and two agents go on."""
+    monkeypatch.setattr(pauses, "PAUSE_MAX_S", 2.0)
+    team.hook(
+        "echo x >> pushes; n=$(wc -l < pushes); [ $((n % 3)) -eq 0 ] && echo not now && exit 1; "
+        "[ $((n % 5)) -eq 0 ] && sleep 0.5; exit 0"
+    )
+    async with (
+        team.serving("one") as one,
+        team.serving("two") as two,
+        one.agent("ada") as ada,
+        two.agent("bob") as bob,
+    ):
+        changes = []
+        for number, agent in enumerate((ada, bob, ada, bob)):
+            begun = await _persist(agent, "start_change", title=f"Change {number}", intent="I.", key=f"start {number}")
+            mine = {"agent": agent.name, "change": begun["change"], "key": f"claim {number}"}
+            brief = await _persist(agent, "claim_stage", **mine)
+            work = {"lease": brief["lease"], "files": {f"f{number}.py": "x = 1\n"}, "key": f"submit {number}"}
+            await _persist(agent, "submit_artifact", summary="Work.", wait_s=0, **work)
+            changes.append(begun["change"])
+        landed = {(await one.landed(change)).landed_commit for change in changes}
+
+    assert {f"f{number}.py" for number in range(4)} <= team.files()
+    subjects = team.git("log", "--first-parent", "--format=%s", "main").splitlines()
+    assert sum(subject.startswith("Land ") for subject in subjects) == len(landed) == 4
+
+
+@pytest.mark.slow
 async def test_what_the_server_itself_makes_is_had_by_others(tmp_path: Path) -> None:
     pipeline = """\
 version: 1
@@ -591,12 +623,13 @@ async def test_what_opens_the_remote_stands_in_no_reply(tmp_path: Path) -> None:
     assert "shared.git" in brief.text
 
 
-async def _until_taken(ada: Agent, lease: str) -> Told:
+async def _persist(client: Agent, tool: str, /, **given: object) -> Told:
     """Call again as long as the refusal says so, as the agent is told to."""
     with anyio.fail_after(20):
         while True:
-            told = await ada.call("submit_artifact", lease=lease, summary="Work.", key="k")
+            told = await client.call(tool, **given)
             if told.code != "store_unavailable":
+                assert not told.is_refused, told.text
                 return told
             await anyio.sleep(0.2)
 
