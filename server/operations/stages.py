@@ -173,7 +173,7 @@ def _claim(tx: "Tx", services: Services, request: Request, arguments: ClaimStage
     for opening, record in (_every if is_patient else _every_free)(tx, now, arguments):
         looked_at.add((opening.change, opening.stage))
         command = _command(request, arguments, record, opening.stage)
-        if not isinstance(decide(record, command, now), Refusal):
+        if _scope_of(command) in request.scopes and not isinstance(decide(record, command, now), Refusal):
             return _reference(apply(tx, record, command, now), command)
     if any((opening.change, opening.stage) not in looked_at for opening in _openings(tx, now, arguments)):
         raise _Contended

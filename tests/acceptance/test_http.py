@@ -34,11 +34,13 @@ from .house import WITHIN_S, Agent, Generation, Repository, check_reply
 from .team import Team
 from .test_journey import JOURNEY, prepare, travel
 from .test_notices import LIST, subscribe, unsubscribe, watching_over
+from .test_reviews import REVIEWED, hand_in
 
 __all__ = ["_emptied_database", "database_url", "postgres"]
 
 pytestmark = pytest.mark.anyio
 
+FORGED = "gw1.c1.code.r1." + "A" * 22
 HELLO = {
     "jsonrpc": "2.0",
     "id": 1,
@@ -58,6 +60,41 @@ async def test_the_journey_over_http(make: Repositories, generation: Generation)
     prepare(repository)
     async with serving_site(repository) as site, site.agent(await site.issue("ada"), "ada", generation) as ada:
         await travel(repository, site.server, ada)
+
+
+@pytest.mark.slow
+async def test_authors_and_reviewers_are_told_apart_by_their_tokens(make: Repositories) -> None:
+    """Whatever names agents give themselves, and however many tokens one of them has."""
+    repository = make(REVIEWED)
+    async with serving_site(repository) as site:
+        worker, again = await site.issue("ada", Scope.WORK), await site.issue("ada", Scope.REVIEW)
+        looker, eve = await site.issue("bob", Scope.REVIEW), await site.issue("eve", Scope.REVIEW)
+        async with (
+            site.agent(worker, "ada") as ada,
+            site.agent(again, "somebody else") as ada_reviewing,
+            site.agent(looker, "bob") as bob,
+            site.agent(eve, "bob") as eve_as_bob,
+        ):
+            waiting = await ada.start("Wait")
+            nothing = await bob.get("claim_stage", agent="bob")
+            idle = await bob.get("wait_for_update", wait_s=0)
+            denied = await bob.refused("claim_stage", agent="bob", change=waiting, stage="code")
+            _, verdict = await hand_in(ada)
+            change = verdict["change"]
+            own = await ada_reviewing.refused("claim_stage", agent="somebody else", change=change, stage="code")
+            not_hers = await ada.refused("review_artifact", lease=FORGED, findings=[], inspected=["x"])
+            asked = await bob.get("claim_stage", agent="bob")
+            judgement = {"lease": asked["lease"], "findings": [], "inspected": ["sub.py"]}
+            stolen = await eve_as_bob.call("review_artifact", **judgement)
+            given = await bob.get("review_artifact", **judgement)
+            record = await site.server.landed(change)
+
+    assert (nothing["kind"], idle["claimable"], denied) == ("none", [], "not_allowed"), "work is for others"
+    assert (own, not_hers) == ("own_work", "not_allowed")
+    assert (asked["kind"], given["verdict"]) == ("review", "accepted")
+    assert "another principal" in stolen["message"]
+    (review,) = record.stage("code").attempts[-1].reviews
+    assert (review.principal, review.reviewer) == ("token:bob", "bob")
 
 
 @pytest.mark.slow

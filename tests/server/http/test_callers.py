@@ -128,6 +128,22 @@ async def test_a_token_is_good_for_what_its_scope_says_and_for_nothing_else(site
         assert bool(await site.server.services.read(lambda tx: tx.changes(limit=9))) == (scope is Scope.WORK)
 
 
+async def test_who_only_reviews_is_given_no_work_by_name_or_without(site: Site) -> None:
+    async with (
+        site.agent(await site.issue("ada", Scope.WORK), "ada") as ada,
+        site.agent(await site.issue("bob", Scope.REVIEW), "bob") as bob,
+    ):
+        change = await ada.start()
+        waited = await bob.get("wait_for_update", wait_s=0)
+        told = await bob.get("claim_stage", agent="bob"), await bob.get("claim_stage", agent="bob", change=change)
+        named = await bob.call("claim_stage", agent="bob", change=change, stage="code")
+
+        assert [brief["kind"] for brief in told] == ["none", "none"]
+        assert waited["claimable"] == []
+        assert (named.code, "'review'" in named["message"] or "'work'" in named["message"]) == ("not_allowed", True)
+        assert (await ada.claim())["change"] == change
+
+
 async def test_a_token_without_a_scope_of_ours_reads_nothing(site: Site) -> None:
     token = await site.issue("ada", Scope.WORK)
     services = site.server.services
