@@ -166,9 +166,11 @@ def seconds(text: str) -> float:
 def log_to_stderr() -> None:
     """What a process of a team has to say, with the time."""
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    # A line for each request is for a proxy, and these would write one for each session that there is not.
+    # A line for each request is for a proxy, and these would write one for each session that there is not; and nobody
+    # fills the disk by sending what is no HTTP.
     for name in ("mcp.server.streamable_http_manager", "mcp.server.lowlevel.server", "httpx2"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
 
 
 def raise_descriptors() -> None:

@@ -21,11 +21,13 @@ from ..identity.caller import Caller
 from ..identity.verifier import Unavailable, Verifier
 from .calling import caller_of
 from .limits import Limits
-from .rates import Buckets, Open
+from .rates import Buckets, Open, share_of
 
 MISDIRECTED, TOO_MANY, UNAUTHORIZED, UNAVAILABLE = 421, 429, 401, 503
 RETRY_AFTER_S = 2
 KNOWN_MAX = 10_000
+# So that nobody fills the disk by asking.
+TOLD_EVERY_S = 1.0
 
 log = logging.getLogger(__name__)
 
@@ -96,6 +98,8 @@ class StrangerGuard:
         self._app = app
         self._buckets = Buckets(limits.strangers_of_address, now)
         self._known: OrderedDict[bytes, None] = OrderedDict()
+        self._now = now
+        self._told_at = -math.inf
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         address, shown = address_of(scope), _shown(scope)
@@ -113,7 +117,9 @@ class StrangerGuard:
         try:
             await self._app(scope, receive, note)
         except Unavailable as exc:
-            log.warning("nobody can be known: %s", exc)
+            if self._now() - self._told_at >= TOLD_EVERY_S:
+                self._told_at = self._now()
+                log.warning("nobody can be known: %s", exc)
             problem = refusal(UNAVAILABLE, "Tokens cannot be looked at now.", retry_after_s=RETRY_AFTER_S)
             await problem(scope, receive, send)
 
@@ -194,9 +200,9 @@ class DrainGuard:
 
 
 def address_of(scope: Scope) -> str:
-    """Whoever sent the request, as the connection says or the proxy that is trusted."""
+    """Whoever sent the request, as the connection says or the proxy that is trusted; in whose share it is counted."""
     client = scope.get("client")
-    return str(client[0]) if client else ""
+    return share_of(str(client[0])) if client else ""
 
 
 def _shown(scope: Scope) -> bytes:

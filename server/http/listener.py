@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .limits import Limits
-from .rates import Open
+from .rates import Open, share_of
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -29,7 +29,7 @@ class Doors:
             return False
         if not self._all.enter(""):
             return False
-        if self._proxies or self._of_address.enter(address):
+        if self._proxies or self._of_address.enter(share_of(address)):
             return True
         self._all.leave("")
         return False
@@ -38,7 +38,7 @@ class Doors:
         """A connection that was let in is over."""
         self._all.leave("")
         if not self._proxies:
-            self._of_address.leave(address)
+            self._of_address.leave(share_of(address))
 
     def _is_proxy(self, address: str) -> bool:
         try:

@@ -3,16 +3,20 @@
 Whom nobody has heard of for a while is forgotten, so that addresses without end cost no memory without end.
 """
 
+import ipaddress
 from collections import OrderedDict
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 
 import anyio
 
 from .limits import Rate
 
 KEYS_MAX = 10_000
+# What a host is given of IPv6, at the least.
+HOST_BITS = 64
 
 
 @dataclass(slots=True)
@@ -46,6 +50,19 @@ class Buckets:
         while len(self._buckets) > KEYS_MAX:
             self._buckets.popitem(last=False)
         return 0.0 if bucket.left >= 1.0 else (1.0 - bucket.left) / self._rate.per_s
+
+
+@lru_cache(KEYS_MAX)
+def share_of(address: str) -> str:
+    """Whose share an address is counted in: its own, or that of its network, where one host has as many as it likes."""
+    try:
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(found, ipaddress.IPv6Address):
+        mapped = found.ipv4_mapped
+        return str(mapped or ipaddress.ip_network((found, HOST_BITS), strict=False))
+    return str(found)
 
 
 class Open:

@@ -141,6 +141,19 @@ def test_what_was_counted_in_is_counted_out() -> None:
         doors.leave("192.0.2.2")
 
 
+def test_a_host_with_more_addresses_than_it_can_count_has_one_share() -> None:
+    doors = Doors(Limits(connections=9, connections_of_address=1))
+
+    assert doors.enter("2001:db8::1")
+    assert not doors.enter("2001:db8::ffff:2")
+    assert not doors.enter("2001:db8::3%eth0")
+    assert doors.enter("2001:db8:0:1::1"), "another network"
+    assert doors.enter("192.0.2.1")
+    assert not doors.enter("::ffff:192.0.2.1"), "the same by another writing"
+    doors.leave("2001:db8::1")
+    assert doors.enter("2001:db8::4")
+
+
 def test_a_bucket_fills_with_time_and_never_above_its_brim() -> None:
     now = [0.0]
     buckets = Buckets(Rate(2.0, 3), lambda: now[0])
