@@ -11,7 +11,7 @@ or writes JSON. Sizes, and claims and raw, take turns.
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from multiprocessing import get_context
@@ -61,7 +61,7 @@ def main() -> None:
 
 
 @contextmanager
-def cluster() -> Iterator[Cluster]:
+def cluster() -> Generator[Cluster]:
     server = new_cluster(DURABLE)
     try:
         yield server

@@ -15,7 +15,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,7 +47,7 @@ class Cluster:
 
     programs: Path
     folder: Path
-    settings: list[str]
+    settings: Sequence[str]
     port: int | None = None
     _process: "subprocess.Popen[bytes] | None" = field(default=None, repr=False)
     _made: int = 0
@@ -114,7 +114,7 @@ class Cluster:
         return [setpriv, *become, "--pdeathsig=INT", *command]
 
 
-def new_cluster(settings: list[str], *, port: int | None = None) -> Cluster:
+def new_cluster(settings: Sequence[str], *, port: int | None = None) -> Cluster:
     """A server that is running; the caller stops it and removes its folder (`remove`)."""
     programs = find_programs()
     if programs is None and os.environ.get("CI") != "true":

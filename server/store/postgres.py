@@ -124,7 +124,7 @@ class Postgres:
     def _transaction(self, connection: Connection, begin: str) -> Generator[None]:
         """Begin; roll back after any exception. Whoever has come to the end without one commits."""
         driver = _driver(connection)
-        driver.execute(begin)
+        driver.execute(begin.encode())
         try:
             yield
         except BaseException:
@@ -155,7 +155,7 @@ def connect(place: Place) -> psycopg.Connection[tuple[object, ...]]:
     connection.adapters.register_dumper(str, _WithoutNul)
     try:
         names = ", ".join(f"set_config('{name}', '{value}', false)" for name, value in SETTINGS.items())
-        connection.execute(f"SELECT {names}")
+        connection.execute(f"SELECT {names}".encode())
     except BaseException:
         connection.close()
         raise

@@ -78,7 +78,7 @@ def make_tables(connection: Connection) -> None:
     driver.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
     metadata.create_all(connection, checkfirst=False)
     for statement in (*_FUNCTIONS, *_rules()):
-        driver.execute(statement)
+        driver.execute(statement.encode())
 
 
 def begin_positions(connection: Connection) -> None:
