@@ -30,7 +30,7 @@ from gatewright.server.store import Store, open_database, open_store
 from ..postgres import _emptied_database, database_url, postgres
 from ..server.http.house import HEADERS, LIST_TOOLS, bearer, serving_site
 from .conftest import Repositories
-from .house import WITHIN_S, Agent, Generation, Repository, check_reply
+from .house import PLAN, WITHIN_S, Agent, Generation, Repository, check_reply, staged
 from .team import Team
 from .test_journey import JOURNEY, prepare, travel
 from .test_notices import LIST, subscribe, unsubscribe, watching_over
@@ -590,6 +590,67 @@ async def test_two_replicas_of_a_team_answer_about_one_change(tmp_path: Path, da
 
     assert heard[0]["happened"]
     assert ended == (0, 0)
+
+
+@pytest.mark.slow
+async def test_a_team_takes_a_change_from_its_plan_to_the_remote(
+    tmp_path: Path, database_url: str, generation: Generation
+) -> None:
+    """Two servers, a worker, a database, a remote, and two agents who share no folder: calls go to either replica."""
+    team = Team(tmp_path / "team", staged())
+    with closing(open_database(database_url)) as store:
+        store.run(lambda tx: tx.meta_set("target", "main"))
+        token = issue_in(store)
+    environment = {"GATEWRIGHT_DATABASE_URL": database_url}
+
+    def place(name: str) -> tuple[str, ...]:
+        return ("--remote", team.url, "--state", str(tmp_path / name))
+
+    with (
+        served_with(*place("one"), **environment) as one,
+        served_with(*place("two"), **environment) as two,
+        working(*place("worker"), **environment) as worker,
+    ):
+        async with agent_of(one.url, token, generation) as here, agent_of(two.url, token, generation) as there:
+            ada, bob = team.clone("ada"), team.clone("bob")
+            change = await here.start()
+            plan = await there.claim(change)
+            ada.follow(plan, **{f"docs/changes/{change}.md": PLAN})
+            planned = await here.get("submit_artifact", lease=plan["lease"], summary="Plan.", wait_s=60)
+            code = await here.claim(change)
+            bob.follow(code, **{"sub.py": "def sub(a, b):\n    return a - b\n"})
+            coded = await there.get("submit_artifact", lease=code["lease"], summary="Code.", wait_s=60)
+            landed = await _landed(here, change)
+        ended = (one.end(), two.end())
+        worker.send_signal(signal.SIGTERM)
+        worker.wait(WITHIN_S)
+
+    assert (planned["outcome"], coded["outcome"]) == ("passed", "passed"), f"{planned.text}\n{coded.text}"
+    assert landed == f"landed on 'main' as {team.tip()}"
+    assert {"sub.py", f"docs/changes/{change}.md"} <= team.files()
+    assert ended == (0, 0)
+
+
+async def _landed(agent: Agent, change: str) -> str:
+    """How the change stands once it has landed."""
+    position = (await agent.get("wait_for_update", change=change, wait_s=0))["position"]
+    with anyio.fail_after(3 * WITHIN_S):
+        while True:
+            (status,) = (await agent.get("get_status", change=change))["changes"]
+            if status["state"] == "landed":
+                return str(status["landing"])
+            position = (await agent.get("wait_for_update", change=change, after=position, wait_s=20))["position"]
+
+
+@contextmanager
+def working(*options: str, **environment: str) -> Generator["subprocess.Popen[bytes]"]:
+    """`gatewright worker` as a process of its own."""
+    command = [sys.executable, "-m", "gatewright", "worker", *options]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, env={**os.environ, **environment}) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def test_half_a_team_is_told_what_is_missing(make: Repositories, capsys: pytest.CaptureFixture[str]) -> None:
