@@ -9,8 +9,9 @@ import pytest
 from gatewright.gates.machine import commands as c
 from gatewright.gates.remote import pauses
 from gatewright.schemas.records import ChangeState, LandingStep
+from gatewright.server.composition import ARTIFACTS_FOLDER
 
-from .house import Agent, Clock, Server, Told, staged
+from .house import Agent, Clock, Repository, Server, Told, serving, staged
 from .team import Team, commands_of
 
 pytestmark = pytest.mark.anyio
@@ -285,6 +286,31 @@ async def test_branches_of_a_change_that_is_over_go_and_unsubmitted_work_is_kept
 
     assert team.refs("refs/heads/") == {"refs/heads/main"}
     assert team.tip("refs/gatewright/saved/c1-code-1") == abandoned
+
+
+@pytest.mark.slow
+async def test_a_change_that_began_on_one_machine_goes_on_in_a_team(tmp_path: Path) -> None:
+    """What is pushed once by hand (docs/team.md) is all that a team's server needs of the machine before."""
+    repository = Repository(tmp_path / "repository", staged())
+    async with serving(repository) as server, server.agent("ada") as ada:
+        change = await ada.start()
+        await ada.pass_stage({f"docs/changes/{change}.md": PLAN}, change, "plan")
+    team = Team.found(tmp_path / "team")
+    team.path.mkdir()
+    team.store = repository.state
+    repository.git("clone", "-q", "--bare", str(repository.path), str(team.remote))
+    artifacts = repository.state / ARTIFACTS_FOLDER
+    repository.git("push", "-q", team.url, "refs/gatewright/*:refs/gatewright/*", cwd=artifacts)
+
+    clone = team.clone("bob")
+    async with team.serving() as server, server.agent("bob") as bob:
+        brief = await bob.claim(change, "code")
+        clone.follow(brief, **{"sub.py": SUB})
+        verdict = await bob.get("submit_artifact", lease=brief["lease"], summary="The code.")
+        await server.landed(change)
+
+    assert verdict["outcome"] == "passed"
+    assert {"sub.py", f"docs/changes/{change}.md"} <= team.files()
 
 
 # -- what can be wrong with the remote --------------------------------------------------------------------------------
