@@ -48,7 +48,7 @@ async def deliver_again(services: Services) -> None:
         for evaluation, change in found:
             row, record = tx.find_evaluation(evaluation), tx.find_change(change)
             assert row is not None, "it was found just now"
-            tx.deliver(evaluation, () if record is None else runs_on(record, row))
+            tx.deliver(evaluation, row.purpose, () if record is None else runs_on(record, row))
         return tuple(evaluation for evaluation, _ in found)
 
     for evaluation in await services.run(deliver):

@@ -11,13 +11,14 @@ from datetime import datetime
 
 from .forms import micros
 from .part import Part
+from .rows import Purpose
 
 TASK = "evaluate"
 # An evaluation is one argument of its job, under this name.
 ARGUMENT = "evaluation"
 
 _DEFER = """
-    SELECT procrastinate_defer_jobs_v1(ARRAY[ROW(%s, %s, 0, NULL, %s, %s, %s)]::procrastinate_job_to_defer_v1[])
+    SELECT procrastinate_defer_jobs_v1(ARRAY[ROW(%s, %s, %s, NULL, %s, %s, %s)]::procrastinate_job_to_defer_v1[])
 """
 # Whatever a job stands at: one whose worker is gone is found by the library.
 _UNDELIVERED = """
@@ -37,11 +38,15 @@ def queue_of(labels: Iterable[str]) -> str:
 class Deliveries(Part):
     """What brings evaluations to whoever runs them."""
 
-    def deliver(self, evaluation: str, runs_on: Iterable[str], not_before: datetime | None = None) -> None:
+    def deliver(
+        self, evaluation: str, purpose: Purpose, runs_on: Iterable[str], not_before: datetime | None = None
+    ) -> None:
         """Have a worker with these labels called, from `not_before` on; nothing where evaluations are looked for."""
         if self._dialect.name == "postgresql":
+            # What somebody waits for goes before what only warms up.
+            priority = -1 if purpose is Purpose.WARM else 0
             arguments = json.dumps({ARGUMENT: evaluation})
-            self._cursor.execute(_DEFER, (queue_of(runs_on), TASK, evaluation, arguments, not_before))
+            self._cursor.execute(_DEFER, (queue_of(runs_on), TASK, priority, evaluation, arguments, not_before))
 
     def undelivered(self, now: datetime, *, stale_before: datetime, limit: int) -> tuple[tuple[str, str], ...]:
         """(evaluation, change) of those that are due, or whose runner is lost, and that no job would bring anybody.

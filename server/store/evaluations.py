@@ -26,7 +26,8 @@ class Evaluations(Deliveries):
     def enqueue(self, row: EvaluationRow, runs_on: Iterable[str] = ()) -> None:
         """Add an evaluation to be run, by a worker with these labels where workers run them."""
         self._write(_ADD, **_values(row))
-        self.deliver(row.id, runs_on, row.not_before if row.not_before > row.created_at else None)
+        later = row.not_before if row.not_before > row.created_at else None
+        self.deliver(row.id, row.purpose, runs_on, later)
 
     def next_dry_run(self, change: str) -> str:
         """The id of the change's next dry run, which the change record does not count."""

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import psycopg
@@ -50,6 +51,18 @@ def test_an_evaluation_has_a_job_from_the_commit_on_that_decides_it(store: Store
     store.run(decide)
 
     assert jobs(database_url) == [("c1.e1", "evaluations+big+gpu", "evaluate", {"evaluation": "c1.e1"}, None)]
+
+
+def test_what_only_warms_up_waits_for_what_somebody_waits_for(store: Store, database_url: str) -> None:
+    warming = replace(evaluation(1), purpose=Purpose.WARM)
+    for row in (warming, evaluation(2)):
+        store.run(lambda tx, row=row: tx.enqueue(row))  # type: ignore[misc]  # no type
+
+    with psycopg.connect(database_url) as connection:
+        connection.execute("SET search_path = gatewright")
+        ((first,),) = connection.execute("SELECT queueing_lock FROM procrastinate_fetch_job_v2(NULL, NULL)").fetchall()
+
+    assert first == "c1.e2"
 
 
 def test_a_decision_that_is_rolled_back_leaves_no_job(store: Store, database_url: str) -> None:

@@ -8,6 +8,7 @@ import anyio
 import pytest
 
 from gatewright.gates.machine import commands as c
+from gatewright.schemas.events import Event
 from gatewright.server.operations.deciding import get_change
 from gatewright.server.store import EvaluationRow
 from tests.acceptance.house import Server, solo
@@ -18,6 +19,19 @@ from .crew import Crew, Worker, handed_in, settled, until
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 FILES = {"sub.py": "def sub(a, b):\n    return a - b\n"}
+PIPELINE = """\
+version: 1
+target: main
+stages:
+  code:
+    gates: [{command: {name: ok, run: "test ! -e broken.txt"}}]
+  made:
+    needs: [code]
+    run: "wc -l sub.py > made.txt"
+    writes: ["made.txt"]
+    gates: [{command: {name: there, run: "test -e made.txt"}}]
+land: {needs: [made], gates: [{command: {name: ok, run: "test ! -e broken.txt"}}]}
+"""
 
 
 def sleeping(seconds: int) -> str:
@@ -34,6 +48,10 @@ async def attempt_of(server: Server, change: str) -> EvaluationRow:
 async def rows_of(server: Server, change: str) -> tuple[EvaluationRow, ...]:
     states = ("queued", "running", "settled", "cancelled")
     return await server.services.read(lambda tx: tx.evaluations(change=change, states=states))  # type: ignore[arg-type]  # their texts
+
+
+async def events_of(server: Server, change: str) -> tuple[tuple[int, Event], ...]:
+    return await server.services.read(lambda tx: tx.events(change, limit=200))
 
 
 async def begun(server: Server, change: str, *, after: str | None = None) -> EvaluationRow:
@@ -68,6 +86,33 @@ async def test_a_change_is_judged_by_a_worker_and_landed_by_a_server(crew_of: Hi
     assert tokens == set(doers(crew, worker))
     assert crew.team.tip() == record.landed_commit
     assert crew.jobs() == []
+
+
+async def test_what_a_server_ran_alone_goes_to_workers_and_lands_once_by_whichever_server(crew_of: Hire) -> None:
+    """A `run:` stage, whose commit is made by a worker, a check of what was pushed, and two servers that could land."""
+    crew = crew_of(PIPELINE)
+    workers = [crew.hire(name) for name in ("one", "two")]
+    clone = crew.team.clone("ada")
+    async with (
+        crew.serving("one") as one,
+        crew.serving("two") as two,
+        one.agent("ada") as ada,
+        two.agent("ada") as there,
+    ):
+        change = await ada.start()
+        brief = await there.claim(change, "code")
+        clone.follow(brief, **FILES)
+        checked = await ada.get("check_gates", lease=brief["lease"])
+        handed = await there.get("submit_artifact", lease=brief["lease"], summary="Work.")
+        record = await one.landed(change)
+        names = {(row.token or "").partition(".")[0] for row in await rows_of(one, change)}
+        moves = [event for _, event in await events_of(two, change) if event.kind == "change_landed"]
+
+    assert (checked["outcome"], handed["outcome"]) == ("passed", "passed")
+    assert {"sub.py", "made.txt"} <= crew.team.files()
+    assert crew.team.tip() == record.landed_commit
+    assert len(moves) == 1
+    assert names <= set(doers(crew, *workers))
 
 
 async def test_what_a_killed_worker_was_judging_runs_elsewhere_within_seconds_and_is_settled_once(
