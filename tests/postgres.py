@@ -33,6 +33,10 @@ QUICK = "fsync=off full_page_writes=off shared_buffers=16MB autovacuum=off deadl
 DURABLE: list[str] = []
 
 
+# The one server, and once more for each of its users.
+_sharing: list["Cluster"] = []
+
+
 def find_programs() -> Path | None:
     """The folder with `initdb` and `postgres`; Debian keeps them out of the path."""
     found = shutil.which("initdb")
@@ -134,12 +138,21 @@ def remove(cluster: Cluster) -> None:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Cluster]:
-    """The server that tests share. Whoever stops it, or fills its disk, takes one of their own (`new_cluster`)."""
-    cluster = new_cluster(QUICK)
+    """The server that the tests of a worker share, whichever modules import this fixture.
+
+    Whoever stops it starts it again; whoever fills its disk takes one of their own (`new_cluster`).
+    """
+    if not _sharing:
+        _sharing.append(new_cluster(QUICK))
+    cluster = _sharing[0]
+    _sharing.append(cluster)
     try:
         yield cluster
     finally:
-        remove(cluster)
+        _sharing.pop()
+        if _sharing == [cluster]:
+            _sharing.clear()
+            remove(cluster)
 
 
 @pytest.fixture(scope="session")
