@@ -14,7 +14,9 @@ from .services import Services
 from .store import StoreMissing
 
 if TYPE_CHECKING:
+    from ..gates.remote.remote import Remote
     from .store import Store
+    from .store.tx import Tx
 
 ARTIFACTS_FOLDER = "artifacts.git"
 # In the state folder of a replica of a team's server.
@@ -72,9 +74,10 @@ def open_team_services(
 
     Without a `clock` it is the store's: those of the team's machines differ.
 
-    Blocking; the first time the target's history is fetched. Raises `StoreMissing` when the store names no trusted
-    branch, `ValueError` for what is no address, `RemoteProblem` when there is no mirror yet and the remote does not
-    answer, and `RepositoryProblem`, each with a sentence.
+    Blocking; the first time the target's history is fetched. A store that names no trusted branch yet is given the
+    remote's default branch, and keeps it. Raises `StoreMissing` when there is none, `ValueError` for what is no
+    address, `RemoteProblem` when there is no mirror yet and the remote does not answer, and `RepositoryProblem`, each
+    with a sentence.
     """
     from ..gates.artifacts import ArtifactStore
     from ..gates.remote.address import parse_address
@@ -85,13 +88,11 @@ def open_team_services(
     from .operations.branches import Branches
     from .policies import Policies
 
-    target = store.read(lambda tx: tx.meta_get(TARGET))
-    if target is None:
-        raise StoreMissing("The store names no trusted branch.")
     mirror = state_dir.absolute() / MIRROR_FOLDER
     remote = Remote(parse_address(remote_url), mirror)
     artifacts_path = mirror / "gatewright" / ARTIFACTS_FOLDER
     repository = open_mirror(mirror, remote, objects=artifacts_path / "objects")
+    target = store.read(lambda tx: tx.meta_get(TARGET)) or _record_target(store, remote)
     artifacts = ArtifactStore(artifacts_path, repository.common_dir, remote)
     artifacts.ensure()
     return Services(
@@ -106,6 +107,24 @@ def open_team_services(
         cache=state_dir.resolve() / CACHE_FOLDER,
         remote=remote,
     )
+
+
+def _record_target(store: "Store", remote: "Remote") -> str:
+    """Whoever is first says which branch is trusted, for all who come after."""
+    found = remote.default_branch()
+    if found is None:
+        raise StoreMissing(
+            f"The git remote {remote.address.shown} names no default branch, and the store no trusted one. Push a "
+            "first commit with a gatewright.yaml to it."
+        )
+
+    def record(tx: "Tx") -> str:
+        known = tx.meta_get(TARGET)
+        if known is None:
+            tx.meta_set(TARGET, found)
+        return known or found
+
+    return store.run(record)
 
 
 def cache_folder(common_dir: Path, environment: Mapping[str, str]) -> Path:

@@ -23,6 +23,7 @@ KEPT_KNOWN_MAX = 50_000
 BYTES_MAX = 2**40
 
 _REF_LINE = re.compile(r"([0-9a-f]{40}|[0-9a-f]{64})\t(refs/[^\s]+)")
+_HEAD_LINE = re.compile(r"ref: refs/heads/([^\s]+)\tHEAD")
 _PUSH_LINE = re.compile(r"([ +\-*=!])\t[^\t]*\t(.*)")
 # What git says when it, or a helper of its own, came to the limit of a file's size.
 _CUT = re.compile(r"File too large|signal 25")
@@ -66,20 +67,13 @@ class Remote:
 
         `within_s`: no more patience than this; that it is over then says nothing to others.
         """
-        self._pauses.check(_LOOKING)
-        try:
-            listing, is_cut = self._git(home or self._home).run_head(
-                *("ls-remote", "--refs", NAME, *patterns),
-                bytes_max=REFS_BYTES_MAX,
-                timeout_s=within_s or self._patience.look_s,
-            )
-        except GitFailed as exc:
-            raise self._unanswered(exc, is_final=within_s is None) from None
-        self._pauses.went_well(_LOOKING)
-        if is_cut:
-            raise RemoteProblem(RemoteFault.UNREACHABLE, f"The git remote {self.address.shown} lists refs without end.")
-        found = (_REF_LINE.fullmatch(line) for line in listing.decode("utf-8", "replace").splitlines())
+        found = map(_REF_LINE.fullmatch, self._look(home or self._home, within_s, "--refs", NAME, *patterns))
         return {match[2]: match[1] for match in found if match is not None}
+
+    def default_branch(self) -> str | None:
+        """The branch that a clone checks out; None when the remote names none."""
+        found = map(_HEAD_LINE.fullmatch, self._look(self._home, None, "--symref", NAME, "HEAD"))
+        return next((match[1] for match in found if match is not None), None)
 
     def tip(self, ref: str, *, within_s: float | None = None) -> str | None:
         """The commit that a ref of this full name stands at now; None when there is no such ref."""
@@ -145,6 +139,20 @@ class Remote:
         if len(self._kept) >= KEPT_KNOWN_MAX:
             self._kept.clear()
         self._kept[ref] = commit
+
+    def _look(self, home: Path, within_s: float | None, *arguments: str) -> Sequence[str]:
+        self._pauses.check(_LOOKING)
+        timeout_s = within_s or self._patience.look_s
+        try:
+            listing, is_cut = self._git(home).run_head(
+                "ls-remote", *arguments, bytes_max=REFS_BYTES_MAX, timeout_s=timeout_s
+            )
+        except GitFailed as exc:
+            raise self._unanswered(exc, is_final=within_s is None) from None
+        self._pauses.went_well(_LOOKING)
+        if is_cut:
+            raise RemoteProblem(RemoteFault.UNREACHABLE, f"The git remote {self.address.shown} lists refs without end.")
+        return listing.decode("utf-8", "replace").splitlines()
 
     def _push(self, source: Path, commit: str | None, ref: str, *how: str) -> None:
         arguments = ("push", "--porcelain", "--no-verify", "--no-follow-tags", *how, NAME, f"{commit or ''}:{ref}")

@@ -10,6 +10,7 @@ from gatewright.gates.machine import commands as c
 from gatewright.gates.remote import pauses
 from gatewright.schemas.records import ChangeState, LandingStep
 from gatewright.server.composition import ARTIFACTS_FOLDER
+from gatewright.server.store import StoreMissing, open_store
 
 from .house import Agent, Clock, Repository, Server, Told, serving, staged
 from .team import Team, commands_of
@@ -286,6 +287,34 @@ async def test_branches_of_a_change_that_is_over_go_and_unsubmitted_work_is_kept
 
     assert team.refs("refs/heads/") == {"refs/heads/main"}
     assert team.tip("refs/gatewright/saved/c1-code-1") == abandoned
+
+
+@pytest.mark.slow
+async def test_the_first_server_takes_the_remotes_default_branch_and_the_store_keeps_it(tmp_path: Path) -> None:
+    team = Team(tmp_path / "team")
+    shutil.rmtree(team.store)
+    open_store(team.store, create=True).close()
+    team.git("branch", "-m", "main", "trunk")
+    team.git("symbolic-ref", "HEAD", "refs/heads/trunk")
+    first = team.services("one")
+    first.store.close()
+    team.git("branch", "other", "trunk")
+    team.git("symbolic-ref", "HEAD", "refs/heads/other")
+    second = team.services("two")
+    second.store.close()
+
+    assert (first.policies.target, second.policies.target) == ("trunk", "trunk")
+
+
+@pytest.mark.slow
+async def test_a_remote_without_a_branch_cannot_be_served(tmp_path: Path) -> None:
+    team = Team(tmp_path / "team")
+    shutil.rmtree(team.store)
+    open_store(team.store, create=True).close()
+    team.git("update-ref", "-d", "refs/heads/main")
+
+    with pytest.raises(StoreMissing, match="names no default branch"):
+        team.services()
 
 
 @pytest.mark.slow
