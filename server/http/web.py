@@ -125,6 +125,8 @@ class _Labelled:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         first = await receive()
+        if first["type"] != "http.request" or first.get("more_body", False):
+            return  # whoever began it hung up in the middle of it
         waiting: deque[Message] = deque([first])
         session_id = session_id_for(first.get("body", b""))
 

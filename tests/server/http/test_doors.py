@@ -200,6 +200,24 @@ async def test_a_body_that_never_ends_is_hung_up_on_also_once_it_was_answered(sm
     assert small.web.under_way.total == 0
 
 
+async def test_a_client_that_hangs_up_in_the_middle_of_its_body_is_worth_no_word(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    token = await site.issue("ada")
+    host, port = site.address
+    head = f"POST /mcp HTTP/1.1\r\nHost: {host}:{port}\r\nAuthorization: Bearer {token}\r\n"
+    head += (
+        "Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\nContent-Length: 9000\r\n\r\n"
+    )
+    async with await anyio.connect_tcp(*site.address) as stream:
+        await stream.send(head.encode() + b"{")
+        await _until(partial(_has_under_way, site, 1))
+    with anyio.fail_after(WITHIN_S):
+        await site.web.under_way.until_none()
+
+    assert [record.getMessage() for record in caplog.records if record.levelname in ("WARNING", "ERROR")] == []
+
+
 @pytest.mark.slow
 async def test_a_client_that_reads_nothing_is_hung_up_on(small: Site) -> None:
     """It asks for more than any buffer holds, again and again on one connection, and leaves the answers lying."""
