@@ -18,7 +18,7 @@ from .opening import ON_POSTGRES
 from .workbench import assert_whole, start
 
 WRITERS = 3
-BLOWS = 14
+BLOWS = 10
 PAUSE_S = 0.1
 SEED = 7
 EVENTS_AT_ONCE = 500
