@@ -24,22 +24,19 @@ PASSWORD = "hunter2-of-the-database"
 SEARCH = """\
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 wanted = sys.argv[1].encode()[::-1]
 places = [("environment", repr(dict(os.environb)).encode())]
 for process in Path("/proc").glob("[0-9]*"):
     for name in ("environ", "cmdline"):
-        try:
+        with suppress(OSError):
             places.append((f"{process}/{name}", (process / name).read_bytes()))
-        except OSError:
-            pass
 for descriptor in range(3, 256):
-    try:
+    with suppress(OSError):
         os.set_blocking(descriptor, False)
         places.append((f"descriptor {descriptor}", os.read(descriptor, 65536)))
-    except OSError:
-        pass
 found = [place for place, text in places if wanted in text]
 print(f"{len(places)} places: {found}")
 Path("looked.txt").write_text(str(len(places)))

@@ -1,0 +1,71 @@
+"""`gatewright worker` before it works: what it refuses, and how it hides what it was given."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from gatewright.server.cli import worker
+from gatewright.server.cli.main import main
+
+URL = "postgresql://ann:hunter2@db.example.org/gatewright"
+OPTIONS = ["worker", "--remote", "file:///nowhere", "--state", "state"]
+
+
+class Started(Exception):
+    """Another program took this one's place."""
+
+    def __init__(self, command: list[str], environment: dict[str, str]) -> None:
+        self.command = command
+        self.environment = environment
+
+
+@pytest.fixture(autouse=True)
+def no_exec(monkeypatch: pytest.MonkeyPatch) -> None:
+    def execve(_: str, command: list[str], environment: dict[str, str]) -> None:
+        raise Started(command, environment)
+
+    monkeypatch.setattr(os, "execve", execve)
+
+
+def test_it_starts_itself_again_with_the_address_where_nobody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GATEWRIGHT_DATABASE_URL", URL)
+
+    with pytest.raises(Started) as started:
+        main([*OPTIONS, "--labels", "gpu,big", "--slots", "3", "--drain", "5"])
+
+    again = started.value
+    assert "hunter2" not in repr(again.command) + repr(again.environment)
+    assert again.command[again.command.index("worker") + 1 :] == [
+        *("--remote", "file:///nowhere", "--state", str(Path("state").absolute())),
+        *("--slots", "3", "--drain", "5.0", "--labels", "big,gpu"),
+    ]
+    monkeypatch.setenv(worker.HANDED, again.environment[worker.HANDED])
+    assert worker._handed_url() == URL
+    assert worker.HANDED not in os.environ
+
+
+def test_an_address_from_the_option_is_hidden_as_well() -> None:
+    with pytest.raises(Started) as started:
+        main([*OPTIONS, "--database-url", URL])
+
+    assert "hunter2" not in repr(started.value.command)
+    os.close(int(started.value.environment[worker.HANDED]))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--labels", "GPU"], "labels"),
+        (["--labels", "a,b,c,d,e,f,g"], "up to 6 labels"),
+        (["--slots", "0"], "no number"),
+        (["--slots", "many"], "no number"),
+        (["--drain", "-1"], "no number of seconds"),
+        ([], "--database-url"),
+    ],
+)
+def test_what_it_cannot_work_with_is_refused_in_a_sentence(
+    options: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*OPTIONS, *options]) == 2
+    assert said in capsys.readouterr().err
