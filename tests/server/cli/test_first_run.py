@@ -28,8 +28,8 @@ ARGUMENTS = {
     "run-aider": ("c1", "code"),
 }
 # A hook says nothing where there is nothing of ours: tests/server/cli/test_hooks.py.
-SETUP_FREE = {"init", "requirements", "completion", "demo", "doctor", "check-pipeline", "stop-hook", "migrate", "worker"}
 ANYWHERE = {"completion", "demo", "requirements", "stop-hook", "migrate", "worker"}
+SETUP_FREE = {"init", "doctor", "check-pipeline", *ANYWHERE}
 AT_TERMINALS = {
     *("approve", "reject", "answer", "reopen", "retry-gates", "grant-attempts", "repin", "cancel", "land", "uninstall")
 }
