@@ -2,12 +2,13 @@
 
 import re
 
+from ..artifact_store.objects import TooLarge
 from ..contract import Merged
 from ..findings import Problem, Question
 from ..text import some_of
 from .submission import Submission
 
-BYTES_MAX = 5_000_000
+BYTES_MAX = 50_000_000
 PATHS_NAMED_MAX = 50
 MARKERS = (re.compile(rb"^<{7} ", re.MULTILINE), re.compile(rb"^>{7} ", re.MULTILINE))
 CONFLICT = "conflict"
@@ -61,5 +62,9 @@ async def _kept(submission: Submission, merged: Merged, path: str) -> str | None
 
 
 async def _is_marked(submission: Submission, commit: str, path: str) -> bool:
-    data = await submission.read(commit, path, BYTES_MAX) or b""
+    try:
+        data = await submission.read(commit, path, BYTES_MAX) or b""
+    except TooLarge:
+        # What git made of it and nobody altered is asked about.
+        return False
     return all(marker.search(data) for marker in MARKERS)
