@@ -125,11 +125,13 @@ class ArtifactStore:
         commit: str,
         *,
         base: str,
+        landed: str | None = None,
         fetch_budget: FetchBudget = FETCH_BUDGET,
         tree_budget: TreeBudget = TREE_BUDGET,
     ) -> None:
         """Bring in an agent's commit, which must descend from `base`; after this every other method may be given it.
 
+        `landed` is a trusted commit that is here: what it has in its history counts for no budget of commits.
         Raises `BadArtifact` when it is no such commit or not sound, `TooLarge` when what it adds exceeds a budget.
         """
         ref = ARTIFACTS + checked_id(commit)
@@ -137,7 +139,7 @@ class ArtifactStore:
         if self._find_ref(ref) != commit:
             self._take_over(commit, ref, base, fetch_budget)
         try:
-            steps = self._checked_steps(base, commit, tree_budget)
+            steps = self._checked_steps(base, commit, landed, tree_budget)
             self._changes_of(steps, tree_budget)
             if [step.parents[:1] for step in steps] != [(base,)]:
                 self.changes(base, commit, tree_budget)
@@ -221,9 +223,9 @@ class ArtifactStore:
         """Return the parents of a commit, the first one first."""
         return tuple(self.git.text("rev-parse", f"{self._present(commit)}^@").split())
 
-    def find_merge_base(self, one: str, other: str) -> str | None:
-        """Return the newest commit that both have in their histories; None when they have nothing in common."""
-        return history.find_merge_base(self.git, self._present(one), self._present(other))
+    def merge_bases(self, one: str, other: str) -> tuple[str, ...]:
+        """Return the newest commits that both have in their histories, sorted by id: none descends from another."""
+        return history.merge_bases(self.git, self._present(one), self._present(other))
 
     def range_changes(self, base: str, commit: str, budget: TreeBudget = TREE_BUDGET) -> tuple[Change, ...]:
         """Return every change that a commit of `base..commit` makes to all of its parents, sorted by path, each once.
@@ -361,11 +363,14 @@ class ArtifactStore:
             transfer.fetch(self.git, self.shared, [f"+{commit}:{ref}", *refspecs], strict=False, tip=None)
             transfer.check_is_commit(self.git, commit)
 
-    def _checked_steps(self, base: str, commit: str, budget: TreeBudget) -> Sequence[history.Step]:
+    def _checked_steps(self, base: str, commit: str, landed: str | None, budget: TreeBudget) -> Sequence[history.Step]:
         transfer.check_kind(commit, self._kind_of(commit))
         try:
-            steps = history.steps_between(self.git, base, commit, budget.commits_max)
+            steps = history.steps_between(self.git, base, commit, budget.commits_max, landed=landed)
             is_descendant = history.descends(base, commit, steps)
+            if landed is not None and not is_descendant:
+                # The way to it may lead through what has landed.
+                is_descendant = self.is_ancestor(base, commit)
         except TooLarge:
             if self.is_ancestor(base, commit):
                 raise

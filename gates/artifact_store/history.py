@@ -19,16 +19,19 @@ def is_ancestor(git: Git, old: str, new: str) -> bool:
     return git.run_status("merge-base", "--is-ancestor", old, new, expected=(0, 1))[0] == 0
 
 
-def find_merge_base(git: Git, one: str, other: str) -> str | None:
-    """The best common ancestor, or None."""
-    _, printed = git.run_status("merge-base", one, other, expected=(0, 1))
-    return printed.decode("ascii").strip() or None
+def merge_bases(git: Git, one: str, other: str) -> tuple[str, ...]:
+    """The common ancestors that no other one descends from, sorted by id."""
+    _, printed = git.run_status("merge-base", "--all", one, other, expected=(0, 1))
+    return tuple(sorted(printed.decode("ascii").split()))
 
 
-def steps_between(git: Git, base: str, commit: str, commits_max: int) -> tuple[Step, ...]:
-    """Every commit that is reachable from `commit` and not from `base`; raises `TooLarge` above the bound."""
+def steps_between(git: Git, base: str, commit: str, commits_max: int, *, landed: str | None = None) -> tuple[Step, ...]:
+    """Every commit that is reachable from `commit` and not from `base`; raises `TooLarge` above the bound.
+
+    Nor from `landed`, whose history may be as long as it is.
+    """
     arguments = ("rev-list", "--no-commit-header", "--format=%T %P", f"--max-count={commits_max + 1}")
-    lines = git.text(*arguments, commit, f"^{base}").splitlines()
+    lines = git.text(*arguments, commit, f"^{base}", *([] if landed is None else [f"^{landed}"])).splitlines()
     if len(lines) > commits_max:
         raise TooLarge(f"There are more than {commits_max} commits above {base}.")
     return tuple(Step(tree, tuple(parents)) for tree, *parents in map(str.split, lines))

@@ -220,6 +220,7 @@ def _taken(services: Services, record: ChangeRecord, lease: LeaseName, make: Cal
         services.artifacts.fetch(
             commit,
             base=base,
+            landed=taking_in.target_tip(services),
             fetch_budget=FetchBudget(bytes_max=limits.tree),
             tree_budget=TreeBudget(entries_max=limits.entries, bytes_max=limits.tree),
         )
