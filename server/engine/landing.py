@@ -14,14 +14,15 @@ from ...gates import verdict
 from ...gates.artifact_store.objects import BadArtifact
 from ...gates.artifact_store.writing import Merge
 from ...gates.machine import commands as c
-from ...gates.policy import plan_of
+from ...gates.policy import SCOPE_GATE, plan_of
 from ...gates.remote.problems import RemoteProblem
 from ...gates.text import shorten
 from ...gates.worktrees.problems import RepositoryProblem
 from ...schemas import refusals
 from ...schemas.plan import PolicyPin
-from ...schemas.records import ChangeRecord, ChangeState, Evidence, LandingStep, Outcome
+from ...schemas.records import ChangeRecord, ChangeState, Evidence, GateOutcome, LandingStep, Outcome
 from ...schemas.refusals import Refused
+from ..operations import taking_in
 from ..operations.clearing import remove_workspaces
 from ..operations.deciding import apply, get_change
 from ..services import Services
@@ -120,6 +121,12 @@ async def _prepare(services: Services, execution: Execution, record: ChangeRecor
         repin = c.Repin(PolicyPin(policy.commit, policy.digest), plan_of(policy.pipeline), because)
         await _settle(services, execution, repin)
         return
+    outdated = await execution.act(lambda: taking_in.find_outdated(services, record, tip))
+    if outdated is not None:
+        await _settle(
+            services, execution, await execution.act(lambda: _judge_anew(services, execution, record, outdated))
+        )
+        return
     merge = await execution.act(lambda: merge_with_target(services, record, tip, policy.pipeline.land.strategy))
     if merge.conflicts:
         command = c.SettleLanding(execution.row.id, tip, merge.commit, merge.tree, (), conflicts=merge.conflicts)
@@ -149,6 +156,21 @@ async def _prepare(services: Services, execution: Execution, record: ChangeRecor
         apply(tx, get_change(tx, record.id), command, services.clock())
 
     await services.run(settle)
+
+
+def _judge_anew(services: Services, execution: Execution, record: ChangeRecord, stage: str) -> c.SettleLanding:
+    """Back to whoever may write what the stage changed: handed in again, it is judged from what the target has now."""
+    artifact = record.stage(stage).artifact
+    assert artifact is not None, "what is outdated was handed in"
+    return c.SettleLanding(
+        evaluation=execution.row.id,
+        old="",
+        new="",
+        tree="",
+        gates=(GateOutcome(SCOPE_GATE.name, Outcome.FAILED),),
+        paths=tuple(change.path for change in services.artifacts.changes(artifact.base, artifact.commit)),
+        because=f"what '{stage}' has merged has landed or left '{record.target}' since it was judged; hand it in again",
+    )
 
 
 async def _after_loss(services: Services, execution: Execution, because: str) -> None:
