@@ -21,7 +21,7 @@ from ..signal import wait_for
 from ..store import EvaluationRow, EvaluationState, Purpose
 from .execution import LOST_AFTER_S
 from .judging import execute
-from .landing import execute_landing
+from .landing import execute_landing, intended_landings
 from .queue import STALLED_AFTER_S, Forgotten, Job, Queue, QueueDown
 from .redelivery import deliver_again, take_back
 from .runners import Runners
@@ -37,6 +37,8 @@ TEND_EVERY_S = 1.0
 DELIVER_AGAIN_EVERY_S = 10.0
 QUEUE_DOWN_PAUSE_S = 1.0
 LET_GO_WITHIN_S = 10.0
+LANDING_LOOK_EVERY = timedelta(seconds=0.5)
+LANDS_WITHIN = timedelta(seconds=10)
 
 log = logging.getLogger(__name__)
 
@@ -182,10 +184,10 @@ class DistributedEngine:
 
     async def _run(self, job: Job, runners: Runners) -> None:
         scope = self._running[job.id]
-        is_cut_short = True
+        is_cut_short, later = True, None
         try:
             with scope:
-                await self._evaluate(job.evaluation, runners)
+                later = await self._evaluate(job.evaluation, runners)
             is_cut_short = scope.cancelled_caught
         except Refused as exc:
             log.warning("%s could not be settled: %s", job.evaluation, exc)
@@ -196,26 +198,43 @@ class DistributedEngine:
         finally:
             # What cannot be let go now is a stray, and found as one.
             with anyio.move_on_after(LET_GO_WITHIN_S, shield=True), suppress(QueueDown, Refused):
-                await self._let_go(job, is_cut_short=is_cut_short)
+                await self._let_go(job, is_cut_short=is_cut_short, later=later)
             del self._running[job.id]
             self._slots.release()
 
-    async def _evaluate(self, evaluation: str, runners: Runners) -> None:
+    async def _evaluate(self, evaluation: str, runners: Runners) -> datetime | None:
+        """Returns when to look again, if it was not begun because others come first."""
         row = await self._services.read(lambda tx: tx.find_evaluation(evaluation))
         if row is None or _due_again(row, self._services.clock()) is not None:
-            return
-        if row.purpose is Purpose.LAND:
-            await execute_landing(self._services, runners, row)
-        else:
+            return None
+        if row.purpose is not Purpose.LAND:
             await execute(self._services, runners, row)
+        elif await self._services.read(self._is_somebody_landing):
+            return self._services.clock() + LANDING_LOOK_EVERY
+        else:
+            await execute_landing(self._services, runners, row)
+        return None
 
-    async def _let_go(self, job: Job, *, is_cut_short: bool = True) -> None:
+    def _is_somebody_landing(self, tx: "Tx") -> bool:
+        """Whether the target is about to move: what is judged from where it is now would be judged in vain.
+
+        Two that begin at the same time are no harm: one of them is judged again. An intent that cannot be carried out
+        holds nobody up for long.
+        """
+        now = self._services.clock()
+        running = [row for row in tx.evaluations(states=[EvaluationState.RUNNING]) if row.purpose is Purpose.LAND]
+        if any(_due_again(row, now) is not None for row in running):
+            return True
+        begun = ((found.landing and found.landing.since) or found.touched_at for found in intended_landings(tx))
+        return any(now - at < LANDS_WITHIN for at in begun)
+
+    async def _let_go(self, job: Job, *, is_cut_short: bool = True, later: datetime | None = None) -> None:
         """Forget a job, or have it brought again when its evaluation still is to be run."""
         at = await self._services.run(lambda tx: self._give_back(tx, job.evaluation, is_cut_short=is_cut_short))
         if at is None:
             await self._queue.finish(job)
         else:
-            await self._queue.bring_again(job, at)
+            await self._queue.bring_again(job, later or at)
 
     def _give_back(self, tx: "Tx", evaluation: str, *, is_cut_short: bool) -> datetime | None:
         """When the evaluation is to be run again, if it is. What this worker had is anybody's now."""

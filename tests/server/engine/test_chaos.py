@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 CHANGES = 6
 WORKERS = 3
 SECONDS_BETWEEN = 3.0
-WITHIN_S = 150.0
+WITHIN_S = 120.0
 PIPELINE = solo('{command: {name: gate, run: "test ! -e broken.txt && sleep 1.5"}}')
 
 
