@@ -2,6 +2,8 @@
 
 import re
 
+from anyio import to_thread
+
 from ..artifact_store.objects import TooLarge
 from ..contract import Merged
 from ..findings import Problem, Question
@@ -54,6 +56,10 @@ async def taken_back(submission: Submission) -> dict[str, Problem]:
 
 async def _kept(submission: Submission, merged: Merged, path: str) -> str | None:
     """What git made of the path, when the artifact has just that; none when it has something else, or nothing."""
+    sides = await to_thread.run_sync(submission.store.parents, merged.commit)
+    if not any([path in await submission.entries(side) for side in sides]):
+        # git put it there: into a folder that the other side had renamed, or out of the way. Nothing of it was altered.
+        return None
     before = (await submission.entries(merged.commit)).get(path)
     after = (await submission.entries(submission.job.commit)).get(path)
     if before is None or after is None or (before.mode, before.oid) != (after.mode, after.oid):

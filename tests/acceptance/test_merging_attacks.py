@@ -241,3 +241,66 @@ async def test_however_far_the_target_has_gone_it_can_be_merged(make: Repositori
         await server.landed("c1")
 
     assert verdict["outcome"] == "passed", verdict.text
+
+
+@pytest.mark.slow
+async def test_a_new_file_of_theirs_in_a_folder_that_was_renamed_asks_nobody(make: Repositories) -> None:
+    repository = make()
+    repository.commit("Old", **{f"old/f{number}__py": f"x{number} = {number}\n" * 20 for number in range(4)})
+    async with serving(repository) as server, server.agent() as ada:
+        await ada.start()
+        brief = await ada.claim()
+        workspace = Path(brief["workspace"])
+        repository.commit("Theirs", **{"old/theirs__py": "y = 1\n" * 10})
+        repository.git("mv", "old", "fresh", cwd=workspace)
+        repository.git("commit", "-q", "-m", "Rename", cwd=workspace)
+        with pytest.raises(CalledProcessError, match="merge"):
+            merge(repository, brief, "main")
+        verdict = await ada.submit(brief)
+        await server.landed("c1")
+
+    assert verdict["outcome"] == "passed", verdict.text
+    assert "fresh/theirs.py" in repository.files()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["octopus", "mode", "symlink", "side branch", "older then newer"])
+async def test_no_shape_of_a_merge_takes_back_what_has_landed(make: Repositories, how: str) -> None:
+    repository = make()
+    async with serving(repository) as server, server.agent() as ada:
+        await ada.start()
+        brief = await ada.claim()
+        workspace = Path(brief["workspace"])
+        base = repository.tip()
+        older = repository.commit("Older", older__txt="older\n")
+        (repository.path / "calc.py").chmod(0o755)
+        (repository.path / "link").symlink_to("calc.py")
+        repository.commit("Theirs", theirs__txt="theirs\n")
+        lost = {"theirs.txt"}
+        if how == "octopus":
+            other = repository.git("commit-tree", f"{base}^{{tree}}", "-p", base, "-m", "Other", cwd=workspace)
+            tree = repository.git("rev-parse", f"{base}^{{tree}}")
+            octopus = repository.git("commit-tree", tree, "-p", base, "-p", other, "-p", "main", "-m", "Octopus")
+            repository.git("reset", "-q", "--hard", octopus, cwd=workspace)
+            lost |= {"older.txt", "link", "calc.py"}
+        elif how == "side branch":
+            repository.git("checkout", "-q", "-b", "aside", cwd=workspace)
+            merge(repository, brief, "-s", "ours", "main")
+            repository.git("checkout", "-q", "-", cwd=workspace)
+            commit_all(repository, brief, {"more.txt": "more\n"})
+            merge(repository, brief, "aside")
+            lost |= {"older.txt", "link", "calc.py"}
+        elif how == "older then newer":
+            merge(repository, brief, "-s", "ours", older)
+            merge(repository, brief, "main")
+            lost = {"older.txt"}
+        else:
+            merge(repository, brief, "main")
+            if how == "mode":
+                (workspace / "calc.py").chmod(0o644)
+            else:
+                (workspace / "link").unlink()
+            lost = {"calc.py"} if how == "mode" else {"link"}
+        verdict = await ada.submit(brief, {"mine.txt": "mine\n"})
+
+    assert wheres(verdict) == lost, verdict.text
