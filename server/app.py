@@ -107,7 +107,7 @@ class GatewrightApplication:
         services.on_workspace = lambda change, stage, path: preparation.ask(Workplace(change, stage, path))
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(clear_leftovers, services)
-            tasks.start_soon(_follow_feed, services)
+            tasks.start_soon(follow_feed, services)
             tasks.start_soon(preparation.work)
             tasks.start_soon(self._pointing.work)
             tasks.start_soon(self.notices.work, services)
@@ -286,7 +286,7 @@ async def _adopt_lost(services: "Services") -> None:
             await anyio.sleep(STORE_DOWN_PAUSE_S)
 
 
-async def _follow_feed(services: "Services") -> None:
+async def follow_feed(services: "Services") -> None:
     """Wake whoever waits here when another process commits: people at their terminals, an older server."""
     services.has_news = services.store.feed()
     while True:

@@ -16,6 +16,7 @@ from ..people.known import Person, Proof
 from .command import CannotGoOn, UsageError
 from .opening import user_name
 from .secret_prompt import read_secret
+from .team import TEAM_OPTIONS
 from .terminal import Terminal
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 KEY_CHARS_MAX = 200
 # Of a command's options those that say what is asked for; the others only say where and how.
-NOT_ASKED_FOR = frozenset({"repo", "no_color", "key"})
+NOT_ASKED_FOR = frozenset({"repo", "no_color", "key"}) | TEAM_OPTIONS
 
 
 class Register(Protocol):

@@ -2,15 +2,18 @@
 
 import json
 from argparse import ArgumentParser, Namespace
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ...gates.text import number_of
 from .command import Exit
-from .opening import open_git, set_up_common_dir
+from .opening import open_git, services_of, set_up_common_dir, store_of
+from .team import find_team
 from .terminal import Terminal
 
 if TYPE_CHECKING:
-    from ..operations.fsck import Report
+    from ..operations.fsck import Place, Report
     from ..operations.fsck_problem import Problem
 
 TOLD_MAX = 50
@@ -25,9 +28,9 @@ def run(_command: str, options: Namespace, terminal: Terminal) -> int:
     """0 when all is well, 1 when something is not, 4 when the store cannot be opened. Changes nothing."""
     from ..store import StoreUnavailable, StoreUnusable
 
-    set_up_common_dir(options)
     try:
-        report = _examine(options, terminal)
+        with _place_of(options) as place:
+            report = _examine(place, terminal)
     except (StoreUnusable, StoreUnavailable) as exc:
         _say_unopened(str(exc), terminal, as_json=options.json)
         return Exit.ERRORED
@@ -39,19 +42,30 @@ def run(_command: str, options: Namespace, terminal: Terminal) -> int:
     return Exit.OK if report.is_clean else Exit.FAILED
 
 
-def _examine(options: Namespace, terminal: Terminal) -> "Report":
+@contextmanager
+def _place_of(options: Namespace) -> "Generator[Place]":
     from ...gates.artifacts import ArtifactStore
     from ...gates.workspaces import Workspaces
-    from ..composition import ARTIFACTS_FOLDER, system_clock
-    from ..operations.fsck import Place, examine
-    from .opening import store_of
+    from ..composition import ARTIFACTS_FOLDER
+    from ..operations.fsck import Place
 
+    if find_team(options) is not None:
+        with services_of(options) as s:
+            yield Place(s.store, s.repository, s.artifacts, s.workspaces, bring=s.artifacts.has)
+        return
+    set_up_common_dir(options)
     repository = open_git(options)
     # Put together here and not by `open_services`, which makes what is missing and tidies what was left.
     with store_of(repository) as store:
         artifacts = ArtifactStore(repository.state_dir / ARTIFACTS_FOLDER, repository.common_dir)
-        place = Place(store, repository, artifacts, Workspaces(repository))
-        return examine(place, system_clock(), lambda what: terminal.progress(f"looking at {what}"))
+        yield Place(store, repository, artifacts, Workspaces(repository))
+
+
+def _examine(place: "Place", terminal: Terminal) -> "Report":
+    from ..composition import system_clock
+    from ..operations.fsck import examine
+
+    return examine(place, system_clock(), lambda what: terminal.progress(f"looking at {what}"))
 
 
 def _say(report: "Report", terminal: Terminal) -> None:

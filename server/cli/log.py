@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ...schemas import refusals
 from ...schemas.refusals import Refused
 from .command import Exit
-from .opening import open_git, set_up_common_dir, store_of
+from .opening import records_of
 from .terminal import Terminal
 
 if TYPE_CHECKING:
@@ -35,9 +35,8 @@ def run(_command: str, options: Namespace, terminal: Terminal) -> int:
     from ...schemas.events import exported
     from ..operations.telling import tell
 
-    set_up_common_dir(options)
     is_all = options.change is None
-    with store_of(open_git(options)) as store:
+    with records_of(options) as store:
         for change, number, event in _all(store) if is_all else _of_change(store, options.change):
             if options.json:
                 terminal.write_data(json.dumps(exported(change, number, event), ensure_ascii=False) + "\n")

@@ -13,6 +13,7 @@ from typing import cast
 from ... import __version__
 from .command import Command, CommandModule, Exit, Group, UsageError
 from .declared_arguments import CommandParser
+from .team import add_team, refuse_team
 from .terminal import Terminal
 
 COMMANDS: Mapping[str, Command] = {
@@ -60,6 +61,18 @@ COMMANDS: Mapping[str, Command] = {
     "token": Command("token", Group.TEAM, "who may call over HTTP: issue a token, list, revoke"),
 }
 
+_OVER_HTTP = "Agents of a team call its server over HTTP, with a token."
+# What works in a repository of this machine alone, and what there is for a team in its place.
+_HERE_ALONE: Mapping[str, str] = {
+    "install": "What clients of a team are told stands in docs/team.md.",
+    "guard": "The remote's own rules say who may move the trusted branch there.",
+    **dict.fromkeys(("init", "doctor", "demo", "uninstall"), ""),
+    **dict.fromkeys(("claim", "brief", "renew", "check", "submit", "review", "release", "run-aider"), _OVER_HTTP),
+}
+# They ask for no store, or see to it themselves.
+_STORELESS = frozenset({"check-pipeline", "stop-hook", "requirements", "completion"})
+_TEAMS_OWN = frozenset(name for name, command in COMMANDS.items() if command.group is Group.TEAM)
+
 HELP_HINT = "`gatewright --help` lists the commands."
 
 
@@ -93,6 +106,8 @@ def parse(arguments: Sequence[str]) -> tuple[str, CommandModule, argparse.Namesp
         prog=f"gatewright {name}", description=f"{command.about[0].upper()}{command.about[1:]}.", parents=[common]
     )
     module.configure(name, parser)
+    if name not in _STORELESS | _TEAMS_OWN:
+        add_team(parser, is_shown=name not in _HERE_ALONE)
     parser.set_defaults(**vars(early))
     options = parser.parse_args(own)
     parser.complain_about_empty(options)
@@ -110,6 +125,8 @@ def _run(arguments: Sequence[str]) -> int:
     name, module, options = parse(arguments)
     terminal = Terminal(colour=not getattr(options, "no_color", False))
     try:
+        if name in _HERE_ALONE:
+            refuse_team(name, options, _HERE_ALONE[name])
         status = module.run(name, options, terminal)
         terminal.flush()
     except UsageError as exc:

@@ -1,4 +1,4 @@
-"""The repository, the store and the services that a command works on; each import as late as it can be."""
+"""The repository, the store and the services that a command works on, a team's too; each import late."""
 
 import os
 import pwd
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..rendezvous import STATE_FOLDER, NoServer, find_common_dir
 from .command import CannotGoOn
+from .team import find_team, team_services_of, team_store_of
 
 if TYPE_CHECKING:
     from ...gates.repository import SharedRepository
@@ -72,8 +73,29 @@ def recorded_target(store: "Store") -> str:
 
 
 @contextmanager
+def records_of(options: Namespace) -> Generator["Store", None, None]:
+    """The store of a team or of this repository, for what asks nothing of git."""
+    team = find_team(options)
+    if team is not None:
+        with team_store_of(team) as store:
+            yield store
+        return
+    set_up_common_dir(options)
+    with store_of(open_git(options)) as store:
+        yield store
+
+
+@contextmanager
 def services_of(options: Namespace) -> Generator["Services", None, None]:
-    """Everything that the operations work with, in this process; the server sees what is committed."""
+    """Everything that the operations work with, in this process: a team's, or this repository's.
+
+    The servers see what is committed.
+    """
+    team = find_team(options)
+    if team is not None:
+        with team_services_of(team) as services:
+            yield services
+        return
     common_dir = set_up_common_dir(options)
     from ..composition import open_services
 

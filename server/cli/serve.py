@@ -9,20 +9,18 @@ import logging
 import resource
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from collections.abc import Callable, Generator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from .command import CannotGoOn, Exit, UsageError
-from .database import add_database_url, find_database_url, told_of_database
 from .opening import services_of
+from .team import add_team
 from .terminal import Terminal
 
 if TYPE_CHECKING:
     from ..http.listening import Settings
-    from ..services import Services
 
 T = TypeVar("T")
 
@@ -35,10 +33,7 @@ DESCRIPTORS = 4_096
 
 def configure(_command: str, parser: ArgumentParser) -> None:
     """Declare the arguments."""
-    add_database_url(parser)
-    parser.add_argument("--remote", metavar="URL", help="with a database: the git repository that the team shares")
-    text = "with a database: a folder of this replica's own, which may be lost"
-    parser.add_argument("--state", metavar="DIR", type=Path, help=text)
+    add_team(parser)
     parser.add_argument("--listen", metavar="HOST:PORT", default=LISTEN, help=f"where (default: {LISTEN})")
     parser.add_argument("--public-url", metavar="URL", help="under which clients reach it: https://gates.example.org")
     text = "a further Host to answer to, such as that of a health probe (repeatable)"
@@ -59,7 +54,7 @@ def run(_command: str, options: Namespace, terminal: Terminal) -> int:
     settings = _settings(options)
     log_to_stderr()
     raise_descriptors()
-    with _services_of(options) as services:
+    with services_of(options) as services:
         import anyio
 
         from ..app import GatewrightApplication
@@ -76,33 +71,6 @@ def run(_command: str, options: Namespace, terminal: Terminal) -> int:
         except CannotListen as exc:
             raise CannotGoOn(exc.message, exc.next, code="cannot_listen") from exc
     return Exit.OK
-
-
-@contextmanager
-def _services_of(options: Namespace) -> Generator["Services"]:
-    """What is served, opened; raises in a sentence where it cannot be."""
-    url = find_database_url(options) if options.remote is not None else options.database_url
-    if url is None and options.remote is None and options.state is None:
-        with services_of(options) as services:
-            yield services
-        return
-    if url is None or options.remote is None or options.state is None:
-        raise UsageError("--database-url, --remote and --state go together")
-    from ...gates.remote.address import parse_address
-    from ...gates.remote.problems import RemoteProblem
-    from ..composition import open_team_services
-    from ..store import open_database
-
-    try:
-        parse_address(options.remote)
-    except ValueError as exc:
-        raise UsageError(f"--remote: {exc}") from exc
-    with told_of_database(), closing(open_database(url)) as store:
-        try:
-            services = open_team_services(store, options.remote, options.state)
-        except RemoteProblem as exc:
-            raise CannotGoOn(str(exc), "Mend that, then run it again.", code="remote") from exc
-        yield services
 
 
 def _settings(options: Namespace) -> "Settings":

@@ -1,12 +1,16 @@
-"""The eleven tools as commands: they call the repository's server, as a client does, and print the same reply."""
+"""The eleven tools as commands: they call the repository's server, as a client does, and print the same reply.
+
+In a team those that look, and the one that opens a change, work in this process: agents alone call over HTTP.
+"""
 
 from argparse import ArgumentParser, Namespace
 
-from .opening import set_up_common_dir
+from .opening import services_of, set_up_common_dir
 from .replies import exit_of, show
+from .team import find_team
 from .terminal import Terminal
 from .tool_arguments import TWINS
-from .waiting import call_and_wait
+from .waiting import Result, call_and_wait
 
 
 def configure(command: str, parser: ArgumentParser) -> None:
@@ -17,11 +21,22 @@ def configure(command: str, parser: ArgumentParser) -> None:
 
 def run(command: str, options: Namespace, terminal: Terminal) -> int:
     """Call the tool and print its reply; see `replies.exit_of` for the exit status."""
-    common_dir = set_up_common_dir(options)
     twin = TWINS[command]
     # What is not given is left out, so that the server's own defaults hold.
     arguments = {name: value for name, value in twin.arguments(options).items() if value is not None}
     wait_s = getattr(options, "wait", None)
-    result = call_and_wait(common_dir, twin.tool, arguments, wait_s=wait_s, on_progress=terminal.progress)
+    result = _call(options, twin.tool, arguments, wait_s, terminal)
     show(command, result, terminal, as_json=options.json)
     return exit_of(result)
+
+
+def _call(
+    options: Namespace, tool: str, arguments: dict[str, object], wait_s: float | None, terminal: Terminal
+) -> Result:
+    if find_team(options) is None:
+        common_dir = set_up_common_dir(options)
+        return call_and_wait(common_dir, tool, arguments, wait_s=wait_s, on_progress=terminal.progress)
+    from .team_calls import call_in_process
+
+    with services_of(options) as services:
+        return call_in_process(services, tool, arguments, wait_s=wait_s, on_progress=terminal.progress)

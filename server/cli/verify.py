@@ -14,7 +14,7 @@ from .opening import open_git, services_of
 from .terminal import Terminal
 
 if TYPE_CHECKING:
-    from ..services import Services
+    from ...gates.repository import SharedRepository
     from ..store.tx import Tx
 
 CHANGES_SEARCHED_MAX = 500
@@ -39,11 +39,13 @@ def configure(_command: str, parser: ArgumentParser) -> None:
 
 def run(_command: str, options: Namespace, terminal: Terminal) -> int:
     """0 when it passed under the policy of now, 1 when not."""
-    commit = open_git(options).resolve(options.commit)
+    # Of a team's commits this machine has those of the clone that the command is given in.
+    repository = open_git(options)
+    commit = repository.resolve(options.commit)
     if commit is None:
         raise CannotGoOn(f"'{options.commit}' names no commit here.", "git log lists commits.", code="bad_argument")
     with services_of(options) as services:
-        tree = _tree_of(services, commit)
+        tree = _tree_of(repository, commit)
         policy = services.policies.at(services.policies.tip())
         answer = services.store.read(lambda tx: _answer(tx, commit, tree, policy.digest))
     if options.json:
@@ -53,10 +55,10 @@ def run(_command: str, options: Namespace, terminal: Terminal) -> int:
     return Exit.OK if answer.passed else Exit.FAILED
 
 
-def _tree_of(services: "Services", commit: str) -> str:
+def _tree_of(repository: "SharedRepository", commit: str) -> str:
     from ...gates.git import Git
 
-    return Git(services.repository.common_dir).text("rev-parse", "--verify", f"{commit}^{{tree}}")
+    return Git(repository.common_dir).text("rev-parse", "--verify", f"{commit}^{{tree}}")
 
 
 def _answer(tx: "Tx", commit: str, tree: str, policy: str) -> Answer:

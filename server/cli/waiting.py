@@ -26,10 +26,25 @@ def call_and_wait(
     Only the tools that wait get `wait_s`. Ending this process in between changes nothing: the evaluation goes on.
     """
 
+    def call(name: str, told: Result, piece_s: float) -> Result:
+        return call_tool(common_dir, name, told, timeout_s=piece_s + CALL_TIMEOUT_S, on_progress=on_progress)
+
+    return wait_by(call, tool, arguments, wait_s=wait_s)
+
+
+def wait_by(
+    one_call: Callable[[str, Result, float], Result],
+    tool: str,
+    arguments: Mapping[str, object],
+    *,
+    wait_s: float | None,
+) -> Result:
+    """The same by any way to call a tool: its name, its arguments, and how long it is to wait, in seconds."""
+
     def call(name: str, given: Mapping[str, object], left_s: float) -> Result:
         piece_s = max(0, min(int(left_s), WAIT_S_MAX))
         told = {**given, "wait_s": piece_s} if name in WAITING_TOOLS else dict(given)
-        return call_tool(common_dir, name, told, timeout_s=piece_s + CALL_TIMEOUT_S, on_progress=on_progress)
+        return one_call(name, told, piece_s)
 
     if wait_s is None:
         return call(tool, arguments, 0.0)

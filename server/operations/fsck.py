@@ -16,7 +16,7 @@ from ...gates.repository import SharedRepository
 from ...gates.workspaces import Workspaces
 from ...schemas.records import ChangeRecord, ChangeState
 from ..store import Store, StoreUnavailable
-from .fsck_git import GitLook, leftovers
+from .fsck_git import GitLook, commits_of, leftovers
 from .fsck_history import BACKUP, problems_of_change
 from .fsck_problem import Kind, Problem
 
@@ -44,12 +44,13 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One repository's parts, opened to be read."""
+    """One repository's parts, opened to be read. In a team `bring` has a commit fetched that is not here yet."""
 
     store: Store
     repository: SharedRepository
     artifacts: ArtifactStore
     workspaces: Workspaces
+    bring: Callable[[str], object] | None = None
 
 
 def examine(place: Place, now: datetime, report: Callable[[str], None]) -> Report:
@@ -129,6 +130,9 @@ class _Examination:
 
     def _of_git(self, record: ChangeRecord) -> None:
         try:
+            if self._place.bring is not None:
+                for commit in commits_of(record):
+                    self._place.bring(commit)
             self.found += self._git.of_change(record)
         except GitFailed as exc:
             do = "Mend what git says, then run again."

@@ -149,6 +149,16 @@ class GitLook:
         return [(ref, oid) for oid, _, ref in (line.partition(" ") for line in printed.splitlines())]
 
 
+def commits_of(record: ChangeRecord) -> Iterable[str]:
+    """What the store of artifacts has to have of a change under way, each once; nothing of one that is over."""
+    if record.state not in LIVE:
+        return ()
+    attempts = [attempt.commit for stage in record.stages for attempt in stage.attempts]
+    orphans = [orphan.commit for stage in record.stages for orphan in stage.orphans]
+    new = record.landing.new if record.landing is not None else None
+    return dict.fromkeys([record.base, record.policy.commit, *attempts, *orphans, *([new] if new else [])])
+
+
 def leftovers(
     workspaces: Workspaces, artifacts: Path, states: dict[str, ChangeState], now: datetime
 ) -> Iterator[Problem]:

@@ -251,4 +251,4 @@ def test_half_a_team_is_told_what_is_missing(make: Repositories, capsys: pytest.
 
     for options in (("--remote", "file:///x"), ("--state", "x"), ("--database-url", "postgresql://h/x")):
         assert main(["serve", *options]) == 2
-        assert "go together" in capsys.readouterr().err
+        assert "three things together" in capsys.readouterr().err
