@@ -29,14 +29,19 @@ from .world import World
 def audit(world: World, truth: Truth, calls: Sequence[Call]) -> Findings:
     """Hold what agents were told, the store and the repository against one another."""
     findings = Findings()
+    audit_store(truth, calls, findings)
+    check_repository(world, truth, findings)
+    return findings
+
+
+def audit_store(truth: Truth, calls: Sequence[Call], findings: Findings) -> None:
+    """Hold what agents were told and the store against each other."""
     _check_records(truth, findings)
     _check_starts(truth, calls, findings)
     _check_claims(truth, calls, findings)
     _check_reviews(truth, calls, findings)
     _check_submissions(truth, calls, findings)
     _check_releases(truth, calls, findings)
-    check_repository(world, truth, findings)
-    return findings
 
 
 def _check_records(truth: Truth, findings: Findings) -> None:

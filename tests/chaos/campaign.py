@@ -63,7 +63,7 @@ def run(world: World, seed: str, minutes: float) -> Report:
     for somebody in (calm, helper):
         somebody.start()
     settling = time.monotonic()
-    unfinished = _until_over(world)
+    unfinished = until_over(world)
     settled_s = time.monotonic() - settling
     for somebody in (helper, calm):
         somebody.stop()
@@ -81,10 +81,10 @@ def run(world: World, seed: str, minutes: float) -> Report:
         "minutes": f"{minutes:g} of chaos, {settled_s:.0f} s until everything had ended, "
         f"{time.monotonic() - started:.0f} s in all",
         "agents": f"{len(NAMES)} with {chaotic.lives} lives",
-        **_figures(truth, calls),
-        "killed and broken": _told(saboteur.done) or "nothing",
-        "people": _told(person.done + helper.done) or "nothing",
-        "before the calm": _told(at_the_end),
+        **figures_of(truth, calls),
+        "killed and broken": told(saboteur.done) or "nothing",
+        "people": told(person.done + helper.done) or "nothing",
+        "before the calm": told(at_the_end),
     }
     report.problems += sorted({f"a call ended in an error: {c.why}" for c in calls if _is_defect(c.why)})
     if not world.is_mounted:
@@ -92,7 +92,8 @@ def run(world: World, seed: str, minutes: float) -> Report:
     return report
 
 
-def _until_over(world: World) -> list[tuple[str, str]]:
+def until_over(world: World) -> list[tuple[str, str]]:
+    """Wait until every change has landed or was cancelled; those that have not after `SETTLE_WITHIN_S`."""
     deadline = time.monotonic() + SETTLE_WITHIN_S
     while time.monotonic() < deadline:
         states = world.states()
@@ -146,14 +147,15 @@ def _take(report: Report, findings: Findings) -> None:
     report.lost, report.doubled = len(findings.lost), len(findings.doubled)
 
 
-def _figures(truth: Truth, calls: list[Call]) -> dict[str, object]:
+def figures_of(truth: Truth, calls: list[Call]) -> dict[str, object]:
+    """How much happened."""
     states = Counter(str(record.state) for record in truth.records.values())
     asked = Counter(call.tool for call in calls)
     refused = Counter(call.refused for call in calls if call.refused is not None)
     unanswered = Counter(_kind(call.why) for call in calls if call.told is None and call.refused is None)
     repeated = len([c for c in calls if c.key]) - len({(c.connection, c.key) for c in calls if c.key})
     return {
-        "changes": _told(states),
+        "changes": told(states),
         "landed": states[str(ChangeState.LANDED)],
         "claims": truth.count(StageClaimed),
         "takeovers": sum(
@@ -166,10 +168,10 @@ def _figures(truth: Truth, calls: list[Call]) -> dict[str, object]:
         "reopened": truth.count(StageReopened),
         "reviews": truth.count(ReviewGiven),
         "orphans kept": truth.count(OrphanKept),
-        "calls": f"{len(calls)}: {_told(asked)}",
+        "calls": f"{len(calls)}: {told(asked)}",
         "repeated with the same key": repeated,
-        "unanswered": f"{sum(unanswered.values())}: {_told(unanswered)}",
-        "refusals": _told(refused) or "none",
+        "unanswered": f"{sum(unanswered.values())}: {told(unanswered)}",
+        "refusals": told(refused) or "none",
     }
 
 
@@ -190,5 +192,6 @@ def _kind(why: str) -> str:
     return next((kind for words, kind in kinds.items() if words and words in why), kinds[""] if not why else "else")
 
 
-def _told(counts: Counter[str]) -> str:
+def told(counts: Counter[str]) -> str:
+    """What was counted, the most frequent first."""
     return ", ".join(f"{count} {name}" for name, count in counts.most_common())

@@ -64,23 +64,20 @@ class Crew:
     def _begin(self, name: str) -> "subprocess.Popen[bytes]":
         self._ages[name] += 1
         self.lives += 1
-        command = [
-            "-m",
-            "tests.chaos.worker",
-            str(self._world.root),
-            name,
-            str(self._ages[name]),
-            self._seed,
-            self._mood,
-        ]
+        command = self._command(name, self._ages[name])
         with (self._world.root / "agents.log").open("ab") as log:
             return subprocess.Popen(
-                [sys.executable, *command],
+                command,
                 cwd=ROOT,
                 env=self._world.environment(),
                 stdin=subprocess.DEVNULL,
                 stderr=log,
             )
+
+    def _command(self, name: str, age: int) -> list[str]:
+        """What starts a life."""
+        life = [str(self._world.root), name, str(age), self._seed, self._mood]
+        return [sys.executable, "-m", "tests.chaos.worker", *life]
 
 
 class Seeded(threading.Thread):

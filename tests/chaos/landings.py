@@ -1,7 +1,7 @@
 """The repository afterwards: what landed is what was judged, is on the target once, and nothing bad is among it."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from gatewright.schemas.records import ChangeRecord, ChangeState, Outcome
 from gatewright.server.composition import ARTIFACTS_FOLDER
@@ -14,6 +14,15 @@ STAGES = ("plan", "left", "right", "join")
 
 def check_repository(world: World, truth: Truth, findings: Findings) -> None:
     """Look at the target, at every landed tree, at every artifact and at the person's checkout."""
+    artifacts = str(world.state / ARTIFACTS_FOLDER)
+    check_target(world, artifacts, truth, findings)
+    check_objects(world, (artifacts, str(world.project / ".git")), findings)
+    if dirty := world.git("status", "--porcelain"):
+        findings.broken.append(f"the person's checkout of the target is left behind: {dirty[:300]}")
+
+
+def check_target(world: World, artifacts: str, truth: Truth, findings: Findings) -> None:
+    """What landed is on the target once, was judged, and every attempt's commit is in the folder `artifacts`."""
     landed = {name: record for name, record in truth.records.items() if record.state is ChangeState.LANDED}
     subjects = Counter(world.git("log", "--first-parent", "--format=%s", "main").splitlines())
     for name, record in landed.items():
@@ -28,16 +37,17 @@ def check_repository(world: World, truth: Truth, findings: Findings) -> None:
     )
     if commits := [record.landed_commit for record in landed.values() if record.landed_commit is not None]:
         findings.broken.extend(f"something bad has landed: {line}" for line in _bad_in(world, commits))
-    artifacts = str(world.state / ARTIFACTS_FOLDER)
     for record in truth.records.values():
         for attempt in (a for stage in record.stages for a in stage.attempts):
             if world.git("--git-dir", artifacts, "cat-file", "--batch-check", stdin=attempt.commit).endswith("missing"):
                 findings.lost.append(f"the commit of attempt {attempt.number} of {record.id}")
-    for folder in (artifacts, str(world.project / ".git")):
+
+
+def check_objects(world: World, folders: Iterable[str], findings: Findings) -> None:
+    """Nothing that is named is missing in these repositories."""
+    for folder in folders:
         said = world.git("--git-dir", folder, "fsck", "--connectivity-only", "--no-dangling")
         findings.broken.extend(f"git fsck: {line}" for line in said.splitlines())
-    if dirty := world.git("status", "--porcelain"):
-        findings.broken.append(f"the person's checkout of the target is left behind: {dirty[:300]}")
 
 
 def _check_landing(world: World, truth: Truth, record: ChangeRecord, findings: Findings) -> None:

@@ -54,10 +54,11 @@ class Truth:
 def read_truth(world: World) -> Truth:
     """Read the whole store."""
     with closing(open_store(world.state, create=False)) as store:
-        return store.read(_truth)
+        return store.read(truth_of)
 
 
-def _truth(tx: "Tx") -> Truth:
+def truth_of(tx: "Tx") -> Truth:
+    """All that a transaction sees."""
     records = {record.id: record for record in tx.changes(limit=CHANGES_MAX)}
     rows = {name: tx.evaluations(change=name, states=tuple(EvaluationState)) for name in records}
     live = (EvaluationState.QUEUED, EvaluationState.RUNNING)

@@ -11,11 +11,11 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from gatewright.server.cli.demo_agent import Agent, Data, DemoFailed, Refusal
 
+from .connection import Connection, Gone, Keyed
 from .journal import Journal
 from .world import LEASE_S, SHARED, SUBTLE, WRONG, World
 
@@ -31,18 +31,6 @@ HABITS: Mapping[str, int] = {"zombie": 7, "vanish": 5, "release": 6, "withdraw":
 EXITS = ("done_for_now", "cannot", "needs_decision", "spec_conflict")
 
 
-class Gone(Exception):
-    """The connection ended, and what was asked last may or may not have happened."""
-
-
-@dataclass(frozen=True, slots=True)
-class Keyed:
-    """A call that may be repeated."""
-
-    tool: str
-    arguments: Data
-
-
 class Worker:
     """One life of one agent."""
 
@@ -54,7 +42,7 @@ class Worker:
         self._life = life
         self._journal = Journal(world.journals / f"{name}-{life}.jsonl")
         self._log = (world.root / "bridges.log").open("ab")
-        self._agent: Agent | None = None
+        self._agent: Connection | None = None
         self._connections = 0
         self._keys = 0
         self._later: list[Keyed] = []
@@ -94,10 +82,12 @@ class Worker:
                 self._call("wait_for_update", wait_s=1)
 
     def _start(self) -> None:
-        active = [change for change, state in self._world.states().items() if state not in ("landed", "cancelled")]
-        if len(active) < ACTIVE_MAX:
+        if self._count_active() < ACTIVE_MAX:
             title = f"{self._name}-{self._life}-{self._next_key()}"
             self._call("start_change", title=title, intent="Something useful.", keyed=True)
+
+    def _count_active(self) -> int:
+        return sum(state not in ("landed", "cancelled") for state in self._world.states().values())
 
     def _work_on(self, brief: Data) -> None:
         habit = "honest" if self._is_calm else self._habit()
@@ -178,7 +168,10 @@ class Worker:
         """What could not be merged with the target is taken from there."""
         notes = brief.get("notes")
         conflicts = isinstance(notes, list) and any("conflicts" in str(note) for note in notes)
-        return {SHARED: self._world.git("show", f"main:{SHARED}") + "\n"} if conflicts else {}
+        return {SHARED: self._shared_in_the_target()} if conflicts else {}
+
+    def _shared_in_the_target(self) -> str:
+        return self._world.git("show", f"main:{SHARED}") + "\n"
 
     def _content(self, brief: Data, *, is_wrong: bool) -> dict[str, str | None]:
         """What is handed in. The wrong has a word in it that the gate or a reviewer knows, or lies in another place."""
@@ -247,7 +240,7 @@ class Worker:
         self._journal.told(number, reply)
         return reply
 
-    def _connected(self) -> Agent:
+    def _connected(self) -> Connection:
         """A connection is a principal of its own: keys of an earlier one mean nothing to it."""
         while self._agent is None:
             if self.is_over():
