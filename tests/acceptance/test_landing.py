@@ -160,8 +160,9 @@ async def test_where_a_conflict_cannot_be_marked_a_person_decides_about_one_side
         status = await ada.get("get_status", change=change)
 
     assert any("picture.png" in note for note in again["notes"])
-    assert verdict["outcome"] != "passed"
-    assert "May one side stand alone where two had altered: picture.png?" in status["waiting_for_people"][0]
+    assert verdict["outcome"] == "pending", verdict.text
+    assert [(f["where"], f["rule"]) for f in verdict["findings"]] == [("picture.png", "conflict")], verdict.text
+    assert status["waiting_for_people"]
     assert repository.read("picture.png") == "\0theirs"
 
 
