@@ -54,6 +54,8 @@ class DistributedEngine:
         # Every name that this process ran something under.
         self._names: set[str] = set()
         self._running: dict[int, anyio.CancelScope] = {}
+        # By evaluation, the job that it is run for: another one for the same has no say about it.
+        self._held: dict[str, int] = {}
         self._slots = anyio.Semaphore(slots)
         # While a job is fetched it is this worker's for the queue, and unknown here yet.
         self._fetching = anyio.Lock()
@@ -185,9 +187,11 @@ class DistributedEngine:
     async def _run(self, job: Job, runners: Runners) -> None:
         scope = self._running[job.id]
         is_cut_short, later = True, None
+        self._held.setdefault(job.evaluation, job.id)
         try:
             with scope:
-                later = await self._evaluate(job.evaluation, runners)
+                if self._held[job.evaluation] == job.id:
+                    later = await self._evaluate(job.evaluation, runners)
             is_cut_short = scope.cancelled_caught
         except Refused as exc:
             log.warning("%s could not be settled: %s", job.evaluation, exc)
@@ -200,6 +204,8 @@ class DistributedEngine:
             with anyio.move_on_after(LET_GO_WITHIN_S, shield=True), suppress(QueueDown, Refused):
                 await self._let_go(job, is_cut_short=is_cut_short, later=later)
             del self._running[job.id]
+            if self._held.get(job.evaluation) == job.id:
+                del self._held[job.evaluation]
             self._slots.release()
 
     async def _evaluate(self, evaluation: str, runners: Runners) -> datetime | None:
@@ -230,6 +236,9 @@ class DistributedEngine:
 
     async def _let_go(self, job: Job, *, is_cut_short: bool = True, later: datetime | None = None) -> None:
         """Forget a job, or have it brought again when its evaluation still is to be run."""
+        if self._held.get(job.evaluation, job.id) != job.id:
+            await self._queue.bring_again(job, self._services.clock() + timedelta(seconds=LOST_AFTER_S))
+            return
         at = await self._services.run(lambda tx: self._give_back(tx, job.evaluation, is_cut_short=is_cut_short))
         if at is None:
             await self._queue.finish(job)

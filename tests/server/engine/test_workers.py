@@ -232,9 +232,11 @@ async def test_an_evaluation_whose_job_is_gone_is_delivered_again(crew_of: Hire)
     assert "no job would have brought" in worker.said()
 
 
-async def test_a_job_that_comes_twice_is_settled_once(crew_of: Hire) -> None:
+@pytest.mark.parametrize("names", [("one",), ("one", "two")])
+async def test_a_job_that_comes_twice_is_settled_once(crew_of: Hire, names: tuple[str, ...]) -> None:
+    """To the worker that runs it already, or to another one."""
     crew = crew_of(solo(sleeping(2)))
-    workers = [crew.hire(name) for name in ("one", "two")]
+    workers = [crew.hire(name) for name in names]
     async with crew.serving() as server:
         for worker in workers:
             await worker.ready()
