@@ -47,12 +47,16 @@ def find_programs() -> Path | None:
 
 @dataclass
 class Cluster:
-    """One server of PostgreSQL with its data; `start` and `stop` as often as wanted."""
+    """One server of PostgreSQL with its data; `start` and `stop` as often as wanted.
+
+    It is reached by a socket in the folder, and at the addresses in `listen`.
+    """
 
     programs: Path
     folder: Path
     settings: Sequence[str]
     port: int | None = None
+    listen: str = ""
     _process: "subprocess.Popen[bytes] | None" = field(default=None, repr=False)
     _made: int = 0
 
@@ -68,7 +72,8 @@ class Cluster:
         subprocess.run(self._as_other_user(made), check=True, stdout=subprocess.DEVNULL, timeout=WITHIN_S, cwd="/")
 
     def start(self) -> None:
-        given = [*self.settings, f"unix_socket_directories={self.folder}", "listen_addresses=", "logging_collector=off"]
+        given = [*self.settings, f"unix_socket_directories={self.folder}", f"listen_addresses={self.listen}"]
+        given += ["logging_collector=off"]
         if self.port is not None:
             given += [f"port={self.port}", "listen_addresses=127.0.0.1"]
         command = ["postgres", "-D", str(self.folder / "data"), *(f"--{setting}" for setting in given)]
