@@ -5,7 +5,7 @@ BIN = .venv/bin
 # Three tests on two processors: they wait for programs a quarter of their time.
 WORKERS = $$($(BIN)/python -c 'import os; print(max(2, os.cpu_count() * 3 // 2))')
 
-.PHONY: help demo test test-all lint ruff mypy pyright format docs bench real honest bypass chaos clients conformance effect wheel bundle constraints clean
+.PHONY: help demo test test-all lint ruff mypy pyright format docs bench real honest bypass chaos team-chaos clients conformance effect wheel bundle constraints clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*  ## /  make \1\t/p' Makefile | expand -t 22
@@ -53,6 +53,9 @@ bypass: .venv/dev.stamp  ## Every bad commit of the bypass suite, with what stop
 
 chaos: .venv/dev.stamp  ## Agents, kills and broken disks around one server (MINUTES=10 SEED=word): nothing may get lost
 	$(BIN)/python -m tests.chaos --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
+
+team-chaos: .venv/dev.stamp  ## The same over several hosts: kills, cut links, restarts, a full remote (MINUTES=1 SEED=word; Linux)
+	$(BIN)/python -m tests.team_chaos --minutes $(or $(MINUTES),1) $(if $(SEED),--seed $(SEED))
 
 clients: .venv/dev.stamp  ## Six real clients driven through their gates by scripted models (CLIENTS="claude-code codex")
 	$(BIN)/python examples/real_clients/run.py $(CLIENTS)
