@@ -44,9 +44,10 @@ def _run(options: argparse.Namespace) -> int:
 
     seed = options.seed or secrets.token_hex(4)
     _say(f"team chaos with seed {seed} for {options.minutes:g} minutes, from {time.strftime('%H:%M:%S')}")
-    site = Site(ROOT / "gw")
+    site, started = Site(ROOT / "gw"), time.monotonic()
     try:
         site.make()
+        _say(f"{len(site.network.address_of)} hosts are up after {time.monotonic() - started:.0f} s")
         report = run(site, seed, options.minutes)
     finally:
         if options.keep is not None:
