@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ...gates.text import number_of
-from .command import Exit
+from .command import CannotGoOn, Exit
 from .opening import open_git, services_of, set_up_common_dir, store_of
 from .team import find_team
 from .terminal import Terminal
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from ..operations.fsck_problem import Problem
 
 TOLD_MAX = 50
+RESTORE = "Restore the store from a backup; `gatewright doctor` looks at what it stands on."
+# How it is told of a team's.
+UNOPENED = frozenset({"store_unusable", "store_unavailable"})
 
 
 def configure(_command: str, parser: ArgumentParser) -> None:
@@ -32,7 +35,12 @@ def run(_command: str, options: Namespace, terminal: Terminal) -> int:
         with _place_of(options) as place:
             report = _examine(place, terminal)
     except (StoreUnusable, StoreUnavailable) as exc:
-        _say_unopened(str(exc), terminal, as_json=options.json)
+        _say_unopened(str(exc), RESTORE, terminal, as_json=options.json)
+        return Exit.ERRORED
+    except CannotGoOn as exc:
+        if exc.code not in UNOPENED:
+            raise
+        _say_unopened(exc.message, exc.next, terminal, as_json=options.json)
         return Exit.ERRORED
     terminal.clear_progress()
     if options.json:
@@ -99,8 +107,7 @@ def _data(report: "Report") -> dict[str, object]:
     }
 
 
-def _say_unopened(problem: str, terminal: Terminal, *, as_json: bool) -> None:
-    do = "Restore the store from a backup; `gatewright doctor` looks at what it stands on."
+def _say_unopened(problem: str, do: str, terminal: Terminal, *, as_json: bool) -> None:
     if as_json:
         terminal.write_data(json.dumps({"clean": None, "problem": problem, "next": do}, ensure_ascii=False) + "\n")
     else:

@@ -86,9 +86,12 @@ def test_a_team_that_cannot_be_reached_is_told_without_its_password(
     monkeypatch.setenv(REMOTE, f"file://{tmp_path}/nothing.git")
 
     told = refused(person.do("status", "--state", str(tmp_path / "state")))
+    unexamined = person.do("fsck", "--state", str(tmp_path / "state"), "--json")
     wrong = refused(person.do("status", "--state", str(tmp_path / "state"), "--remote", "no address"))
 
     assert "Try again when it is back" in told
+    assert unexamined.status == Exit.ERRORED, unexamined
+    assert unexamined.json["clean"] is None
     assert "hunter2" not in told + wrong
     assert "--remote: The address" in wrong
 
