@@ -214,7 +214,9 @@ class Site(World):
     def _plan(self) -> None:
         """What is to run, and where."""
         address = self.network.address_of
-        daemon = f"git daemon --reuseaddr --export-all --enable=receive-pack --listen={address[REMOTE]}"
+        # Not `git daemon`, which starts this one and can be killed without it.
+        programs = self.run("git", "--exec-path", at=self.root)
+        daemon = f"{programs}/git-daemon --reuseaddr --export-all --enable=receive-pack --listen={address[REMOTE]}"
         daemon += f" --timeout=30 --max-connections=64 --base-path={self.disk}"
         self._add(REMOTE, None, *daemon.split())
         tls = ("--tls-cert", str(self.certificate), "--tls-key", str(self.root / "key.pem"))
