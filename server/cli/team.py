@@ -26,6 +26,7 @@ _PARTS = (
     ("--remote", REMOTE_VARIABLE, "URL", "with a database: the git repository that the team shares"),
     ("--state", STATE_VARIABLE, "DIR", "with a database: a folder for this process alone, which may be lost"),
 )
+TEAM_VARIABLES = frozenset({VARIABLE, REMOTE_VARIABLE, STATE_VARIABLE})
 TEAM_OPTIONS = frozenset({"database_url", "remote", "state"})
 """By these names the options say where, and not what."""
 

@@ -1,41 +1,38 @@
 """`gatewright worker`: run the gates of a team. See docs/team.md.
 
-It runs programs of the project, so its own secrets are kept where none of them looks: the address of the database
-comes by the environment or an option, and the process starts itself again without either.
+It runs programs of the project, so its own secrets are kept where none of them looks: the addresses of the database
+and the remote come by the environment or options, and the process starts itself again without either.
 """
 
 import ctypes
+import json
 import logging
 import os
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from collections.abc import Generator
-from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...schemas.pipeline import LABEL, LABELS_MAX
-from .command import CannotGoOn, Exit, UsageError
-from .database import VARIABLE, add_database_url, database_url, told_of_database
+from .command import Exit, UsageError
 from .serve import DRAIN_S, log_to_stderr, raise_descriptors, seconds
+from .team import TEAM_VARIABLES, Team, add_team, find_team, team_services_of
 from .terminal import Terminal
 
 if TYPE_CHECKING:
     from ..services import Services
 
 SLOTS_MAX = 256
-# The number of a pipe with the database's address in it: set by the process that this one was, and by nobody else.
-HANDED = "GATEWRIGHT_HANDED_DATABASE"
-URL_BYTES_MAX = 4096
+# The number of a pipe with the team's addresses in it: set by the process that this one was, and by nobody else.
+HANDED = "GATEWRIGHT_HANDED_TEAM"
+# So much a pipe takes before anybody reads.
+HANDED_BYTES_MAX = 4096
 PR_SET_DUMPABLE = 4
 
 
 def configure(_command: str, parser: ArgumentParser) -> None:
     """Declare the arguments."""
-    add_database_url(parser)
-    parser.add_argument("--remote", metavar="URL", required=True, help="the git repository that the team shares")
-    text = "a folder of this worker's own, which may be lost"
-    parser.add_argument("--state", metavar="DIR", type=Path, required=True, help=text)
+    add_team(parser)
     text = "what this machine has that gates ask for by runs_on, such as gpu,big-memory"
     parser.add_argument("--labels", metavar="LABELS", type=_labels, default=(), help=text)
     slots = max(2, os.cpu_count() or 1)
@@ -47,21 +44,24 @@ def configure(_command: str, parser: ArgumentParser) -> None:
 
 def run(_command: str, options: Namespace, terminal: Terminal) -> int:
     """Work until told to end."""
-    url = _handed_url()
-    if url is None:
-        _start_again(database_url(options), options)
+    team = _handed_team()
+    if team is None:
+        team = find_team(options)
+        if team is None:
+            raise UsageError("give --database-url, --remote and --state, or set the variables that stand for them")
+        _start_again(team, options)
         raise AssertionError("exec does not return")
     _keep_others_out()
     log_to_stderr()
     logging.getLogger("procrastinate").setLevel(logging.WARNING)
     raise_descriptors()
-    with _services_of(url, options) as services:
+    with team_services_of(team, is_worker=True) as services:
         import anyio
 
         labels = f" with {', '.join(options.labels)}" if options.labels else ""
         terminal.say(f"Working on up to {options.slots} evaluations at once{labels}")
         terminal.flush()
-        anyio.run(_work, services, url, options)
+        anyio.run(_work, services, team.database_url, options)
     return Exit.OK
 
 
@@ -92,46 +92,27 @@ async def _work(services: "Services", url: str, options: Namespace) -> None:
         tasks.cancel_scope.cancel()
 
 
-@contextmanager
-def _services_of(url: str, options: Namespace) -> Generator["Services"]:
-    """What is worked with, opened; raises in a sentence where it cannot be."""
-    from ...gates.remote.address import parse_address
-    from ...gates.remote.problems import RemoteProblem
-    from ..composition import open_team_services
-    from ..store import open_database
-
-    try:
-        parse_address(options.remote)
-    except ValueError as exc:
-        raise UsageError(f"--remote: {exc}") from exc
-    with told_of_database(), closing(open_database(url, is_worker=True)) as store:
-        try:
-            services = open_team_services(store, options.remote, options.state)
-        except RemoteProblem as exc:
-            raise CannotGoOn(str(exc), "Mend that, then run it again.", code="remote") from exc
-        yield services
-
-
-def _handed_url() -> str | None:
+def _handed_team() -> Team | None:
     """What the process that this one was has left in a pipe."""
     number = os.environ.pop(HANDED, None)
     if number is None:
         return None
     with os.fdopen(int(number), "rb") as pipe:
-        return pipe.read(URL_BYTES_MAX).decode()
+        url, remote, state = json.loads(pipe.read(HANDED_BYTES_MAX))
+    return Team(url, remote, Path(state))
 
 
-def _start_again(url: str, options: Namespace) -> None:
-    """Become the same worker, with the address in nothing that other processes can read."""
-    if len(url.encode()) > URL_BYTES_MAX:
-        raise UsageError("the database's address is too long")
+def _start_again(team: Team, options: Namespace) -> None:
+    """Become the same worker, with the addresses in nothing that other processes can read."""
+    handed = json.dumps([team.database_url, team.remote, str(team.state.absolute())]).encode()
+    if len(handed) > HANDED_BYTES_MAX:
+        raise UsageError("the addresses of the database and the remote are too long")
     begin, end = os.pipe()
-    os.write(end, url.encode())
+    os.write(end, handed)
     os.close(end)
     os.set_inheritable(begin, True)
-    environment = {name: value for name, value in os.environ.items() if name != VARIABLE}
+    environment = {name: value for name, value in os.environ.items() if name not in TEAM_VARIABLES}
     command = [sys.executable, "-P", "-m", "gatewright", "worker"]
-    command += ["--remote", options.remote, "--state", str(options.state.absolute())]
     command += ["--slots", str(options.slots), "--drain", str(options.drain_s)]
     command += ["--labels", ",".join(options.labels)] if options.labels else []
     os.execve(sys.executable, command, {**environment, HANDED: str(begin)})

@@ -7,6 +7,7 @@ import pytest
 
 from gatewright.server.cli import worker
 from gatewright.server.cli.main import main
+from gatewright.server.cli.team import Team
 
 URL = "postgresql://ann:hunter2@db.example.org/gatewright"
 OPTIONS = ["worker", "--remote", "file:///nowhere", "--state", "state"]
@@ -37,12 +38,23 @@ def test_it_starts_itself_again_with_the_address_where_nobody_looks(monkeypatch:
     again = started.value
     assert "hunter2" not in repr(again.command) + repr(again.environment)
     assert again.command[again.command.index("worker") + 1 :] == [
-        *("--remote", "file:///nowhere", "--state", str(Path("state").absolute())),
         *("--slots", "3", "--drain", "5.0", "--labels", "big,gpu"),
     ]
     monkeypatch.setenv(worker.HANDED, again.environment[worker.HANDED])
-    assert worker._handed_url() == URL
+    assert worker._handed_team() == Team(URL, "file:///nowhere", Path("state").absolute())
     assert worker.HANDED not in os.environ
+
+
+def test_what_opens_the_remote_is_hidden_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    variables = {"DATABASE_URL": URL, "REMOTE": "https://ann:hunter2@git.example.org/shop.git", "STATE": "state"}
+    for name, value in variables.items():
+        monkeypatch.setenv(f"GATEWRIGHT_{name}", value)
+
+    with pytest.raises(Started) as started:
+        main(["worker"])
+
+    assert "hunter2" not in repr(started.value.command) + repr(started.value.environment)
+    os.close(int(started.value.environment[worker.HANDED]))
 
 
 def test_an_address_from_the_option_is_hidden_as_well() -> None:
