@@ -7,7 +7,7 @@ import select
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from .crew import Seeded
 from .world import GATEWRIGHT, World
@@ -61,22 +61,28 @@ class Person(Seeded):
 
     def _command(self, *words: object) -> bool:
         """Run a command on a terminal and confirm all that it asks; whether it was carried out."""
-        status, read = _on_a_terminal(self._world, [str(word) for word in words])
+        status, read = _on_a_terminal(self._world, [*self._program(), *map(str, words)], self._environment())
         self.done[f"{words[0]}" if status == 0 else f"{words[0]} refused"] += 1
         if status != 0:
             self._note(f"{' '.join(map(str, words))}: {status}: {read}")
         return status == 0
+
+    def _program(self) -> list[str]:
+        return [*GATEWRIGHT, "--repo", str(self._world.project)]
+
+    def _environment(self) -> dict[str, str]:
+        return self._world.environment()
 
     def _note(self, text: str) -> None:
         with self._log.open("a", encoding="utf-8") as log:
             log.write(f"{text}\n")
 
 
-def _on_a_terminal(world: World, words: Sequence[str]) -> tuple[int, str]:
+def _on_a_terminal(world: World, command: Sequence[str], environment: Mapping[str, str]) -> tuple[int, str]:
     screen, keyboard = pty.openpty()
     process = subprocess.Popen(
-        [*GATEWRIGHT, "--repo", str(world.project), *words],
-        env={**world.environment(), "NO_COLOR": "1"},
+        command,
+        env={**environment, "NO_COLOR": "1"},
         cwd=world.root,
         stdin=keyboard,
         stdout=keyboard,

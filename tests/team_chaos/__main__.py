@@ -1,7 +1,16 @@
 """Chaos over several hosts: `python -m tests.team_chaos [--minutes 1] [--seed WORD] [--keep FOLDER]`.
 
 Two servers, three workers, PostgreSQL, a git remote and six agents, each on a host of its own. Ends with 1 when
-anything is lost, doubled or broken, and with 2 where hosts cannot be made.
+anything is lost, doubled or broken, and with 2 where hosts cannot be made. See docs/team.md, Proof.
+
+enclosure a run's own namespaces: whatever ends it, the system takes its processes, mounts and networks away
+network   hosts, each a network of its own, behind a router that cuts links between any two
+site      what stands on them: PostgreSQL, the git remote, servers, workers; and who restarts what was killed
+programs  one of those programs, and how it is killed and stopped
+agents    the agents; agent: one life, `tests/chaos/worker.py` with a clone and over HTTP (caller: its connection)
+saboteur  kills, stops, cuts, restarts, fills and declines, drawn from the seed
+person    what people decide
+campaign  the whole run: chaos, healing, until everything has ended, then the audit of store and remote
 """
 
 import argparse

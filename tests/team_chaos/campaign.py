@@ -5,7 +5,16 @@ import time
 from collections import Counter
 
 from ..chaos.audit import audit_store
-from ..chaos.campaign import DEFECT_CHARS_MAX, DEFECTS_TOLD_MAX, ENTRY, Report, figures_of, told, until_over
+from ..chaos.campaign import (
+    DEFECT_CHARS_MAX,
+    DEFECTS_TOLD_MAX,
+    ENTRY,
+    SAID_CHARS_MAX,
+    Report,
+    figures_of,
+    told,
+    until_over,
+)
 from ..chaos.crew import Crew
 from ..chaos.journal import Call, read_journals
 from ..chaos.landings import check_objects, check_target
@@ -45,6 +54,7 @@ def run(site: Site, seed: str, minutes: float) -> Report:
         "started again": told(Counter(restarts)),
         "by themselves": told(_ended_by_themselves(site)) or "nobody ended",
         **report.figures,
+        "people": told(person.done) or "nothing",
         "done to them": told(saboteur.done) or "nothing",
         "before the calm": told(at_the_end),
     }
@@ -60,11 +70,13 @@ def _calm_down(site: Site, seed: str, calm: Crew, report: Report, since: float) 
     settled_s = time.monotonic() - since
     for somebody in (helper, calm):
         somebody.stop()
-    truth = site.truth()
     report.problems += [
-        f"{change} is still {state} after {settled_s:.0f} s of calm: {truth.records[change]}"
+        f"{change} is still {state} after {settled_s:.0f} s of calm: {site.ask('why', change)}\n"
+        f"{site.ask('log', change)[-SAID_CHARS_MAX:]}"
         for change, state in unfinished
     ]
+    examined = site.ask("fsck")
+    report.problems += [] if examined.endswith("\n0") else [f"gatewright fsck: {examined[-SAID_CHARS_MAX:]}"]
     return settled_s
 
 

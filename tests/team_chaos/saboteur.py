@@ -9,7 +9,8 @@ from contextlib import suppress
 from ..chaos.crew import Seeded
 from ..chaos.world import Role
 from .network import Cut
-from .site import DATABASE, HOSTS, REMOTE, SERVERS, WORKERS, Service, Site, kill, signal_to
+from .programs import Service, kill, signal_to
+from .site import DATABASE, HOSTS, REMOTE, SERVERS, WORKERS, Site
 
 PAUSE_S = 0.8
 FAULT_S = (0.5, 5.0)

@@ -1,15 +1,12 @@
 """What stands on the hosts: PostgreSQL, the git remote, servers, workers; each is started again when it was killed."""
 
-import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -22,8 +19,9 @@ from gatewright.server.store import create_database, open_database
 
 from ..chaos.truth import Truth, truth_of
 from ..chaos.world import PIPELINE, SHARED, World
-from ..postgres import QUICK, USER, Cluster, find_programs
+from ..postgres import QUICK, USER, find_programs
 from .network import Network
+from .programs import Database, Service, kill
 
 DATABASE, REMOTE = "database", "remote"
 SERVERS = ("server1", "server2")
@@ -41,41 +39,9 @@ RESTART_AFTER_S = 1.0
 LOOK_EVERY_S = 0.1
 READY_WITHIN_S = 90.0
 END_WITHIN_S = 40.0
+ASK_WITHIN_S = 300.0
 GATEWRIGHT = (sys.executable, "-P", "-m", "gatewright")
 HOOK = "hooks/pre-receive"
-
-
-@dataclass
-class Database(Cluster):
-    """A server of PostgreSQL on a host. It ends with the enclosure, and not with a thread of ours."""
-
-    enter: Sequence[str] = ()
-
-    def make(self) -> None:
-        super().make()
-        with (self.folder / "data" / "pg_hba.conf").open("a") as file:
-            file.write("host all all 10.77.0.0/16 trust\n")
-
-    def _as_other_user(self, command: list[str]) -> list[str]:
-        whole = super()._as_other_user(command)
-        return [*self.enter, *(word for word in whole if not word.startswith("--pdeathsig"))]
-
-
-@dataclass
-class Service:
-    """One program that somebody starts again whenever it ends."""
-
-    name: str
-    command: Sequence[str]
-    environment: dict[str, str]
-    folder: Path | None = None
-    process: "subprocess.Popen[bytes] | None" = None
-    not_before: float = 0.0
-    ends: Counter[int] = field(default_factory=Counter)
-
-    @property
-    def is_running(self) -> bool:
-        return self.process is not None and self.process.poll() is None
 
 
 class Site(World):
@@ -113,6 +79,15 @@ class Site(World):
     def database_url(self, role: str = USER) -> str:
         return f"postgresql://{role}@{self.network.address_of[DATABASE]}/{USER}"
 
+    def environment_of_people(self) -> dict[str, str]:
+        """What makes a command one about this team."""
+        return {
+            **self.environment(),
+            "GATEWRIGHT_DATABASE_URL": self.database_url(),
+            "GATEWRIGHT_REMOTE": self.remote_url,
+            "GATEWRIGHT_STATE": str(self.root / "person"),
+        }
+
     def make(self) -> None:
         """Make everything, and return when both servers are ready; raises `AssertionError` when they never are."""
         for folder in (self.disk, self.journals, self.root / "tmp", self.database.folder):
@@ -125,6 +100,20 @@ class Site(World):
         self._plan()
         self._keeper.start()
         self._await_servers()
+
+    def ask(self, *words: str) -> str:
+        """What a command of people's says about the team, and on a line of its own how it ended."""
+        done = subprocess.run(
+            [*GATEWRIGHT, *words],
+            cwd=self.root,
+            env=self.environment_of_people(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=ASK_WITHIN_S,
+            check=False,
+        )
+        return f"{done.stdout}{done.stderr}\n{done.returncode}"
 
     def run(self, *command: str, stdin: str = "", expected: Sequence[int] = (0,), at: Path | None = None) -> str:
         if at is None:
@@ -266,19 +255,3 @@ class Site(World):
             while not (log.exists() and "ing on " in log.read_text(errors="replace")):
                 assert time.monotonic() < deadline, f"{name} is not ready: {log.read_text() if log.exists() else ''}"
                 time.sleep(LOOK_EVERY_S)
-
-
-def kill(service: Service) -> bool:
-    """As kill -9 does; a stopped one as well. False when it does not run."""
-    return signal_to(service, signal.SIGKILL)
-
-
-def signal_to(service: Service, number: signal.Signals) -> bool:
-    """Whether it could be sent."""
-    process = service.process
-    if process is None or process.poll() is not None:
-        return False
-    with suppress(ProcessLookupError):
-        os.kill(process.pid, number)
-        return True
-    return False
