@@ -39,9 +39,11 @@ async def _call(services: Services, tool: str, arguments: Result, on_progress: C
 
     # Users of one number on two machines are not one caller.
     principal, stamp = f"cli:{user_name()}@{socket.gethostname()}", os.urandom(12).hex()
+    result: Result = {}
     async with anyio.create_task_group() as tasks:
         # What is waited for is done by servers and workers.
         tasks.start_soon(follow_feed, services)
-        result = await call_tool(opened, principal, tool, arguments, client="gatewright", stamp=stamp, report=report)
+        told = await call_tool(opened, principal, tool, arguments, client="gatewright", stamp=stamp, report=report)
+        result = told.model_dump(mode="json", by_alias=True, exclude_none=True)
         tasks.cancel_scope.cancel()
-    return result.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return result
