@@ -135,6 +135,7 @@ def test_a_commit_of_this_clone_is_verified_against_what_the_team_judged(at_team
     assert f"{mine[:10]} has not passed the gates: it was never handed in" in told.out
 
 
+@pytest.mark.slow
 def test_the_same_decision_under_the_same_key_is_one_wherever_its_place_was_said(
     at_team: Desk, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
