@@ -34,6 +34,8 @@ WORKER_ROLE = "gatewright_worker"
 REMOTE_BYTES = 60_000_000
 DRAIN_S = 20
 SLOTS = 2
+# So that gates are under way when something happens to their worker.
+GATE_S = 1
 # As long as systemd would wait, about.
 RESTART_AFTER_S = 1.0
 LOOK_EVERY_S = 0.1
@@ -169,7 +171,7 @@ class Site(World):
     def _make_remote(self) -> None:
         first = self.root / "first"
         first.mkdir()
-        (first / "gatewright.yaml").write_text(PIPELINE)
+        (first / "gatewright.yaml").write_text(PIPELINE.replace('run: "', f'run: "sleep {GATE_S} && '))
         (first / SHARED).write_text("Everybody writes here.\n")
         self.run("git", "init", "-q", "--bare", "-b", "main", str(self.project), at=self.root)
         for hook in (self.project / "hooks").iterdir():
