@@ -191,9 +191,10 @@ def test_a_conflict_that_came_with_the_stage_must_be_resolved(sample: Project) -
 
 def test_where_a_merge_kept_one_side_in_silence_a_person_is_asked(sample: Project) -> None:
     """A picture, or a file that one side removed, cannot be marked: nothing shows whether anybody has looked."""
-    start = sample.commit({"src/a.bin": "\0one side's", "src/b.bin": "\0one side's"}, on=sample.base)
+    side = sample.commit({"src/a.bin": "\0one side's", "src/b.bin": "\0one side's"}, on=sample.base)
+    start = sample.git("commit-tree", f"{side}^{{tree}}", "-p", side, "-p", sample.base, "-m", "Merge")
     merges = (Merged(start, ("src/a.bin", "src/b.bin")),)
-    artifact = sample.commit({"src/b.bin": "\0what both need", "src/c.py": "x = 1\n"})
+    artifact = sample.commit({"src/b.bin": "\0what both need", "src/c.py": "x = 1\n"}, on=start)
 
     asked = sample.judge(artifact, gates=(), scope_base=start, merges=merges)["scope"]
     allowed = tuple(finding.fingerprint for finding in asked.findings)
