@@ -100,7 +100,10 @@ async def handed_back(repository: Repository, server: Server, ada: Agent) -> Tol
     return await ada.claim(change)
 
 
-@pytest.mark.parametrize("how", ["workspace", "files", "a merge of the agent's own"])
+@pytest.mark.parametrize(
+    "how",
+    ["workspace", *(pytest.param(how, marks=pytest.mark.slow) for how in ("files", "a merge of the agent's own"))],
+)
 async def test_a_conflict_with_the_target_is_handed_back_merged_and_can_be_resolved(
     make: Repositories, how: str
 ) -> None:
@@ -403,8 +406,11 @@ async def test_landing_is_the_servers_no_agents_commit_moves_the_target(server: 
     )
 
 
-@pytest.mark.parametrize("writes", ["calc.py", "**"])
-@pytest.mark.parametrize("how", ["strategy ours", "files of before", "tree of before"])
+@pytest.mark.parametrize("writes", ["**", pytest.param("calc.py", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "how",
+    ["strategy ours", *(pytest.param(how, marks=pytest.mark.slow) for how in ("files of before", "tree of before"))],
+)
 async def test_a_merge_that_takes_back_what_has_landed_does_not_pass(make: Repositories, how: str, writes: str) -> None:
     """Whatever the stage may write. What git makes of both sides by itself passes."""
     repository = make(solo().replace("goal: ", f'writes: ["{writes}"]\n    goal: '))

@@ -309,6 +309,7 @@ def test_two_people_approve_by_their_signatures(desk: Desk, call: Call, keys: Pa
     assert verify(statement, signature=signature.encode(), signers=signers, identity=SIGNER), "by anybody, later"
 
 
+@pytest.mark.slow
 def test_the_whole_diff_can_be_read_before(desk: Desk, call: Call) -> None:
     told = call("approve", "c1", "docs", "--diff")
 

@@ -84,6 +84,7 @@ def test_no_decision_is_taken_on_a_pipe(call: Call, arguments: tuple[str, ...]) 
     assert call("log", "c1", "--json").out == before
 
 
+@pytest.mark.slow
 def test_a_terminal_on_one_side_is_not_enough(desk: Desk) -> None:
     """Typed by a program into a pipe, however the output looks."""
     refused = desk.at_terminal_output_only("cancel", "c1", "--reason", "x", given="y\n")

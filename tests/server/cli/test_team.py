@@ -118,6 +118,7 @@ def test_a_person_looks_at_and_opens_a_teams_changes_from_a_folder_that_is_no_re
     assert json.loads(log.out.splitlines()[0])["event"]["title"] == "Subtract"
 
 
+@pytest.mark.slow
 def test_the_history_needs_the_database_alone(at_team: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     at_team.do("start", "Subtract")
     monkeypatch.setenv(REMOTE, f"file://{tmp_path}/nothing.git")
@@ -125,6 +126,7 @@ def test_the_history_needs_the_database_alone(at_team: Desk, tmp_path: Path, mon
     assert "Subtract" in at_team.do("log").out
 
 
+@pytest.mark.slow
 def test_a_commit_of_this_clone_is_verified_against_what_the_team_judged(at_team: Desk, tmp_path: Path) -> None:
     clone = Desk(tmp_path / "team" / "person")
     mine = clone.commit({"sub.py": "def sub(a, b):\n    return a - b\n"})
@@ -149,6 +151,7 @@ def test_the_same_decision_under_the_same_key_is_one_wherever_its_place_was_said
     assert "c1 is cancelled" in again.out
 
 
+@pytest.mark.slow
 def test_migrate_records_which_branch_is_trusted_once(at_team: Desk, database_url: str) -> None:
     done = at_team.do("migrate", "--target", "trunk")
     same = at_team.do("migrate", "--target", "trunk")
