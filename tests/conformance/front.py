@@ -1,7 +1,7 @@
 """A front for tests: an HTTP application on loopback, because HTTP is what the suite can speak.
 
-Around the application's own server stands the SDK's streamable HTTP (`over_http`), whose sessions are all one principal;
-`door.py` has gatewright's own door, and `relay.py` is the way to the real command.
+Around the application's own server stands the SDK's streamable HTTP (`over_http`), whose sessions are all one
+principal; `door.py` has gatewright's own door, and `relay.py` is the way to the real command.
 """
 
 import socket
