@@ -105,7 +105,7 @@ def _job(base: Base, number: int, change: Change) -> Job:
         stage=STAGE,
         commit=change.commit,
         base=base.commit,
-        scope_base=base.commit,
+        scope_base=change.merged or base.commit,
         policy=policy,
         gates=stage.gates,
         writes=stage.writes,
@@ -113,7 +113,6 @@ def _job(base: Base, number: int, change: Change) -> Job:
         shared=services.repository.common_dir,
         cache=_cache(services.repository.common_dir),
         slots=SLOTS,
-        merged=change.merged,
     )
 
 

@@ -3,6 +3,7 @@
 import json
 import ssl
 from collections.abc import Sequence
+from http import HTTPStatus
 from pathlib import Path
 
 import httpx2
@@ -48,7 +49,7 @@ class Caller:
         except httpx2.TransportError as exc:
             self.turn()
             raise DemoFailed(f"The connection ended during {tool}: {exc!r}") from exc
-        if answer.status_code != httpx2.codes.OK:
+        if answer.status_code != HTTPStatus.OK:
             self.turn()
             raise DemoFailed(f"HTTP {answer.status_code}: {answer.text[:200]}")
         return _reply_of(tool, answer.text)
