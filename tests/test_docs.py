@@ -18,7 +18,7 @@ DECISIONS = DOCS / "decisions"
 
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^()\s]+)(?:\s+\"[^\"]*\")?\)|!\[[^\]]*\]\(([^()\s]+)\)")
 OUTSIDE = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
-MAKE_COMMAND = re.compile(r"^\s*(?:\$ |step )?make ([a-z]+)", re.MULTILINE)
+MAKE_COMMAND = re.compile(r"^\s*(?:\$ |step )?make ([a-z][a-z-]*)", re.MULTILINE)
 FENCE = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
 CITED_DECISION = re.compile(r"docs/(decisions/\d{4}[\w-]*)")
 
@@ -89,7 +89,7 @@ def test_every_decision_that_the_source_cites_exists() -> None:
 
 
 def test_every_make_target_that_a_page_or_ci_names_exists() -> None:
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
     code = {page: _code((ROOT / page).read_text("utf-8")) for page in _tracked_files() if page.endswith(".md")}
     code[".ci/run"] = (ROOT / ".ci" / "run").read_text("utf-8")
 
