@@ -14,7 +14,6 @@ campaign  the whole run: chaos, healing, until everything has ended, then the au
 """
 
 import argparse
-import os
 import secrets
 import shutil
 import sys
@@ -22,7 +21,7 @@ import time
 from pathlib import Path
 
 from ..chaos.campaign import Report
-from .enclosure import ROOT, CannotEnclose, command_in_enclosure, govern, is_enclosed
+from .enclosure import ROOT, CannotEnclose, govern, is_enclosed, run_in_enclosure
 
 MINUTES_MAX = 60.0
 
@@ -39,12 +38,10 @@ def main() -> int:
     if is_enclosed():
         return govern(lambda: _run(options))
     try:
-        command = command_in_enclosure([sys.executable, "-m", "tests.team_chaos", *sys.argv[1:]])
+        return run_in_enclosure([sys.executable, "-m", "tests.team_chaos", *sys.argv[1:]])
     except CannotEnclose as exc:
         _say(str(exc))
         return 2
-    # Whoever ends this process ends the enclosure.
-    return os.execvp(command[0], command)
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 ROOT = Path("/run")
 BYTES = 2_000_000_000
 ENCLOSED = "GATEWRIGHT_TEST_ENCLOSED"
-NEEDED = ("unshare", "nsenter", "ip", "mount")
+NEEDED = ("setpriv", "unshare", "nsenter", "ip", "mount")
 KINDS = ("--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "private")
 
 
@@ -27,11 +27,23 @@ def command_in_enclosure(command: Sequence[str]) -> list[str]:
     if os.geteuid() != 0:
         # A user's own namespace has one user, and PostgreSQL wants another one than root.
         raise CannotEnclose("hosts are made by root, in namespaces of its own; run this as root")
-    enter = ["unshare", *KINDS]
+    # unshare waits for its child and hears no signal but the last one; which it gets when its own parent has ended.
+    enter = ["setpriv", "--pdeathsig=KILL", "unshare", *KINDS]
     tried = subprocess.run([*enter, "true"], capture_output=True, text=True, check=False, timeout=30)
     if tried.returncode:
         raise CannotEnclose(f"this system gives no network namespaces: {tried.stderr.strip()}")
     return [*enter, "env", f"{ENCLOSED}=1", *command]
+
+
+def run_in_enclosure(command: Sequence[str]) -> int:
+    """Run it there, and answer with its status; whatever ends this process ends the enclosure."""
+    with subprocess.Popen(command_in_enclosure(command)) as process:
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, lambda caught, _: sys.exit(128 + caught))
+        try:
+            return process.wait()
+        finally:
+            process.kill()
 
 
 def is_enclosed() -> bool:
@@ -49,8 +61,6 @@ def govern(run: Callable[[], int]) -> int:
     child = os.fork()
     if child == 0:
         sys.exit(run())
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda caught, _: sys.exit(128 + caught))
     while True:
         ended, status = os.wait()
         if ended == child:
