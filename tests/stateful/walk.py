@@ -125,6 +125,7 @@ class Walk:
                 machine.the_store_is_as_the_model_says()
 
     def _probes(self) -> Iterator[Probe]:
+        yield Probe("cancel", "", lambda m: m.cancel(), self.machine.do_cancel)
         for stage in ANY_STAGE:
             yield from (self._claim(agent, stage) for agent in OTHER)
             yield from self._people(stage)
