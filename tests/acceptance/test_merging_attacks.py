@@ -304,3 +304,29 @@ async def test_no_shape_of_a_merge_takes_back_what_has_landed(make: Repositories
         verdict = await ada.submit(brief, {"mine.txt": "mine\n"})
 
     assert wheres(verdict) == lost, verdict.text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_honest", [True, False])
+async def test_what_landed_squashed_stays_whoever_had_merged_it_before(make: Repositories, *, is_honest: bool) -> None:
+    """Squashed, it stands in nobody's history but the target's."""
+    repository = make(solo().replace("strategy: merge", "strategy: squash"))
+    async with serving(repository) as server, server.agent() as ada:
+        await ada.start("First")
+        await ada.start("Second")
+        first, second = await ada.claim("c1"), await ada.claim("c2")
+        commit_all(repository, first, {"one.txt": "one\n"})
+        theirs = commit_all(repository, second, {"two.txt": "two\n", "calc.py": "# Two\n" + repository.read("calc.py")})
+        merge(repository, first, *([] if is_honest else ["-s", "ours"]), theirs)
+        (repository.path / "one.txt").write_text("somebody's own\n")
+        verdict = await ada.submit(first)
+        assert verdict["outcome"] == "passed", verdict.text
+        await server.until("c1", is_blocked)
+        await ada.submit(second)
+        await server.landed("c2")
+        (repository.path / "one.txt").unlink()
+        await server.landed("c1")
+
+    assert {"one.txt", "two.txt"} <= repository.files()
+    assert repository.read("two.txt") == "two\n"
+    assert repository.read("calc.py").startswith("# Two\n")
