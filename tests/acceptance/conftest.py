@@ -10,6 +10,7 @@ from gatewright.server.engine.runners import Runners
 from gatewright.server.operations import changes
 
 from .house import SECRET, Agent, Clock, Generation, Repository, Server, serving
+from .team import Team
 
 Repositories = Callable[..., Repository]
 
@@ -96,3 +97,8 @@ async def desk(repository: Repository, clock: Clock) -> AsyncIterator[Server]:
 async def ada(server: Server) -> AsyncIterator[Agent]:
     async with server.agent("ada") as agent:
         yield agent
+
+
+@pytest.fixture
+def team(tmp_path: Path) -> Team:
+    return Team(tmp_path / "team")

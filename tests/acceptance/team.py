@@ -17,6 +17,7 @@ from gatewright.server.store import open_store
 from .house import Clock, Server, Told, solo
 
 HOOK = "hooks/pre-receive"
+SUB = "def sub(a, b):\n    return a - b\n"
 
 
 class Clone:
