@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import sql
 
-from .problems import StoreUnusable
+from .problems import EXTRA, StoreUnusable
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 TABLE = "procrastinate_jobs"
-EXTRA = "pip install 'gatewright[team]'"
 
 _NOTIFYING = "procrastinate_jobs_notify_queue_job_inserted_v1"
 _OF_WORKERS = (

@@ -1,5 +1,8 @@
 """What can be wrong with a store; `str()` of each is one sentence for a person."""
 
+EXTRA = "pip install 'gatewright[team]'"
+"""What brings the libraries that a shared database needs."""
+
 
 class StoreMissing(Exception):
     """There is no store here, and the caller did not ask to make one."""

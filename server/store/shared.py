@@ -7,13 +7,12 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from .creation import SCHEMA_VERSION, SECRET, SECRET_BYTES
-from .problems import NotMigrated, StoreUnusable
+from .problems import EXTRA, NotMigrated, StoreUnusable
 from .store import Store
 
 if TYPE_CHECKING:
     from .tx import Tx
 
-EXTRA = "pip install 'gatewright[team]'"
 MAKING = "make or check the store"
 
 
