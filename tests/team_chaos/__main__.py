@@ -1,7 +1,7 @@
 """Chaos over several hosts: `python -m tests.team_chaos [--minutes 1] [--seed WORD] [--keep FOLDER]`.
 
 Two servers, three workers, PostgreSQL, a git remote and six agents, each on a host of its own. Ends with 1 when
-anything is lost, doubled or broken, and with 2 where hosts cannot be made. See docs/team.md, Proof.
+anything is lost, doubled or broken, and with 2 where hosts cannot be made. See docs/team-operations.md, Proof.
 
 enclosure a run's own namespaces: whatever ends it, the system takes its processes, mounts and networks away
 network   hosts, each a network of its own, behind a router that cuts links between any two
