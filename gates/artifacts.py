@@ -10,12 +10,13 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from .artifact_store import history, transfer, writing
+from .artifact_store import copying, history, transfer, writing
+from .artifact_store.copying import FetchBudget
 from .artifact_store.objects import EXECUTABLE, FILE, BadArtifact, ObjectReader, ReaderPool, TooLarge, checked_id
-from .artifact_store.transfer import FetchBudget, checked_ref_name
+from .artifact_store.transfer import checked_ref_name
 from .artifact_store.walk import Change, TreeBudget, TreeEntry, compare, walk
 from .artifact_store.writing import Merge
-from .git import Git
+from .git import Git, GitFailed
 from .preparation.locks import locked
 from .remote.problems import RemoteFault, RemoteProblem
 from .remote.quarantine import quarantined
@@ -126,26 +127,34 @@ class ArtifactStore:
         *,
         base: str,
         landed: str | None = None,
+        keep_as: str | None = None,
         fetch_budget: FetchBudget = FETCH_BUDGET,
         tree_budget: TreeBudget = TREE_BUDGET,
     ) -> None:
         """Bring in an agent's commit, which must descend from `base`; after this every other method may be given it.
 
         `landed` is a trusted commit that is here: what it has in its history counts for no budget of commits.
-        Raises `BadArtifact` when it is no such commit or not sound, `TooLarge` when what it adds exceeds a budget.
+        `keep_as`: a name to `keep` it by as well. Raises `BadArtifact` when it is no such commit or not sound,
+        `TooLarge` when what it adds exceeds a budget.
         """
         ref = ARTIFACTS + checked_id(commit)
         self.fetch_base(base)
-        if self._find_ref(ref) != commit:
-            self._take_over(commit, ref, base, fetch_budget)
+        was_here = self._find_ref(ref) == commit
+        if not was_here:
+            self._take_over(commit, base, fetch_budget)
         try:
-            steps = self._checked_steps(base, commit, landed, tree_budget)
+            steps = self._checked_steps(base, commit, landed, tree_budget, is_known_whole=was_here)
             self._changes_of(steps, tree_budget)
             if [step.parents[:1] for step in steps] != [(base,)]:
                 self.changes(base, commit, tree_budget)
         except BadArtifact:
-            self.git.run("update-ref", "-d", ref)
+            if was_here:
+                self.git.run("update-ref", "-d", ref)
             raise
+        name = [] if keep_as is None else [OUR_REFS + checked_ref_name(keep_as)]
+        self._set_refs(commit, [*([] if was_here else [ref]), *name])
+        if keep_as is not None:
+            self.keep(commit, keep_as)
 
     def publish(self, commit: str, ref: str) -> None:
         """Copy `commit` with its history into the shared repository and put `ref` (refs/gatewright/...) there on it.
@@ -167,8 +176,7 @@ class ArtifactStore:
         With a remote it is there, and any other server can have it.
         """
         ref = OUR_REFS + checked_ref_name(name)
-        if self._find_ref(ref) != self._present(commit):
-            self.git.run("update-ref", ref, commit)
+        self._set_refs(self._present(commit), [ref])
         if self._remote is not None:
             self._remote.keep(self.path, commit, ref)
 
@@ -300,14 +308,21 @@ class ArtifactStore:
 
     # -- helpers ------------------------------------------------------------------------------------------------------
 
-    def _take_over(self, commit: str, ref: str, base: str, budget: FetchBudget) -> None:
+    def _take_over(self, commit: str, base: str, budget: FetchBudget) -> None:
         with self._lent(commit, budget.bytes_max) as shared:
             transfer.check_complete(shared)
             # A commit that the server made need not be in the shared repository.
-            if self._kind_of(commit) != "commit" or transfer.holds(shared, commit):
-                transfer.check_size(shared, commit, base=base, budget=budget)
+            if self._kind_of(commit) == "commit" and not transfer.holds(shared, commit):
+                return
+            listing = copying.list_added(shared, commit, base=base, budget=budget)
             with self._exclusive():
-                transfer.fetch(self.git, shared, [f"+{commit}:{ref}"], strict=True, tip=base)
+                copying.copy(self.git, shared, listing)
+
+    def _set_refs(self, commit: str, refs: Iterable[str]) -> None:
+        """All at once; durable on return."""
+        missing = [ref for ref in refs if self._find_ref(ref) != commit]
+        if missing:
+            self.git.run("update-ref", "--stdin", stdin="".join(f"update {ref} {commit}\n" for ref in missing).encode())
 
     def _is_here(self, commit: str) -> bool:
         status, _ = self.git.run_status("cat-file", "-e", f"{checked_id(commit)}^{{commit}}", expected=(0, 1, 128))
@@ -363,10 +378,14 @@ class ArtifactStore:
             transfer.fetch(self.git, self.shared, [f"+{commit}:{ref}", *refspecs], strict=False, tip=None)
             transfer.check_is_commit(self.git, commit)
 
-    def _checked_steps(self, base: str, commit: str, landed: str | None, budget: TreeBudget) -> Sequence[history.Step]:
+    def _checked_steps(
+        self, base: str, commit: str, landed: str | None, budget: TreeBudget, *, is_known_whole: bool
+    ) -> Sequence[history.Step]:
         transfer.check_kind(commit, self._kind_of(commit))
         try:
-            steps = history.steps_between(self.git, base, commit, budget.commits_max, landed=landed)
+            steps = history.steps_between(
+                self.git, base, commit, budget.commits_max, landed=landed, is_known_whole=is_known_whole
+            )
             is_descendant = history.descends(base, commit, steps)
             if landed is not None and not is_descendant:
                 # The way to it may lead through what has landed.
@@ -375,6 +394,10 @@ class ArtifactStore:
             if self.is_ancestor(base, commit):
                 raise
             steps, is_descendant = (), False
+        except GitFailed as exc:
+            if is_known_whole or exc.is_outage:
+                raise
+            raise BadArtifact(f"The commit cannot be taken over: {transfer.reason_of(exc)}") from exc
         if not is_descendant:
             raise BadArtifact(f"{commit} does not descend from {base}. Start your work from that commit.")
         return steps

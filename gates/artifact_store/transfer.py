@@ -1,5 +1,7 @@
 """Carry commits between the user's shared repository and our own store, trusting nothing that the former says.
 
+What an agent adds comes in by `copying`.
+
 Agents write to the shared repository. Its configuration, hooks, replace refs, grafts, commit graphs and alternates must
 not decide what we read; its objects are believed only after our side has computed their ids again.
 Source: docs/decisions/0002-own-store-for-artifacts.md
@@ -11,18 +13,15 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from ..git import BARE_ENVIRONMENT, PROGRAM, Git, GitFailed
-from .objects import BadArtifact, TooLarge
+from .objects import BadArtifact
 
 TRANSFER_TIMEOUT_S = 300.0
 # No git of ours lives that long, so what it locked or was writing then belongs to nobody any more.
 LEFTOVER_AGE_S = 3_600.0
 LEFTOVERS = ("*.lock", "refs/**/*.lock", "objects/pack/tmp_*", "objects/??/tmp_*", "publish-*", "write-*", "fetch-*")
-# An id of the longer kind and the end of its line.
-ID_LINE_BYTES = 65
 # What index-pack says of an object that is there already and differs from the one that arrives, or cannot be read.
 PLANTED = re.compile("COLLISION|existing object|corrupt|inflate|header", re.IGNORECASE)
 OUR_LOCK = "gatewright.lock"
@@ -42,14 +41,6 @@ UPLOAD_PACK_CONFIG = {
     "safe.directory": "*",
     "uploadpack.allowAnySHA1InWant": "true",
 }
-
-
-@dataclass(frozen=True)
-class FetchBudget:
-    """What an artifact may add to its base, as stored (objects) and unpacked (bytes)."""
-
-    objects_max: int = 200_000
-    bytes_max: int = 2 * 2**30
 
 
 def checked_ref_name(name: str) -> str:
@@ -105,37 +96,14 @@ def check_kind(commit: str, kind: str | None) -> None:
         raise BadArtifact(f"{commit} is a {kind}, not a commit. Give the id of the commit itself.")
 
 
-def check_size(shared: Path, commit: str, *, base: str, budget: FetchBudget) -> None:
-    """Raise `TooLarge` when what `commit` adds to `base` exceeds the budget, before any of it is copied.
-
-    Raises `BadArtifact` too when there is no such commit, or something is missing that belongs to it.
-    """
-    git = shared_git(shared)
-    wanted = ("rev-list", "--objects", "--no-object-names", commit, "--not", base)
-    bytes_max = budget.objects_max * ID_LINE_BYTES
-    try:
-        listing, more = git.run_head(*wanted, bytes_max=bytes_max, timeout_s=TRANSFER_TIMEOUT_S)
-        count = listing.count(b"\n")
-        if more or count > budget.objects_max:
-            raise TooLarge(f"The commit adds more than {budget.objects_max} objects to its base.")
-        sizes = git.run(
-            "cat-file",
-            "--batch-check=%(objecttype) %(objectsize)",
-            "--buffer",
-            stdin=listing,
-            timeout_s=TRANSFER_TIMEOUT_S,
-        )
-    except GitFailed as exc:
-        if exc.is_outage:
-            raise
-        check_is_commit(git, commit)
-        raise BadArtifact(f"The history of {commit} cannot be read: {_reason(exc)}") from exc
-    if not listing.startswith(commit.encode("ascii")) or not sizes.startswith(b"commit "):
-        # Nothing is added, or what was named is not the commit that it leads to.
-        check_is_commit(git, commit)
-    total = sum(int(size) for size in sizes.split()[1::2] if size.isdigit())
-    if total > budget.bytes_max:
-        raise TooLarge(f"The commit adds {total} bytes to its base; {budget.bytes_max} are allowed (`limits.tree`).")
+def check_whole(shared: Path, cause: Exception) -> None:
+    """Raise `BadArtifact` for a repository that leaves out files of its history on purpose, which explains `cause`."""
+    promised = ("config", "--get-regexp", r"^(extensions\.partialclone|remote\..*\.promisor)$")
+    if shared_git(shared).run_status(*promised, expected=(0, 1))[0] == 0:
+        raise BadArtifact(
+            "The repository is a partial clone and lacks files of its history."
+            " Run `git fetch --refetch --no-filter` in it."
+        ) from cause
 
 
 def tags_reaching(shared: Path, commit: str) -> tuple[str, ...]:
@@ -175,13 +143,8 @@ def fetch(
     except GitFailed as exc:
         if exc.is_outage:
             raise
-        promised = ("config", "--get-regexp", r"^(extensions\.partialclone|remote\..*\.promisor)$")
-        if shared_git(shared).run_status(*promised, expected=(0, 1))[0] == 0:
-            raise BadArtifact(
-                "The repository is a partial clone and lacks files of its history."
-                " Run `git fetch --refetch --no-filter` in it."
-            ) from exc
-        raise BadArtifact(f"The commit cannot be taken over: {_reason(exc)}") from exc
+        check_whole(shared, exc)
+        raise BadArtifact(f"The commit cannot be taken over: {reason_of(exc)}") from exc
 
 
 def publish(store: Git, shared: Path, commit: str, ref: str) -> None:
@@ -215,7 +178,7 @@ def _take_in(git: Git, pack: Path) -> None:
     except GitFailed as exc:
         if PLANTED.search(exc.stderr):
             raise BadArtifact(
-                f"The repository holds other bytes under the id of an object to publish ({_reason(exc)})."
+                f"The repository holds other bytes under the id of an object to publish ({reason_of(exc)})."
                 " Run `git fsck` in it: it is damaged, or somebody wrote into it."
             ) from exc
         raise
@@ -234,7 +197,7 @@ def _upload_pack() -> str:
     return " ".join([*variables, shlex.quote(PROGRAM), *settings, "upload-pack", "--strict"])
 
 
-def _reason(failure: GitFailed) -> str:
+def reason_of(failure: GitFailed) -> str:
     """The line of git's errors that says most: the first fatal or error line, else the last."""
     lines = [line.strip() for line in failure.stderr.splitlines() if line.strip() and not line.startswith("hint:")]
     telling = [line for line in lines if line.startswith(("error:", "fatal:"))]

@@ -221,10 +221,10 @@ def _taken(services: Services, record: ChangeRecord, lease: LeaseName, make: Cal
             commit,
             base=base,
             landed=taking_in.target_tip(services),
+            keep_as=f"attempts/{lease.change}/{lease.stage}/{commit}",
             fetch_budget=FetchBudget(bytes_max=limits.tree),
             tree_budget=TreeBudget(entries_max=limits.entries, bytes_max=limits.tree),
         )
-        services.artifacts.keep(commit, f"attempts/{lease.change}/{lease.stage}/{commit}")
         judged_from = taking_in.judged_from(services, record, base, commit)
         return Artifact(commit, services.artifacts.tree_of(commit), judged_from, base)
     except TooLarge as exc:

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gatewright.gates.artifact_store.transfer import FetchBudget
-from gatewright.gates.artifacts import BadArtifact, TooLarge
+from gatewright.gates.artifacts import BadArtifact, FetchBudget, TooLarge
 from gatewright.gates.remote.problems import RemoteFault, RemoteProblem
 
 from .conftest import Replica, Shared, open_replica
