@@ -118,6 +118,11 @@ class GatewrightApplication:
         self._has_answered.set()
 
     @property
+    def is_open(self) -> bool:
+        """Whether there are services: the store was there once."""
+        return self._services is not None
+
+    @property
     def is_working(self) -> bool:
         """Whether the store was opened, and evaluations are run."""
         return self._engine is not None and not self._is_draining

@@ -75,9 +75,9 @@ def open_team_services(
     Without a `clock` it is the store's: those of the team's machines differ.
 
     Blocking; the first time the target's history is fetched. A store that names no trusted branch yet is given the
-    remote's default branch, and keeps it. Raises `StoreMissing` when there is none, `ValueError` for what is no
-    address, `RemoteProblem` when there is no mirror yet and the remote does not answer, and `RepositoryProblem`, each
-    with a sentence.
+    remote's default branch, and keeps it. Raises `StoreMissing` when there is none, `StoreUnavailable`, `ValueError`
+    for what is no address, `RemoteProblem` when there is no mirror yet and the remote does not answer, and
+    `RepositoryProblem`, each with a sentence.
     """
     from ..gates.artifacts import ArtifactStore
     from ..gates.remote.address import parse_address
@@ -88,6 +88,9 @@ def open_team_services(
     from .operations.branches import Branches
     from .policies import Policies
 
+    clock = clock or store.clock(system_clock)
+    # Here and now: later looks at it neither wait nor fail.
+    clock()
     mirror = state_dir.absolute() / MIRROR_FOLDER
     remote = Remote(parse_address(remote_url), mirror)
     artifacts_path = mirror / "gatewright" / ARTIFACTS_FOLDER
@@ -103,7 +106,7 @@ def open_team_services(
         places=Branches(remote),
         policies=Policies(repository, artifacts, target),
         leases=Leases(store.secret),
-        clock=clock or store.clock(system_clock),
+        clock=clock,
         cache=state_dir.resolve() / CACHE_FOLDER,
         remote=remote,
     )

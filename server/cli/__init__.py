@@ -19,7 +19,8 @@ approve   a person's word about a commit; registering: who is registered
 why       one screen about a stage; log: what happened; fsck: whether what is kept agrees with itself
 check_pipeline: a policy that may not be committed yet (commit_source)
 serve     the server over HTTP; token: who may call there; migrate: make the store that servers share; move_store: bring
-          a repository's into it (database: where it is); worker: who runs its gates
+          a repository's into it (database: where it is); worker: who runs its gates (starting: before the
+          database that they stand on)
 twins     the tools as commands (tool_arguments, waiting, replies)
 run_aider a stage done by a program that speaks no MCP (aider: its command line and its run)
 

@@ -35,13 +35,13 @@ def find_database_url(options: Namespace) -> str | None:
 @contextmanager
 def told_of_database() -> Generator[None]:
     """Turn what is wrong with the database into a sentence that sends nobody to a repository."""
-    from ..store import NotMigrated, StoreUnavailable, StoreUnusable
+    from ..store import NotMigrated, StoreClosed, StoreUnavailable, StoreUnusable
 
     try:
         yield
     except NotMigrated as exc:
         raise CannotGoOn(str(exc), "gatewright migrate makes one.", code="not_set_up") from exc
-    except StoreUnusable as exc:
+    except (StoreUnusable, StoreClosed) as exc:
         raise CannotGoOn(str(exc), "Mend that, then run it again.", code="store_unusable") from exc
     except StoreUnavailable as exc:
         raise CannotGoOn(str(exc), "Try again when it is back.", code="store_unavailable") from exc

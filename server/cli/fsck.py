@@ -73,7 +73,7 @@ def _examine(place: "Place", terminal: Terminal) -> "Report":
     from ..composition import system_clock
     from ..operations.fsck import examine
 
-    return examine(place, system_clock(), lambda what: terminal.progress(f"looking at {what}"))
+    return examine(place, place.store.clock(system_clock)(), lambda what: terminal.progress(f"looking at {what}"))
 
 
 def _say(report: "Report", terminal: Terminal) -> None:

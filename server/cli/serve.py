@@ -9,17 +9,20 @@ import logging
 import resource
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from .command import CannotGoOn, Exit, UsageError
 from .opening import services_of
-from .team import add_team
+from .starting import Start
+from .team import add_team, find_team, team_services_of
 from .terminal import Terminal
 
 if TYPE_CHECKING:
+    from ..app import GatewrightApplication
     from ..http.listening import Settings
 
 T = TypeVar("T")
@@ -51,26 +54,43 @@ def configure(_command: str, parser: ArgumentParser) -> None:
 
 def run(_command: str, options: Namespace, terminal: Terminal) -> int:
     """Serve until told to end."""
+    from ..app import GatewrightApplication
+
     settings = _settings(options)
     log_to_stderr()
     raise_descriptors()
-    with services_of(options) as services:
-        import anyio
-
-        from ..app import GatewrightApplication
-        from ..http.listening import CannotListen
-        from ..http.serving import serve
-
-        def tell(url: str) -> None:
-            terminal.say(f"Serving on {url}")
-            terminal.flush()
-
-        application = GatewrightApplication(lambda: services)
-        try:
-            anyio.run(partial(serve, application, settings, on_ready=tell, drain_s=options.drain_s))
-        except CannotListen as exc:
-            raise CannotGoOn(exc.message, exc.next, code="cannot_listen") from exc
+    team = find_team(options)
+    with ExitStack() as at_end:
+        if team is not None:
+            # Its database and its remote are elsewhere, and may come up after it.
+            start = Start(lambda: at_end.enter_context(team_services_of(team)))
+            _serve(GatewrightApplication(start.services), settings, options, terminal, start.wait_beside)
+        else:
+            services = at_end.enter_context(services_of(options))
+            _serve(GatewrightApplication(lambda: services), settings, options, terminal, None)
     return Exit.OK
+
+
+def _serve(
+    application: "GatewrightApplication",
+    settings: "Settings",
+    options: Namespace,
+    terminal: Terminal,
+    opened: Callable[[], Awaitable[None]] | None,
+) -> None:
+    import anyio
+
+    from ..http.listening import CannotListen
+    from ..http.serving import serve
+
+    def tell(url: str) -> None:
+        terminal.say(f"Serving on {url}")
+        terminal.flush()
+
+    try:
+        anyio.run(partial(serve, application, settings, on_ready=tell, opened=opened, drain_s=options.drain_s))
+    except CannotListen as exc:
+        raise CannotGoOn(exc.message, exc.next, code="cannot_listen") from exc
 
 
 def _settings(options: Namespace) -> "Settings":

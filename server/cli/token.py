@@ -73,7 +73,7 @@ def _desk_of(options: Namespace) -> Generator[Register]:
     from ..store import open_database
 
     with told_of_database(), closing(open_database(url)) as store:
-        yield _Desk(store, system_clock)
+        yield _Desk(store, store.clock(system_clock))
 
 
 def _issue(desk: Register, options: Namespace, terminal: Terminal) -> None:

@@ -8,14 +8,17 @@ import ctypes
 import json
 import logging
 import os
+import signal
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...schemas.pipeline import LABEL, LABELS_MAX
 from .command import Exit, UsageError
 from .serve import DRAIN_S, log_to_stderr, raise_descriptors, seconds
+from .starting import Start
 from .team import TEAM_VARIABLES, Team, add_team, find_team, team_services_of
 from .terminal import Terminal
 
@@ -55,7 +58,10 @@ def run(_command: str, options: Namespace, terminal: Terminal) -> int:
     log_to_stderr()
     logging.getLogger("procrastinate").setLevel(logging.WARNING)
     raise_descriptors()
-    with team_services_of(team, is_worker=True) as services:
+    # Nobody else listens for it yet, and the first process of a container would not be ended by it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(Exit.OK))
+    with ExitStack() as at_end:
+        services = Start(lambda: at_end.enter_context(team_services_of(team, is_worker=True))).wait()
         import anyio
 
         labels = f" with {', '.join(options.labels)}" if options.labels else ""
@@ -67,8 +73,6 @@ def run(_command: str, options: Namespace, terminal: Terminal) -> int:
 
 async def _work(services: "Services", url: str, options: Namespace) -> None:
     """Until SIGTERM or SIGINT, and then as long as draining takes; the second one does not wait for it."""
-    import signal
-
     import anyio
 
     from ..engine.distributed import DistributedEngine

@@ -54,7 +54,7 @@ class Health:
                 await anyio.to_thread.run_sync(look, abandon_on_cancel=True, limiter=self._threads)
         except (Refused, StoreUnavailable) as exc:
             log.warning("not ready: %s", exc)
-            return "store"
+            return "store" if self._application.is_open else "starting"
         except TimeoutError:
             log.warning("not ready: the store has not answered for %.0f s", LOOK_TIMEOUT_S)
             return "store"

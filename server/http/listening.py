@@ -82,30 +82,34 @@ def is_loopback(host: str) -> bool:
     return bool(found) and all(ipaddress.ip_address(address.partition("%")[0]).is_loopback for address in found)
 
 
-def require_safe(settings: Settings, *, live_tokens: int) -> None:
+def require_safe(settings: Settings) -> None:
     """Raise `CannotListen` for what would let anybody in, or let anybody read along."""
     url = settings.public_url
     if settings.issuer is not None and url is None:
         raise CannotListen(
             "OAuth names this server by its URL.", "Say under which one clients reach it: --public-url https://..."
         )
-    if is_loopback(settings.host) and not settings.proxies:
+    if _is_local(settings):
         return
-    where = f"{settings.host}:{settings.port} is reached from other machines"
+    where = _told(settings)
     if settings.tls is None and not settings.proxies:
         raise CannotListen(
             f"{where}, and nothing would be encrypted.",
             "Give --tls-cert and --tls-key, or name the proxy that ends TLS: --behind-tls-proxy ADDRESS.",
         )
-    if settings.issuer is None and live_tokens == 0:
-        raise CannotListen(
-            f"{where}, and no token is good.",
-            "A person issues one first: gatewright token issue SUBJECT --scope work. Or name an OAuth issuer.",
-        )
     if url is None or not url.startswith("https://"):
         raise CannotListen(
             f"{where}: only requests to its own name are answered, and none was given.",
             "Say under which URL clients reach it: --public-url https://gates.example.org",
+        )
+
+
+def require_callers(settings: Settings, *, live_tokens: int) -> None:
+    """Raise `CannotListen` where nobody could call, which is looked at once the store is open."""
+    if settings.issuer is None and live_tokens == 0 and not _is_local(settings):
+        raise CannotListen(
+            f"{_told(settings)}, and no token is good.",
+            "A person issues one first: gatewright token issue SUBJECT --scope work. Or name an OAuth issuer.",
         )
 
 
@@ -140,6 +144,14 @@ def url_of(settings: Settings, port: int) -> str:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     own = f"{'http' if settings.tls is None else 'https'}://{host}:{port}"
     return f"{settings.public_url or own}{PATH}"
+
+
+def _is_local(settings: Settings) -> bool:
+    return is_loopback(settings.host) and not settings.proxies
+
+
+def _told(settings: Settings) -> str:
+    return f"{settings.host}:{settings.port} is reached from other machines"
 
 
 def _hosts_of(url: str) -> set[str]:

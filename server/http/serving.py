@@ -2,7 +2,7 @@
 
 import logging
 import signal
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from functools import partial
 
@@ -13,7 +13,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from ..app import GatewrightApplication
 from .limits import Limits
-from .listening import Settings, open_listener, places_of, require_safe, url_of
+from .listening import Settings, open_listener, places_of, require_callers, require_safe, url_of
 from .protocol import BoundedProtocol
 from .web import Web
 
@@ -30,16 +30,16 @@ async def serve(
     *,
     on_ready: Callable[[str], None],
     limits: Limits | None = None,
+    opened: Callable[[], Awaitable[None]] | None = None,
     drain_s: float = DRAIN_S,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then let what is under way end for `drain_s` at most; a second signal cuts it.
 
-    `on_ready` is told the URL once connections are taken. Raises `CannotListen`, and `Refused` when the store cannot
-    be opened.
+    Connections are taken from the beginning, so that probes are answered; calls are once `opened` has returned: the
+    application has its services then. `on_ready` is told the URL at that moment. Raises `CannotListen`, `Refused` when
+    the store cannot be opened, and what `opened` raises.
     """
-    services = await application.services()
-    live_tokens = await services.read(lambda tx: tx.count_live_tokens(services.clock()))
-    require_safe(settings, live_tokens=live_tokens)
+    require_safe(settings)
     bounds = limits or Limits()
     with open_listener(settings, bounds) as listener:
         port = listener.getsockname()[1]
@@ -47,12 +47,33 @@ async def serve(
         web = Web(application, places_of(settings, port), bounds, url=url, issuer=settings.issuer)
         server = WebServer(config_of(web, settings, bounds))
         async with anyio.create_task_group() as tasks, web.running():
-            tasks.start_soon(application.run)
             # Before anybody hears that this serves: a signal would end it without a word from then on.
             await tasks.start(_leave_on_signal, server, web, application, drain_s)
-            on_ready(url)
+            begun = Begun(server)
+            tasks.start_soon(begun.work, partial(_begin, application, settings, opened, partial(on_ready, url)))
             await server.serve([listener])
             tasks.cancel_scope.cancel()
+    begun.raise_problem()
+
+
+class Begun:
+    """The application's own work beside its web server, which ends when the former could not begin."""
+
+    def __init__(self, server: "WebServer") -> None:
+        self._server = server
+        self._problem: Exception | None = None
+
+    async def work(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Until it ends, which only a problem does."""
+        try:
+            await work()
+        except Exception as exc:  # noqa: BLE001 - raised where no other task makes a group of it
+            self._problem, self._server.should_exit = exc, True
+
+    def raise_problem(self) -> None:
+        """The problem, if there was one."""
+        if self._problem is not None:
+            raise self._problem
 
 
 class WebServer(uvicorn.Server):
@@ -83,6 +104,21 @@ def config_of(web: Web, settings: Settings, limits: Limits) -> uvicorn.Config:
         ssl_certfile=certificate,
         ssl_keyfile=key,
     )
+
+
+async def _begin(
+    application: GatewrightApplication,
+    settings: Settings,
+    opened: Callable[[], Awaitable[None]] | None,
+    tell: Callable[[], None],
+) -> None:
+    """Wait for the services, look whether somebody may call, and run evaluations until cancelled."""
+    if opened is not None:
+        await opened()
+    services = await application.services()
+    require_callers(settings, live_tokens=await services.read(lambda tx: tx.count_live_tokens(services.clock())))
+    tell()
+    await application.run()
 
 
 async def _leave_on_signal(

@@ -57,10 +57,14 @@ class Verifier(TokenVerifier):
         )
 
     async def _find_caller(self, token: str) -> Caller | None:
-        if not token.startswith(tokens.PREFIX):
-            return None if self._oauth is None else await self._oauth.find_caller(token)
+        is_issued = token.startswith(tokens.PREFIX)
+        if not is_issued and self._oauth is None:
+            return None
         try:
+            # An issuer's tokens are judged by the time that they have.
             services = await self._services()
+            if self._oauth is not None and not is_issued:
+                return await self._oauth.find_caller(token)
             return await services.read(lambda tx: tokens.find_caller(tx, token, services.clock()))
         except Refused as exc:
             raise Unavailable(exc.refusal.message) from exc

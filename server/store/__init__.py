@@ -26,7 +26,7 @@ Importing the store imports no database library; opening one does.
 """
 
 from .creation import open_store
-from .problems import NotMigrated, StoreMissing, StoreUnavailable, StoreUnusable
+from .problems import NotMigrated, StoreClosed, StoreMissing, StoreUnavailable, StoreUnusable
 from .rows import (
     REVIEWER,
     EvaluationRow,
@@ -55,6 +55,7 @@ __all__ = [
     "PassedTree",
     "Purpose",
     "Store",
+    "StoreClosed",
     "StoreMissing",
     "StoreUnavailable",
     "StoreUnusable",

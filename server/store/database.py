@@ -54,12 +54,16 @@ class Database(Protocol):
         """Why the store cannot be used, as a sentence; None when the error is a defect of ours."""
         ...
 
+    def is_closed(self, error: Exception) -> bool:
+        """Whether it answers and lets nobody in like this, so that waiting does not help."""
+        ...
+
     def feed(self) -> Callable[[], bool]:
         """A cheap question whether anybody committed since it was last asked; it neither waits nor raises."""
         ...
 
     def now(self) -> datetime | None:
-        """The time that all who share it go by, aware UTC; None when that is this machine's, or is not known yet."""
+        """The time that all who share it go by, aware UTC; None when that is this machine's. Raises `errors`."""
         ...
 
     def close(self) -> None:

@@ -21,7 +21,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import QueuePool
 
 from .database import Session
-from .postgres_errors import is_disconnect, may_succeed_again, sentence_of
+from .postgres_errors import is_closed, is_disconnect, may_succeed_again, sentence_of
 from .postgres_feed import Feed
 from .postgres_place import Place
 from .problems import StoreUnavailable
@@ -92,13 +92,24 @@ class Postgres:
         """See `Database`."""
         return sentence_of(error, self.place)
 
+    def is_closed(self, error: Exception) -> bool:
+        """See `Database`."""
+        return is_closed(error)
+
     def feed(self) -> Callable[[], bool]:
         """See `Database`. Others' commits are told within moments, or within seconds when a notification was lost."""
         return self._feed.open()
 
-    def now(self) -> datetime | None:
+    def now(self) -> datetime:
         """See `Database`: the server's. Machines' own clocks differ, and leases and heartbeats are told by one."""
-        return self._feed.now()
+        found = self._feed.now()
+        if found is None:
+            # Whoever may not listen, or not yet, asks: nobody goes by the clock of this machine.
+            with self._connected() as connection:
+                self._feed.learn_time(_driver(connection))
+            found = self._feed.now()
+            assert found is not None, "it was learnt"
+        return found
 
     def close(self) -> None:
         """See `Database`."""

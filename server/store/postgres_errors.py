@@ -12,6 +12,8 @@ UNIQUE = "23505"
 _AGAIN = frozenset({DEADLOCK, SERIALIZATION, UNIQUE, "0A000"})
 # The server ends, or begins, or has ended this connection.
 _GONE = frozenset({"57P01", "57P02", "57P03", "25P03", "25P04", "57P05"})
+# No such database, nobody of this name, not this password, no right to it, and data that is damaged.
+_CLOSED = frozenset({"3D000", "28000", "28P01", "42501", "42P01", "3F000", "XX001", "XX002"})
 
 _SENTENCES = {
     "3D000": "{place} does not exist; create it, then run gatewright migrate.",
@@ -29,6 +31,25 @@ _SENTENCES = {
     "XX001": "{place} is damaged; restore it from a backup.",
     "XX002": "{place} is damaged; restore it from a backup.",
     "58030": "The disk of {place} failed.",
+}
+# While connecting, for good and for now.
+_REFUSALS = {
+    "password authentication failed": "it refuses this name and password",
+    "no password supplied": "it asks for a password",
+    "does not exist": "there is no such database or role",
+    "pg_hba.conf": "its pg_hba.conf lets nobody in this way",
+    "certificate": "its certificate is not trusted",
+}
+_ABSENCES = {
+    "Connection refused": "nobody listens there",
+    "could not translate host name": "its host is unknown",
+    "No such file or directory": "there is no such socket",
+    "starting up": "it is starting up",
+    "shutting down": "it is shutting down",
+    "too many clients": "all its connections are in use",
+    "remaining connection slots": "all its connections are in use",
+    "timeout expired": "it did not answer in time",
+    "SSL": "TLS could not be agreed upon",
 }
 
 
@@ -59,28 +80,19 @@ def sentence_of(error: Exception, place: str) -> str | None:
     return None
 
 
+def is_closed(error: Exception) -> bool:
+    """Whether it answers, and no waiting will have it let this process in."""
+    state = _state(error)
+    return state in _CLOSED or (state is None and any(words in str(_cause(error)) for words in _REFUSALS))
+
+
 def _reason(error: Exception) -> str:
     """The kind of failure, of those that the library is known to tell by these words; its whole text is not passed on.
 
-    While connecting there is no code.
+    While connecting there is no code. Of several addresses of a host one may refuse while nobody listens at the other.
     """
     text = str(_cause(error))
-    known = {
-        "Connection refused": "nobody listens there",
-        "could not translate host name": "its host is unknown",
-        "No such file or directory": "there is no such socket",
-        "password authentication failed": "it refuses this name and password",
-        "no password supplied": "it asks for a password",
-        "does not exist": "there is no such database or role",
-        "starting up": "it is starting up",
-        "shutting down": "it is shutting down",
-        "too many clients": "all its connections are in use",
-        "remaining connection slots": "all its connections are in use",
-        "timeout expired": "it did not answer in time",
-        "pg_hba.conf": "its pg_hba.conf lets nobody in this way",
-        "certificate": "its certificate is not trusted",
-        "SSL": "TLS could not be agreed upon",
-    }
+    known = {**_REFUSALS, **_ABSENCES}
     return next((f": {told}" for words, told in known.items() if words in text), "")
 
 

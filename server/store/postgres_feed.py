@@ -60,7 +60,7 @@ class Feed:
         return has_changed
 
     def now(self) -> datetime | None:
-        """The server's time, as it was last asked for, and what has passed since; None when it could not be asked."""
+        """The server's time, as it was last asked for, and what has passed since; None when it never was."""
         if self._time is None:
             self._begin()
             self._listens.wait(BEGIN_WITHIN_S)
@@ -68,6 +68,10 @@ class Feed:
             return None
         at, measured = self._time
         return at + timedelta(seconds=time.monotonic() - measured)
+
+    def learn_time(self, connection: Connection) -> None:
+        """Ask for the server's time; raises `psycopg.Error`."""
+        self._look(connection)
 
     def tell(self) -> None:
         """Something was committed here: tell our own questions now, and the others soon."""

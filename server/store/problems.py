@@ -21,3 +21,7 @@ class StoreUnavailable(Exception):
 
     Only when the disk fails at the very end of a commit is that unknown; the same request under the same key is safe.
     """
+
+
+class StoreClosed(StoreUnavailable):
+    """The database answers and lets this process in by no means: waiting will not change that, a person has to."""

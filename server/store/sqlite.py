@@ -88,6 +88,10 @@ class Sqlite:
         """See `Database`: when somebody was in the way."""
         return is_busy(error)
 
+    def is_closed(self, error: Exception) -> bool:
+        """See `Database`: a file is there or is not."""
+        return False
+
     def sentence_of(self, error: Exception) -> str | None:
         """See `Database`."""
         return sentence_of(error, self._path)

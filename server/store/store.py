@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
-from .problems import StoreUnavailable
+from .problems import StoreClosed, StoreUnavailable
 
 if TYPE_CHECKING:
     from .database import Database, Session
@@ -50,8 +50,16 @@ class Store:
         return self._database.feed()
 
     def clock(self, system: Callable[[], datetime]) -> Callable[[], datetime]:
-        """The one clock by which all who share the store judge leases; `system` is this machine's."""
-        return lambda: self._database.now() or system()
+        """The one clock by which all who share the store judge leases; `system` is this machine's.
+
+        The first look at it may raise `StoreUnavailable`; later ones go by what was learnt then.
+        """
+
+        def now() -> datetime:
+            with self._telling():
+                return self._database.now() or system()
+
+        return now
 
     def close(self) -> None:
         """Close every connection."""
@@ -76,7 +84,7 @@ class Store:
             sentence = self._database.sentence_of(exc)
             if sentence is None:
                 raise
-            raise StoreUnavailable(sentence) from exc
+            raise (StoreClosed if self._database.is_closed(exc) else StoreUnavailable)(sentence) from exc
 
 
 def _in_transaction(transaction: "AbstractContextManager[Session]", work: "Callable[[Tx], T]") -> T:

@@ -25,6 +25,8 @@ __all__ = ["_emptied_database", "database_url", "postgres"]
 
 pytestmark = pytest.mark.anyio
 
+GATES = "https://gates.example"
+
 
 @pytest.mark.slow
 async def test_a_server_that_is_told_to_end_lets_calls_end_takes_nothing_new_and_ends_well(
@@ -140,8 +142,9 @@ def _until(is_so: Any) -> None:  # noqa: ANN401 - a question
     ("options", "said"),
     [
         (("--listen", "0.0.0.0:0"), "nothing would be encrypted"),
-        (("--listen", "[::]:0", "--behind-tls-proxy", "127.0.0.1"), "no token is good"),
-        (("--listen", "127.0.0.1:0", "--behind-tls-proxy", "127.0.0.1"), "no token is good"),
+        (("--listen", "[::]:0", "--behind-tls-proxy", "127.0.0.1"), "to its own name"),
+        (("--listen", "[::]:0", "--public-url", GATES, "--behind-tls-proxy", "127.0.0.1"), "no token is good"),
+        (("--listen", "127.0.0.1:0", "--public-url", GATES, "--behind-tls-proxy", "127.0.0.1"), "no token is good"),
         (("--listen", "nonsense"), "HOST:PORT"),
         (("--tls-cert", "/nothing"), "go together"),
         (("--oauth-issuer", "https://a.example", "--oauth-keys", "http://a.example/keys"), "https"),

@@ -18,6 +18,7 @@ from gatewright.server.http.listening import (
     parse_address,
     parse_url,
     places_of,
+    require_callers,
     require_safe,
     url_of,
 )
@@ -77,7 +78,8 @@ def test_only_what_nobody_else_reaches_is_loopback() -> None:
     ],
 )
 def test_what_is_safe_is_let_be(settings: Settings, live_tokens: int) -> None:
-    require_safe(settings, live_tokens=live_tokens)
+    require_safe(settings)
+    require_callers(settings, live_tokens=live_tokens)
 
 
 @pytest.mark.parametrize(
@@ -95,8 +97,12 @@ def test_what_is_safe_is_let_be(settings: Settings, live_tokens: int) -> None:
 def test_what_would_let_anybody_in_or_read_along_is_refused_with_what_to_do(
     settings: Settings, live_tokens: int, said: str
 ) -> None:
+    def require() -> None:
+        require_safe(settings)
+        require_callers(settings, live_tokens=live_tokens)
+
     with pytest.raises(CannotListen) as refused:
-        require_safe(settings, live_tokens=live_tokens)
+        require()
 
     assert said in refused.value.message
     assert "--" in refused.value.next or "gatewright token issue" in refused.value.next
