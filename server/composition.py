@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .services import Services
-from .store import StoreMissing
+from .store import StoreClosed, StoreMissing, StoreUnavailable
 
 if TYPE_CHECKING:
     from ..gates.remote.remote import Remote
@@ -127,7 +127,11 @@ def _record_target(store: "Store", remote: "Remote") -> str:
             tx.meta_set(TARGET, found)
         return known or found
 
-    return store.run(record)
+    try:
+        return store.run(record)
+    except StoreClosed as exc:
+        message = "The store names no trusted branch yet, and this role of the database may not: the first server does."
+        raise StoreUnavailable(message) from exc
 
 
 def cache_folder(common_dir: Path, environment: Mapping[str, str]) -> Path:

@@ -61,7 +61,8 @@ class Cluster:
     _made: int = 0
 
     def url(self, name: str = "postgres") -> str:
-        return f"postgresql://{USER}@/{name}?host={self.folder}"
+        port = "" if self.port is None else f"&port={self.port}"
+        return f"postgresql://{USER}@/{name}?host={self.folder}{port}"
 
     def make(self) -> None:
         if os.geteuid() == 0:

@@ -15,7 +15,8 @@ import psycopg
 import pytest
 
 from gatewright.server.cli.main import main
-from gatewright.server.store import create_database, open_database
+from gatewright.server.composition import open_team_services
+from gatewright.server.store import StoreClosed, StoreUnavailable, create_database, open_database
 
 from ..postgres import QUICK, Cluster, new_cluster, remove
 from ..server.http.house import HEADERS, LIST_TOOLS, bearer
@@ -168,3 +169,24 @@ def test_what_waiting_does_not_change_ends_it_with_a_sentence(
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("UPDATE gatewright.meta SET value = '99' WHERE name = 'schema_version'")
     assert "newer gatewright" in ended(url)
+
+
+def test_a_worker_that_is_there_first_waits_for_a_server_to_name_the_trusted_branch(
+    tmp_path: Path, cluster: Cluster
+) -> None:
+    """Its role cannot: what is trusted is read from there."""
+    cluster.do("CREATE ROLE hand LOGIN")
+    (cluster.folder / "data" / "pg_hba.conf").write_text("local all all trust\n")
+    cluster.do("SELECT pg_reload_conf()")
+    url, team = cluster.url(cluster.new_database()), Team(tmp_path / "team")
+    create_database(url, worker_role="hand")
+
+    with closing(open_database(url.replace("//gatewright@", "//hand@"), is_worker=True)) as store:
+        with pytest.raises(StoreUnavailable, match="the first server does") as early:
+            open_team_services(store, team.url, tmp_path / "worker")
+        with closing(open_database(url)) as servers:
+            open_team_services(servers, team.url, tmp_path / "server")
+        late = open_team_services(store, team.url, tmp_path / "worker")
+
+    assert not isinstance(early.value, StoreClosed), "it is waited for"
+    assert late.policies.target == "main"
