@@ -27,7 +27,7 @@ ruff: .venv/dev.stamp
 
 mypy: .venv/dev.stamp
 	$(BIN)/mypy
-	@set -e; for scripts in $(wildcard examples/*/) benchmarks/ packaging/; do echo "mypy $$scripts"; MYPYPATH=$$scripts $(BIN)/mypy $$scripts; done
+	@set -e; for scripts in $(sort $(dir $(wildcard examples/*/*.py))) benchmarks/ packaging/; do echo "mypy $$scripts"; MYPYPATH=$$scripts $(BIN)/mypy $$scripts; done
 
 pyright: .venv/dev.stamp
 	$(BIN)/pyright

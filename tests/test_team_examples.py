@@ -26,7 +26,7 @@ from gatewright.server.store import create_database, open_database
 
 from .acceptance.serve_process import issue_in
 from .acceptance.team import Team
-from .postgres import postgres
+from .postgres import Cluster, postgres
 
 __all__ = ["postgres"]
 
@@ -160,7 +160,7 @@ def test_systemd_finds_nothing_wrong_with_the_units(unit: str, tmp_path: Path) -
 
 
 @pytest.fixture
-def database(postgres: Any) -> str:  # noqa: ANN401 - the server that tests share
+def database(postgres: Cluster) -> str:
     url = postgres.url(postgres.new_database())
     create_database(url)
     return url
