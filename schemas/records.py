@@ -96,7 +96,8 @@ class Evidence:
 
     `counted` is the denominator in units of `unit`; zero never goes with PASSED. `question` is set exactly when the
     outcome is PENDING; `unasked` is what a gate that failed would have asked besides. `findings` are those that hold
-    the gate up; `tolerated` are the base's own, shown and not held against it.
+    the gate up; `tolerated` are the base's own, shown and not held against it. `told_at` is when the server
+    heard of it.
     """
 
     gate: str
@@ -115,6 +116,7 @@ class Evidence:
     isolation: str = "none"
     environment: tuple[tuple[str, str], ...] = ()
     unasked: str = ""
+    told_at: datetime | None = None
 
     def __post_init__(self) -> None:
         assert self.outcome is not Outcome.PASSED or self.counted > 0, "a gate that checked nothing has not passed"

@@ -31,6 +31,7 @@ What it does
     preparing     give workspaces what `setup` makes
     guard         the hook on the target branch
     proofs        which gates were seen green and red
+    telemetry/    traces, metrics and logs, for whoever operates it
 
 cli/              the command line
 """

@@ -21,6 +21,7 @@ from .identity.scopes import EVERY_SCOPE, Scopes
 from .notices import Notices
 from .pointing import Pointing
 from .surface import Context, Surface, SurfaceServer
+from .telemetry.watching import watcher
 from .tool_list import tool_list
 
 if TYPE_CHECKING:
@@ -106,6 +107,7 @@ class GatewrightApplication:
         preparation = Preparation(services)
         services.on_workspace = lambda change, stage, path: preparation.ask(Workplace(change, stage, path))
         async with anyio.create_task_group() as tasks:
+            watcher().serves(services.store, services.clock)
             tasks.start_soon(clear_leftovers, services)
             tasks.start_soon(follow_feed, services)
             tasks.start_soon(preparation.work)

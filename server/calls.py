@@ -5,6 +5,7 @@ goes out as structured content and as text, because some clients show the model 
 Source: docs/tools.md
 """
 
+import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -18,7 +19,7 @@ from ..schemas import access, refusals
 from ..schemas import arguments as a
 from ..schemas import replies as r
 from ..schemas.fitting import fit_forms
-from ..schemas.ids import ReviewLeaseName
+from ..schemas.ids import ReviewLeaseName, parse_lease
 from ..schemas.prose import text_of_refusal
 from ..schemas.refusals import Refusal, Refused
 from .identity.principals import subject_of
@@ -29,11 +30,15 @@ from .operations.repeating import Request, find_effect
 from .progress import keep_told
 from .services import Services
 from .signal import Report
+from .telemetry.about import about
+from .telemetry.watching import watcher
 from .tools import TOOLS, Tool
 
 # In letters of four bytes they still fit, and in lines of one letter too.
 REFUSAL_CHARS_MAX = 2_000
 CALL_STAMP = "gatewright/call"
+# Whatever a caller asked for that there is not.
+UNKNOWN_TOOL = "unknown"
 WAITED = "gatewright/waited_s"
 WAIT_S_DEFAULT = 45
 # How long these clients are known to let a call take; opencode's clock is reset by our progress.
@@ -168,6 +173,7 @@ async def call_tool(
     `waited_s`: what the client has waited for this call at earlier servers, so that no wait becomes longer than asked.
     """
     origin = Origin(principal, client, stamp, waited_s, scopes)
+    began, code = time.perf_counter(), None
     try:
         tool, parsed = _parse(name, given)
         if not tool.scopes & scopes:
@@ -178,9 +184,22 @@ async def call_tool(
 
         # What is only looked up is answered before anybody would want to hear of it.
         is_quick = tool.is_read_only and not hasattr(parsed, "wait_s")
-        return _answered(await (work(report) if is_quick else keep_told(work, report, f"{name} is being worked on")))
+        with about(tool=name, **_named_by(parsed)):
+            answer = await (work(report) if is_quick else keep_told(work, report, f"{name} is being worked on"))
+        return _answered(answer)
     except Refused as exc:
+        code = exc.refusal.code
         return refused(exc.refusal)
+    finally:
+        watcher().called(name if name in TOOLS else UNKNOWN_TOOL, time.perf_counter() - began, code)
+
+
+def _named_by(parsed: a.Arguments) -> dict[str, str | None]:
+    """The change and stage that a call is about, as far as it says so itself."""
+    lease = parse_lease(getattr(parsed, "lease", None) or "")
+    if lease is not None:
+        return {"change": lease.change, "stage": lease.stage}
+    return {"change": getattr(parsed, "change", None), "stage": getattr(parsed, "stage", None)}
 
 
 def _parse(name: str, given: Mapping[str, object]) -> tuple[Tool, a.Arguments]:

@@ -33,6 +33,8 @@ HOMES = {
     "mcp_types": ("server/",),
     "starlette": ("server/",),
     "uvicorn": ("server/",),
+    "opentelemetry": ("server/telemetry/",),
+    "prometheus_client": ("server/telemetry/",),
 }
 # Inside `server/`, these know neither the protocol library nor who calls them.
 WITHOUT_PROTOCOL = ("server/store/", "server/engine/", "server/cli/", "server/people/", *BRIDGE[1:])
@@ -81,6 +83,7 @@ MAPPED = (
     "server/identity",
     "server/engine",
     "server/store",
+    "server/telemetry",
 )
 OUTSIDE_WORLD = {"os", "pathlib", "select", "shutil", "signal", "socket", "sqlite3", "subprocess", "tempfile", "urllib"}
 IMPURE = OUTSIDE_WORLD | {"anyio", "asyncio", "io", "multiprocessing", "random", "secrets", "threading", "time", "uuid"}

@@ -116,7 +116,8 @@ def test_the_installed_program_is_an_mcp_server_on_a_pipe(installed: Path, tmp_p
 
 def test_every_library_that_the_package_imports_is_a_declared_dependency() -> None:
     """What merely comes along with another library may leave with its next version."""
-    lines = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["team"]]
+    extras = PROJECT["optional-dependencies"]
+    lines = [*PROJECT["dependencies"], *extras["team"], *extras["telemetry"]]
     declared = {_canonical(re.split(r"[^\w.-]", line)[0]) for line in lines}
     providers = packages_distributions()
 

@@ -15,6 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from ..telemetry.logs import LogFormat, formatter_of
+from ..telemetry.starting import EXTRA, TelemetryMissing, begin_with_page
 from .command import CannotGoOn, Exit, UsageError
 from .opening import services_of
 from .starting import Start
@@ -24,6 +26,7 @@ from .terminal import Terminal
 if TYPE_CHECKING:
     from ..app import GatewrightApplication
     from ..http.listening import Settings
+    from ..telemetry.page import Page
 
 T = TypeVar("T")
 
@@ -50,6 +53,9 @@ def configure(_command: str, parser: ArgumentParser) -> None:
     parser.add_argument("--oauth-keys", metavar="FILE|URL", help="where its keys are, a JWKS document")
     text = f"how long calls under way may go on after SIGTERM (default: {DRAIN_S:.0f})"
     parser.add_argument("--drain", metavar="SECONDS", type=seconds, default=DRAIN_S, dest="drain_s", help=text)
+    text = "answer /metrics, as Prometheus reads it, to tokens with the scope admin"
+    parser.add_argument("--metrics", action="store_true", dest="has_metrics", help=text)
+    add_log_format(parser)
 
 
 def run(_command: str, options: Namespace, terminal: Terminal) -> int:
@@ -57,17 +63,18 @@ def run(_command: str, options: Namespace, terminal: Terminal) -> int:
     from ..app import GatewrightApplication
 
     settings = _settings(options)
-    log_to_stderr()
+    log_to_stderr(options.log_format)
     raise_descriptors()
+    page = begin_with_metrics() if options.has_metrics else None
     team = find_team(options)
     with ExitStack() as at_end:
         if team is not None:
             # Its database and its remote are elsewhere, and may come up after it.
             start = Start(lambda: at_end.enter_context(team_services_of(team)))
-            _serve(GatewrightApplication(start.services), settings, options, terminal, start.wait_beside)
+            _serve(GatewrightApplication(start.services), settings, options, terminal, start.wait_beside, page=page)
         else:
             services = at_end.enter_context(services_of(options))
-            _serve(GatewrightApplication(lambda: services), settings, options, terminal, None)
+            _serve(GatewrightApplication(lambda: services), settings, options, terminal, None, page=page)
     return Exit.OK
 
 
@@ -77,6 +84,8 @@ def _serve(
     options: Namespace,
     terminal: Terminal,
     opened: Callable[[], Awaitable[None]] | None,
+    *,
+    page: "Page | None",
 ) -> None:
     import anyio
 
@@ -88,7 +97,8 @@ def _serve(
         terminal.flush()
 
     try:
-        anyio.run(partial(serve, application, settings, on_ready=tell, opened=opened, drain_s=options.drain_s))
+        served = partial(serve, application, settings, on_ready=tell, opened=opened, drain_s=options.drain_s)
+        anyio.run(partial(served, metrics_page=None if page is None else page.text))
     except CannotListen as exc:
         raise CannotGoOn(exc.message, exc.next, code="cannot_listen") from exc
 
@@ -151,9 +161,27 @@ def seconds(text: str) -> float:
     return found
 
 
-def log_to_stderr() -> None:
+def add_log_format(parser: ArgumentParser) -> None:
+    """Declare the option."""
+    text = f"lines of text, or one JSON object a line (default: {LogFormat.TEXT})"
+    parser.add_argument(
+        "--log-format", metavar="text|json", type=LogFormat, choices=LogFormat, default=LogFormat.TEXT, help=text
+    )
+
+
+def begin_with_metrics() -> "Page":
+    """What `/metrics` shows; raises `CannotGoOn` where it cannot be made."""
+    try:
+        return begin_with_page()
+    except TelemetryMissing as exc:
+        raise CannotGoOn(str(exc), f"pip install '{EXTRA}', or leave --metrics out.", code="not_installed") from exc
+
+
+def log_to_stderr(log_format: LogFormat) -> None:
     """What a process of a team has to say, with the time."""
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter_of(log_format))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     # A line for each request is for a proxy, and these would write one for each session that there is not; and nobody
     # fills the disk by sending what is no HTTP.
     for name in ("mcp.server.streamable_http_manager", "mcp.server.lowlevel.server", "httpx2"):

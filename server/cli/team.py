@@ -104,7 +104,9 @@ def team_store_of(team: Team) -> "Generator[Store]":
 @contextmanager
 def _team_store_of(team: Team, *, is_worker: bool) -> "Generator[Store]":
     from ..store import open_database
+    from ..telemetry.cleaning import remember_secrets_of
 
+    remember_secrets_of(team.database_url)
     with told_of_database(), closing(open_database(team.database_url, is_worker=is_worker)) as store:
         yield store
 

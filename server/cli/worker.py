@@ -5,6 +5,7 @@ and the remote come by the environment or options, and the process starts itself
 """
 
 import ctypes
+import ipaddress
 import json
 import logging
 import os
@@ -16,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...schemas.pipeline import LABEL, LABELS_MAX
-from .command import Exit, UsageError
-from .serve import DRAIN_S, log_to_stderr, raise_descriptors, seconds
+from .command import CannotGoOn, Exit, UsageError
+from .serve import DRAIN_S, add_log_format, begin_with_metrics, log_to_stderr, raise_descriptors, seconds
 from .starting import Start
 from .team import TEAM_VARIABLES, Team, add_team, find_team, team_services_of
 from .terminal import Terminal
@@ -43,6 +44,9 @@ def configure(_command: str, parser: ArgumentParser) -> None:
     parser.add_argument("--slots", metavar="N", type=_slots, default=slots, help=text)
     text = f"how long what runs may go on after SIGTERM before another worker begins it anew (default: {DRAIN_S:.0f})"
     parser.add_argument("--drain", metavar="SECONDS", type=seconds, default=DRAIN_S, dest="drain_s", help=text)
+    text = "answer /metrics there, as Prometheus reads it, to this machine alone: 127.0.0.1:9464"
+    parser.add_argument("--metrics", metavar="HOST:PORT", type=_own_address, help=text)
+    add_log_format(parser)
 
 
 def run(_command: str, options: Namespace, terminal: Terminal) -> int:
@@ -55,7 +59,7 @@ def run(_command: str, options: Namespace, terminal: Terminal) -> int:
         _start_again(team, options)
         raise AssertionError("exec does not return")
     _keep_others_out()
-    log_to_stderr()
+    log_to_stderr(options.log_format)
     logging.getLogger("procrastinate").setLevel(logging.WARNING)
     raise_descriptors()
     # Nobody else listens for it yet, and the first process of a container would not be ended by it.
@@ -64,6 +68,8 @@ def run(_command: str, options: Namespace, terminal: Terminal) -> int:
         services = Start(lambda: at_end.enter_context(team_services_of(team, is_worker=True))).wait()
         import anyio
 
+        if options.metrics is not None:
+            _serve_metrics(terminal, *options.metrics)
         labels = f" with {', '.join(options.labels)}" if options.labels else ""
         terminal.say(f"Working on up to {options.slots} evaluations at once{labels}")
         terminal.flush()
@@ -119,7 +125,19 @@ def _start_again(team: Team, options: Namespace) -> None:
     command = [sys.executable, "-P", "-m", "gatewright", "worker"]
     command += ["--slots", str(options.slots), "--drain", str(options.drain_s)]
     command += ["--labels", ",".join(options.labels)] if options.labels else []
+    command += ["--log-format", options.log_format]
+    command += [] if options.metrics is None else ["--metrics", "[{}]:{}".format(*options.metrics)]
     os.execve(sys.executable, command, {**environment, HANDED: str(begin)})
+
+
+def _serve_metrics(terminal: Terminal, host: str, port: int) -> None:
+    page = begin_with_metrics()
+    try:
+        port = page.serve(host, port)
+    except OSError as exc:
+        problem = f"Metrics cannot be shown at {host}:{port}: {exc.strerror}."
+        raise CannotGoOn(problem, "Give --metrics another address.", code="cannot_listen") from exc
+    terminal.say(f"Showing metrics on port {port}")
 
 
 def _keep_others_out() -> None:
@@ -134,6 +152,23 @@ def _labels(text: str) -> tuple[str, ...]:
     if wrong or len(found) > LABELS_MAX:
         raise ArgumentTypeError(f"{text!r} is not up to {LABELS_MAX} labels as in gpu,big-memory")
     return found
+
+
+def _own_address(text: str) -> tuple[str, int]:
+    """Whoever can reach it reads it: nobody from outside can."""
+    from ..http.listening import parse_address
+
+    try:
+        host, port = parse_address(text)
+        is_own = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError as exc:
+        raise ArgumentTypeError(f"{text!r} {exc}") from None
+    if not is_own:
+        raise ArgumentTypeError(
+            f"{text!r} would be read by other machines, and nobody is asked for a token there: give an address of this "
+            "machine alone, or export by OTEL_EXPORTER_OTLP_ENDPOINT"
+        )
+    return host, port
 
 
 def _slots(text: str) -> int:

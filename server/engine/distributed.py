@@ -19,6 +19,8 @@ from ...schemas.refusals import Refused
 from ..services import Services
 from ..signal import wait_for
 from ..store import EvaluationRow, EvaluationState, Purpose
+from ..telemetry.about import add_about
+from ..telemetry.watching import watcher
 from .execution import LOST_AFTER_S
 from .judging import execute
 from .landing import execute_landing, intended_landings
@@ -57,6 +59,7 @@ class DistributedEngine:
         # By evaluation, the job that it is run for: another one for the same has no say about it.
         self._held: dict[str, int] = {}
         self._slots = anyio.Semaphore(slots)
+        watcher().runs(lambda: len(self._running), slots)
         # While a job is fetched it is this worker's for the queue, and unknown here yet.
         self._fetching = anyio.Lock()
         self._taking = anyio.CancelScope()
@@ -213,6 +216,7 @@ class DistributedEngine:
         row = await self._services.read(lambda tx: tx.find_evaluation(evaluation))
         if row is None or _due_again(row, self._services.clock()) is not None:
             return None
+        add_about(change=row.change, stage=row.stage, evaluation=row.id)
         if row.purpose is not Purpose.LAND:
             await execute(self._services, runners, row)
         elif await self._services.read(self._is_somebody_landing):

@@ -16,6 +16,8 @@ from ..liveness import is_running
 from ..services import Services
 from ..signal import wait_for
 from ..store import EvaluationRow, EvaluationState, Purpose
+from ..telemetry.about import about
+from ..telemetry.watching import watcher
 from .execution import LOST_AFTER_S
 from .judging import execute
 from .landing import execute_landing, finish_landings, intended_landings, retry_blocked
@@ -52,6 +54,7 @@ class EmbeddedEngine:
         """Run evaluations as they become due, until cancelled."""
         async with anyio.create_task_group() as tasks:
             runners = Runners(tasks)
+            watcher().runs(lambda: len(self._running), EVALUATIONS_AT_ONCE)
             tasks.start_soon(_warm_up_soon, runners)
             try:
                 while True:
@@ -140,10 +143,11 @@ class EmbeddedEngine:
 
     async def _run(self, row: EvaluationRow, runners: Runners) -> None:
         try:
-            if row.purpose is Purpose.LAND:
-                await execute_landing(self._services, runners, row)
-            else:
-                await execute(self._services, runners, row)
+            with about(change=row.change, stage=row.stage, evaluation=row.id):
+                if row.purpose is Purpose.LAND:
+                    await execute_landing(self._services, runners, row)
+                else:
+                    await execute(self._services, runners, row)
         except Refused as exc:
             # Nothing was settled: its heartbeat ages and it is taken again when the store is back.
             log.warning("%s could not be settled: %s", row.id, exc)

@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 import anyio
@@ -26,6 +26,7 @@ from ...schemas.refusals import Refused
 from ..operations.deciding import get_change
 from ..services import Services
 from ..store import EvaluationRow, Purpose, StoredEvidence
+from ..telemetry.watching import watcher
 from . import jobs
 from .runners import RunnerLost, Runners
 
@@ -45,8 +46,9 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Judgement:
-    """What a runner has said so far."""
+    """What a runner has said so far, by the time of `clock`."""
 
+    clock: Callable[[], datetime]
     evidence: dict[str, Evidence] = field(default_factory=dict)
     baselines: dict[str, str] = field(default_factory=dict)
     progress: str = ""
@@ -56,7 +58,7 @@ class Judgement:
         """Take note of a message."""
         match message:
             case Found(evidence):
-                self.evidence[evidence.gate] = evidence
+                self.evidence[evidence.gate] = replace(evidence, told_at=self.clock())
             case BaseResult(key, value):
                 self.baselines[key] = value
             case Made():
@@ -82,13 +84,18 @@ class Execution:
         # Who runs it lets a successor see at once that this runner's server is gone.
         self.token = f"{services.runs_as}.{secrets.token_hex(8)}"
         self._runners = runners
-        self._judgement = Judgement()
+        self._judgement = Judgement(services.clock)
 
     async def start(self) -> bool:
         """Take the evaluation; False when somebody else has."""
         now = self.services.clock()
         stale = now - timedelta(seconds=LOST_AFTER_S)
-        return await self.services.run(lambda tx: tx.start_evaluation(self.row.id, self.token, now, stale_before=stale))
+        is_ours = await self.services.run(
+            lambda tx: tx.start_evaluation(self.row.id, self.token, now, stale_before=stale)
+        )
+        if is_ours and self.row.tries == 0:
+            watcher().began(self.row, (now - max(self.row.created_at, self.row.not_before)).total_seconds())
+        return is_ours
 
     async def judge(self, job: Job, subject: jobs.Subject) -> tuple[Evidence, ...]:
         """The evidence of every gate of the job, in its order: known, or found by a runner.

@@ -17,6 +17,8 @@ from ...schemas.refusals import Refused
 from ..operations.deciding import apply, get_change
 from ..services import Services
 from ..store import EvaluationRow, Purpose, StoreUnavailable
+from ..telemetry.about import add_about
+from ..telemetry.ids import trace_text_of
 from . import jobs
 from .execution import STARTS_MAX, Execution, Lost
 from .runners import RunnerLost, Runners
@@ -40,6 +42,7 @@ async def execute(services: Services, runners: Runners, row: EvaluationRow) -> N
         return
     try:
         record = await services.read(lambda tx: get_change(tx, row.change))
+        add_about(trace_id=trace_text_of(record))
         subject, job = await execution.act(lambda: _job_of(services, record, row))
         evidence = await execution.judge(job, subject)
         judged = await execution.act(lambda: execution.subject_made(subject))

@@ -27,6 +27,8 @@ from ..operations.clearing import remove_workspaces
 from ..operations.deciding import apply, get_change
 from ..services import Services
 from ..store import EvaluationRow
+from ..telemetry.about import add_about
+from ..telemetry.ids import trace_text_of
 from . import jobs
 from .execution import STARTS_MAX, Execution, Lost
 from .runners import RunnerLost, Runners
@@ -53,6 +55,7 @@ async def execute_landing(services: Services, runners: Runners, row: EvaluationR
         return
     try:
         record = await services.read(lambda tx: get_change(tx, row.change))
+        add_about(trace_id=trace_text_of(record))
         await _prepare(services, execution, record)
     except Lost:
         log.info("the landing %s is not wanted any more", row.id)

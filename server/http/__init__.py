@@ -1,7 +1,7 @@
 """The same application over HTTP, for many machines. See docs/team.md.
 
 serving      listen, serve, drain, end (listening: where and how, or why not)
-web          what answers under which path (health: whether it lives and takes work)
+web          what answers under which path (health: whether it lives and takes work; metrics: for Prometheus)
 guards       what every request passes: Host and Origin, rates, who calls, size of the body
 listener     how many connections there are; protocol: how slow each may be
 limits       how much of what; rates: counting it

@@ -32,6 +32,7 @@ async def serve(
     limits: Limits | None = None,
     opened: Callable[[], Awaitable[None]] | None = None,
     drain_s: float = DRAIN_S,
+    metrics_page: Callable[[], bytes] | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then let what is under way end for `drain_s` at most; a second signal cuts it.
 
@@ -44,7 +45,12 @@ async def serve(
     with open_listener(settings, bounds) as listener:
         port = listener.getsockname()[1]
         url = url_of(settings, port)
-        web = Web(application, places_of(settings, port), bounds, url=url, issuer=settings.issuer)
+        web = Web(
+            *(application, places_of(settings, port), bounds),
+            url=url,
+            issuer=settings.issuer,
+            metrics_page=metrics_page,
+        )
         server = WebServer(config_of(web, settings, bounds))
         async with anyio.create_task_group() as tasks, web.running():
             # Before anybody hears that this serves: a signal would end it without a word from then on.

@@ -30,6 +30,7 @@ from .health import Health
 from .label import HEADER, session_id_for
 from .limits import Limits
 from .listening import PATH, Issuer
+from .metrics import Counted, MetricsPage
 from .rates import Open
 from .streams import Streams
 from .subscriptions import Subscriptions
@@ -46,15 +47,20 @@ class Web:
         *,
         url: str,
         issuer: Issuer | None = None,
+        metrics_page: Callable[[], bytes] | None = None,
         now: Callable[[], float] = anyio.current_time,
     ) -> None:
-        """`url` is the one that clients are given; `now` tells seconds that only rise."""
+        """`url` is the one that clients are given; `now` tells seconds that only rise.
+
+        `metrics_page` is what `/metrics` shows to whoever may `admin`; without it there is no such path.
+        """
         self.under_way = Open(limits.open_of_principal)
         self.is_draining = False
         self._application = application
         self._limits = limits
         self._url = AnyHttpUrl(url)
         self._issuer = issuer
+        self._metrics_page = metrics_page
         self._now = now
         server, subscriptions = application.http_server(calling_of), Subscriptions(application)
         server.add_request_handler("resources/subscribe", SubscribeRequestParams, subscriptions.subscribe)
@@ -78,29 +84,36 @@ class Web:
 
     def _guarded(self, places: Places) -> ASGIApp:
         health = Health(self._application, lambda: self.is_draining)
+        verifier = Verifier(self._application.services, oauth=self._oauth(), url=str(self._url))
         routes = [
             Route("/healthz", health.lives, methods=["GET"]),
             Route("/readyz", health.is_ready, methods=["GET"]),
-            Route(PATH, self._protocol(), methods=["POST", "GET"]),
+            Route(PATH, self._protocol(verifier), methods=["POST", "GET"]),
             *self._metadata_routes(),
         ]
+        if self._metrics_page is not None:
+            page = self._admitted(MetricsPage(self._metrics_page), verifier, [Right.ADMIN])
+            routes.append(Route("/metrics", page, methods=["GET"]))
         site = Starlette(routes=routes)
         site.router.redirect_slashes = False
-        return PlaceGuard(AddressGuard(site, self._limits, self._now), places)
+        return Counted(PlaceGuard(AddressGuard(site, self._limits, self._now), places), routes)
 
-    def _protocol(self) -> ASGIApp:
+    def _protocol(self, verifier: Verifier) -> ASGIApp:
         """`/mcp`; the newest generation knows no other method than POST, and without sessions DELETE has no use."""
-        verifier = Verifier(self._application.services, oauth=self._oauth(), url=str(self._url))
-        backend = BearerAuthBackend(verifier, resource_server_url=self._url)
         labelled = RequestBodyLimitMiddleware(_Labelled(self._sessions.handle_request), self._limits.request_bytes)
 
         async def by_method(scope: Scope, receive: Receive, send: Send) -> None:
             await (labelled if scope["method"] == "POST" else self._streams)(scope, receive, send)
 
-        counted = PrincipalGuard(by_method, verifier, self._limits, self.under_way, self._now)
+        return DrainGuard(self._admitted(by_method, verifier, []), lambda: self.is_draining)
+
+    def _admitted(self, app: ASGIApp, verifier: Verifier, scopes: list[str]) -> ASGIApp:
+        """For whoever is known, and has all of the scopes."""
+        backend = BearerAuthBackend(verifier, resource_server_url=self._url)
+        counted = PrincipalGuard(app, verifier, self._limits, self.under_way, self._now)
         metadata_url = None if self._issuer is None else build_resource_metadata_url(self._url)
-        known = AuthenticationMiddleware(RequireAuthMiddleware(counted, [], metadata_url), backend)
-        return DrainGuard(StrangerGuard(known, self._limits, self._now), lambda: self.is_draining)
+        known = AuthenticationMiddleware(RequireAuthMiddleware(counted, scopes, metadata_url), backend)
+        return StrangerGuard(known, self._limits, self._now)
 
     def _oauth(self) -> OAuth | None:
         issuer = self._issuer

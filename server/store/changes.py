@@ -63,6 +63,7 @@ class Changes(Openings):
         That the change stands where the first of them begins is asserted: a gap would be a defect of ours.
         """
         assert events, f"nothing happened to {record.id}"
+        self.saved.append((record, tuple(events)))
         before = record.version - len(events)
         number = int(record.id[1:])
         text = record_adapter().dump_json(record).decode()

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Dialect, Insert, Select, Table, Update, insert
 from sqlalchemy.sql import Delete
 
+from ..telemetry.watching import Saved
 from .database import Session
 
 Values = dict[str, object]
@@ -55,6 +56,7 @@ class Part:
     def __init__(self, session: Session) -> None:
         self.connection = session.connection
         self.is_writing = session.is_writing
+        self.saved: list[Saved] = []
         self._session = session
         self._dialect = session.connection.dialect
         self._cursor = session.connection.connection.cursor()

@@ -1,10 +1,12 @@
 """Run transactions on a store, and tell in a sentence when that cannot be done."""
 
+import time
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
+from ..telemetry.watching import Saved, watcher
 from .problems import StoreClosed, StoreUnavailable
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ class Store:
 
         `work` may be called twice and therefore touches nothing but the transaction. Raises `StoreUnavailable`.
         """
-        return self._retried(work, lambda _: self._database.writing())
+        return self._watched(work, lambda _: self._database.writing(), is_writing=True)
 
     def read(self, work: "Callable[[Tx], T]") -> T:
         """Like `run` for work that only reads: keeps no writer waiting and sees one consistent state.
@@ -43,7 +45,7 @@ class Store:
         With SQLite's rollback journal a commit keeps readers out for a moment. Who meets one keeps the next ones
         waiting.
         """
-        return self._retried(work, self._database.reading)
+        return self._watched(work, self._database.reading, is_writing=False)
 
     def feed(self) -> Callable[[], bool]:
         """A cheap question whether anybody committed since it was last asked; it neither waits nor raises."""
@@ -63,17 +65,46 @@ class Store:
 
     def close(self) -> None:
         """Close every connection."""
+        watcher().finish(self)
         self._database.close()
 
-    def _retried(self, work: "Callable[[Tx], T]", transaction: "Callable[[int], AbstractContextManager[Session]]") -> T:
+    def _watched(
+        self,
+        work: "Callable[[Tx], T]",
+        transaction: "Callable[[int], AbstractContextManager[Session]]",
+        *,
+        is_writing: bool,
+    ) -> T:
+        """Run it, and tell who watches how that went; nothing is measured when nobody does."""
+        watching = watcher()
+        if not watching.is_watching:
+            return self._retried(work, transaction, [])
+        saved: list[Saved] = []
+        began, is_ok = time.perf_counter(), False
+        try:
+            result = self._retried(work, transaction, saved)
+            is_ok = True
+        finally:
+            watching.transacted(time.perf_counter() - began, is_writing=is_writing, is_ok=is_ok)
+        if saved:
+            watching.committed(self, saved)
+        return result
+
+    def _retried(
+        self,
+        work: "Callable[[Tx], T]",
+        transaction: "Callable[[int], AbstractContextManager[Session]]",
+        saved: list[Saved],
+    ) -> T:
+        """`saved` is given what the transaction has saved of changes, once it is committed."""
         with self._telling():
             for attempt in range(TRIES_MAX - 1):
                 try:
-                    return _in_transaction(transaction(attempt), work)
+                    return _in_transaction(transaction(attempt), work, saved)
                 except self._database.errors as exc:
                     if not self._database.may_succeed_again(exc):
                         raise
-            return _in_transaction(transaction(TRIES_MAX - 1), work)
+            return _in_transaction(transaction(TRIES_MAX - 1), work, saved)
 
     @contextmanager
     def _telling(self) -> Generator[None]:
@@ -87,8 +118,11 @@ class Store:
             raise (StoreClosed if self._database.is_closed(exc) else StoreUnavailable)(sentence) from exc
 
 
-def _in_transaction(transaction: "AbstractContextManager[Session]", work: "Callable[[Tx], T]") -> T:
+def _in_transaction(transaction: "AbstractContextManager[Session]", work: "Callable[[Tx], T]", saved: list[Saved]) -> T:
     from .tx import Tx
 
     with transaction as session:
-        return work(Tx(session))
+        tx = Tx(session)
+        result = work(tx)
+    saved += tx.saved
+    return result

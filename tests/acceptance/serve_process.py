@@ -65,15 +65,15 @@ def working(*options: str, **environment: str) -> Generator["subprocess.Popen[by
             process.kill()
 
 
-def token_of(repository: Repository) -> str:
+def token_of(repository: Repository, scope: Scope = Scope.WORK) -> str:
     with closing(open_store(repository.state, create=False)) as store:
-        return issue_in(store)
+        return issue_in(store, scope)
 
 
-def issue_in(store: Store) -> str:
+def issue_in(store: Store, scope: Scope = Scope.WORK) -> str:
     """As a person issues one at a terminal."""
     token, now, by = tokens.new_token(), datetime.now(UTC), Person("ann", Proof.WORD)
-    scopes, lifetime = frozenset({Scope.WORK}), timedelta(days=1)
+    scopes, lifetime = frozenset({scope}), timedelta(days=1)
     store.run(lambda tx: tokens.issue(tx, token, subject="ada", scopes=scopes, lifetime=lifetime, by=by, now=now))
     return token
 

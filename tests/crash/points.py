@@ -73,7 +73,7 @@ class Points:
     def _watch_store(self) -> None:
         in_transaction = store_module._in_transaction
 
-        def watched(transaction: Any, work: Callable[[Any], Any]) -> Any:  # noqa: ANN401 - passed on
+        def watched(transaction: Any, work: Callable[[Any], Any], saved: Any) -> Any:  # noqa: ANN401 - passed on
             writing: list[bool] = []
 
             def work_and_tell(tx: Tx) -> Any:  # noqa: ANN401 - passed on
@@ -83,7 +83,7 @@ class Points:
                     self.pass_by("store: before commit")
                 return done
 
-            done = in_transaction(transaction, work_and_tell)
+            done = in_transaction(transaction, work_and_tell, saved)
             if writing:
                 self.pass_by("store: after commit")
             return done

@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
@@ -24,14 +24,21 @@ LOOK_EVERY_S = 0.02
 class Worker:
     """`gatewright worker`, from its start to its end; whatever it says goes into a file."""
 
-    def __init__(self, crew: "Crew", name: str, *options: str, url: str | None = None) -> None:
+    def __init__(
+        self,
+        crew: "Crew",
+        name: str,
+        *options: str,
+        url: str | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.state = crew.path / f"worker-{name}"
         self.log = crew.path / f"worker-{name}.log"
         command = [sys.executable, "-m", "gatewright", "worker", "--remote", crew.team.url, "--state", str(self.state)]
-        environment = {**os.environ, "GATEWRIGHT_DATABASE_URL": url or crew.url}
+        whole = {**os.environ, "GATEWRIGHT_DATABASE_URL": url or crew.url, **(environment or {})}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*command, *options], stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment
+                [*command, *options], stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=whole
             )
 
     async def ready(self) -> "Worker":
@@ -65,8 +72,10 @@ class Crew:
         with closing(open_database(url)) as store:
             store.run(lambda tx: tx.meta_set("target", "main"))
 
-    def hire(self, name: str, *options: str, url: str | None = None) -> Worker:
-        self._hired.append(Worker(self, name, *options, url=url))
+    def hire(
+        self, name: str, *options: str, url: str | None = None, environment: Mapping[str, str] | None = None
+    ) -> Worker:
+        self._hired.append(Worker(self, name, *options, url=url, environment=environment))
         return self._hired[-1]
 
     def dismiss(self) -> None:

@@ -105,6 +105,7 @@ async def serving_site(
     settings: Callable[[Settings], Settings] = lambda settings: settings,
     has_engine: bool = True,
     tls: tuple[Path, Path] | None = None,
+    metrics_page: Callable[[], bytes] | None = None,
 ) -> AsyncGenerator[Site]:
     """One replica of a repository until the block ends. `issuer` is told the URL of `/mcp`."""
     async with serving(repository, clock=clock, has_engine=has_engine) as server:
@@ -118,6 +119,7 @@ async def serving_site(
                 bounds,
                 url=url,
                 issuer=None if issuer is None else issuer(url),
+                metrics_page=metrics_page,
             )
             web_server = WebServer(config_of(web, whole, bounds))
             async with httpx2.AsyncClient(timeout=30) as http, anyio.create_task_group() as tasks, web.running():

@@ -1,0 +1,74 @@
+"""Have this process watched, if its environment or its options ask for it. Standard library only, until they do."""
+
+import atexit
+import logging
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from .asked import PROTOCOL, Asked, asked_of
+from .watching import set_watcher, watcher
+
+if TYPE_CHECKING:
+    from .page import Page
+
+EXTRA = "gatewright[telemetry]"
+
+log = logging.getLogger(__name__)
+
+_page: "list[Page]" = []
+
+
+class TelemetryMissing(Exception):
+    """What was asked for by an option is not installed; `str()` is one sentence."""
+
+
+def begin(environment: Mapping[str, str] = os.environ) -> None:
+    """Watch from now on, if the variables ask for it; once in a process. What stands in the way is logged.
+
+    At the end of the process what has not been exported is, for as long as the exporters' variables let it take.
+    """
+    asked = asked_of(environment)
+    if not asked or watcher().is_watching:
+        return
+    _say_unknown(asked)
+    if asked.traces or asked.metrics:
+        try:
+            _watch(asked)
+        except ImportError:
+            log.info("the variables OTEL_... ask for telemetry, and %s is not installed: none is exported", EXTRA)
+
+
+def begin_with_page(environment: Mapping[str, str] = os.environ) -> "Page":
+    """Watch from now on with what `/metrics` shows, and with what the variables ask for besides.
+
+    Raises `TelemetryMissing`.
+    """
+    if not _page:
+        asked = asked_of(environment, has_page=True)
+        _say_unknown(asked)
+        try:
+            _watch(asked)
+        except ImportError as exc:
+            raise TelemetryMissing(f"Metrics are not shown without {EXTRA}.") from exc
+    return _page[0]
+
+
+def _say_unknown(asked: Asked) -> None:
+    for text in asked.unknown:
+        log.info("%s is not known here: there are otlp by %s, console and none", text, PROTOCOL)
+
+
+def _watch(asked: Asked) -> None:
+    from .providers import make_providers
+    from .watch import Watch
+
+    providers = make_providers(asked)
+    if providers.registry is not None:
+        from .page import Page
+
+        _page.append(Page(providers.registry))
+    watch = Watch(providers)
+    set_watcher(watch)
+    # Before the providers' own, which were registered before.
+    atexit.register(watch.drain)
