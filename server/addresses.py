@@ -15,6 +15,7 @@ from ..schemas.records import ChangeRecord, ChangeState
 
 CHANGES = "gatewright://changes"
 CHANGE = "gatewright://changes/{change}"
+BEFORE = "gatewright://changes/before/{change}"
 STAGE = "gatewright://changes/{change}/stages/{stage}"
 EVIDENCE = "gatewright://changes/{change}/stages/{stage}/attempts/{attempt}/evidence/{gate}"
 PIPELINE = "gatewright://pipeline"
@@ -62,14 +63,17 @@ ADDRESSES = (
         "Gate ledger",
         "How often each gate caught something, wrongly or not, and what came of it.",
     ),
+    Address(
+        BEFORE, "further", "Further changes", "Those under way that were begun before a change: a status tells few."
+    ),
     Address(CHANGE, "change", "A change", "Its stages, who holds them, why one waits, what happened."),
     Address(STAGE, "stage", "A stage of a change", "Why it stands where it does, and its attempts."),
     Address(EVIDENCE, "evidence", "Evidence", "What a gate found about an attempt, exactly as judged."),
 )
 
 
-def listed(changes: Iterable[ChangeRecord]) -> types.ListResourcesResult:
-    """The fixed resources, and the given changes."""
+def listed(changes: Iterable[ChangeRecord], more: Iterable[types.Resource] = ()) -> types.ListResourcesResult:
+    """The fixed resources, `more` of them, and the given changes."""
     fixed = [
         types.Resource(
             uri=address.uri,
@@ -85,7 +89,7 @@ def listed(changes: Iterable[ChangeRecord]) -> types.ListResourcesResult:
         types.Resource(uri=change_uri(r.id), name=r.id, title=f"{r.id}: {r.title}", mime_type=JSON_TYPE)
         for r in changes
     ]
-    return types.ListResourcesResult(resources=[*fixed, *live])
+    return types.ListResourcesResult(resources=[*fixed, *more, *live])
 
 
 def templates() -> types.ListResourceTemplatesResult:

@@ -16,6 +16,7 @@ from ..schemas.refusals import Refusal, RefusalCode, Refused
 from ..schemas.replies import Reply
 from .addresses import (
     ADDRESSES,
+    BEFORE,
     CHANGE,
     CHANGES,
     CHANGES_LISTED_MAX,
@@ -29,7 +30,7 @@ from .addresses import (
 from .operations.artifacts import get_evidence
 from .operations.inforce import read_pipeline
 from .operations.ledger import read_ledger
-from .operations.looking import get_status
+from .operations.looking import get_status, get_status_before
 from .services import Services
 
 # What no resource can be: every other refusal says why there is nothing to read for now.
@@ -38,6 +39,10 @@ NOT_FOUND = frozenset({RefusalCode.UNKNOWN_CHANGE, RefusalCode.UNKNOWN_STAGE, Re
 
 async def _read_status(services: Services, given: dict[str, str]) -> Reply:
     return await get_status(services, GetStatus(change=given.get("change"), stage=given.get("stage")))
+
+
+async def _read_before(services: Services, given: dict[str, str]) -> Reply:
+    return await get_status_before(services, given["change"])
 
 
 async def _read_evidence(services: Services, given: dict[str, str]) -> Reply:
@@ -61,6 +66,7 @@ READERS: Mapping[str, Callable[[Services, dict[str, str]], Awaitable[Reply]]] = 
     CHANGES: _read_status,
     PIPELINE: _read_pipeline,
     LEDGER: _read_ledger,
+    BEFORE: _read_before,
     CHANGE: _read_status,
     STAGE: _read_status,
     EVIDENCE: _read_evidence,

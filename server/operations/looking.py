@@ -10,7 +10,7 @@ from ...gates.machine.decision import SERVER
 from ...gates.machine.precedence import refuse_change, refuse_claim
 from ...gates.machine.reasons import reason_of
 from ...gates.policy import Policy
-from ...gates.text import shorten, some_of
+from ...gates.text import number_of, shorten, some_of
 from ...schemas import refusals
 from ...schemas.arguments import GetStatus
 from ...schemas.ids import LAND
@@ -48,6 +48,26 @@ async def get_status(services: Services, arguments: GetStatus, principal: str | 
         return await services.read(lambda tx: status(tx, arguments, services.clock(), principal))
     # git and the store are asked in one thread: to go from one to the next takes as long as to ask either.
     return await services.act(lambda: _status_of_all(services, arguments, principal))
+
+
+async def get_status_before(services: Services, change: str) -> Status:
+    """The changes under way that were begun before one, newest first: the page after it, and nothing else."""
+
+    def page(tx: "Tx") -> Status:
+        records = tx.changes_before(int(change[1:]), LIVE, limit=CHANGES_TOLD_MAX + 1)
+        told = records[:CHANGES_TOLD_MAX]
+        is_more = len(records) > len(told)
+        following = (
+            f"gatewright://changes/before/{told[-1].id} tells more." if is_more else "get_status() tells the first."
+        )
+        return Status(
+            summary=f"{number_of(len(told), 'changes')} under way before {change}.",
+            waiting_for_people=(),
+            changes=tuple(change_status(tx, record, services.clock()) for record in told),
+            next=following,
+        )
+
+    return await services.read(page)
 
 
 def status(tx: "Tx", arguments: GetStatus, now: datetime, principal: str | None = None) -> Status:

@@ -45,6 +45,11 @@ class Changes(Openings):
         rows = self._rows(_changes_in(wanted, newest_first=newest_first), most=limit)
         return tuple(read_record(row[0]) for row in rows)
 
+    def changes_before(self, number: int, states: Iterable[ChangeState], *, limit: int) -> tuple[ChangeRecord, ...]:
+        """Up to `limit` records in the given states that were begun before a change's number, newest first."""
+        rows = self._rows(_changes_before(frozenset(states)), before=number, most=limit)
+        return tuple(read_record(row[0]) for row in rows)
+
     def changes_maybe_awaited(self, *, after: int, limit: int) -> tuple[ChangeRecord, ...]:
         """Up to `limit` active changes, oldest first, without those of which nothing can wait for a person.
 
@@ -114,6 +119,13 @@ def _changes_in(states: frozenset[ChangeState], *, newest_first: bool) -> Prepar
     order = _change.c.number.desc() if newest_first else _change.c.number
     which = select(_change.c.number).where(_is_in(states)).order_by(order).limit(bindparam("most"))
     return Prepared(select(_change.c.record).where(_change.c.number.in_(which)).order_by(order))
+
+
+@cache
+def _changes_before(states: frozenset[ChangeState]) -> Prepared:
+    earlier = (_is_in(states), _change.c.number < bindparam("before"))
+    which = select(_change.c.number).where(*earlier).order_by(_change.c.number.desc()).limit(bindparam("most"))
+    return Prepared(select(_change.c.record).where(_change.c.number.in_(which)).order_by(_change.c.number.desc()))
 
 
 @cache

@@ -9,7 +9,7 @@ from mcp.client import Client
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, TextResourceContents
 
-from gatewright.server.addresses import CHANGE, CHANGES, EVIDENCE, LEDGER, PIPELINE, STAGE
+from gatewright.server.addresses import BEFORE, CHANGE, CHANGES, EVIDENCE, LEDGER, PIPELINE, STAGE
 
 from .conftest import Repositories
 from .house import REPLY_BYTES_MAX, Agent, Generation, Server, check_next, serving, solo, staged
@@ -33,13 +33,13 @@ async def listed(agent: Agent) -> dict[str, str | None]:
     return {str(found.uri): found.title for found in (await agent.client.list_resources()).resources}
 
 
-async def test_three_resources_and_three_templates_are_listed(desk: Server, generation: Generation) -> None:
+async def test_three_resources_and_four_templates_are_listed(desk: Server, generation: Generation) -> None:
     async with desk.agent("ada", generation) as ada:
         resources = (await ada.client.list_resources()).resources
         templates = (await ada.client.list_resource_templates()).resource_templates
 
     assert [str(found.uri) for found in resources] == [CHANGES, PIPELINE, LEDGER]
-    assert [found.uri_template for found in templates] == [CHANGE, STAGE, EVIDENCE]
+    assert [found.uri_template for found in templates] == [BEFORE, CHANGE, STAGE, EVIDENCE]
     assert all(found.title and found.description for found in resources)
     assert all(found.title and found.description for found in templates)
     assert {found.mime_type for found in resources} | {found.mime_type for found in templates} == {"application/json"}
@@ -50,7 +50,7 @@ async def test_listing_opens_no_store(make: Repositories, generation: Generation
     repository = make(is_set_up=False)
     async with serving(repository, has_engine=False) as server, server.agent("ada", generation) as ada:
         assert len((await ada.client.list_resources()).resources) == 3
-        assert len((await ada.client.list_resource_templates()).resource_templates) == 3
+        assert len((await ada.client.list_resource_templates()).resource_templates) == 4
         assert len((await ada.client.list_prompts()).prompts) == 3
 
     assert not repository.state.exists()

@@ -133,10 +133,14 @@ def test_changes_are_listed_by_state_from_either_end(store: Store) -> None:
             tx.changes([ChangeState.ACTIVE, ChangeState.LANDED], limit=2, newest_first=False),
             tx.changes([ChangeState.LANDED], limit=2),
             tx.changes([], limit=2),
+            tx.changes_before(3, [ChangeState.ACTIVE], limit=1),
+            tx.changes_before(3, [ChangeState.ACTIVE], limit=9),
+            tx.changes_before(3, [ChangeState.LANDED], limit=9),
+            tx.changes_before(1, [ChangeState.ACTIVE], limit=9),
         ]
         return [[record.id for record in records] for records in asked]
 
-    assert store.read(ids) == [["c3", "c2"], ["c1", "c2"], [], []]
+    assert store.read(ids) == [["c3", "c2"], ["c1", "c2"], [], [], ["c2"], ["c2", "c1"], [], []]
     assert store.read(lambda tx: tx.count_changes([ChangeState.ACTIVE, ChangeState.LANDED])) == 3
 
 
