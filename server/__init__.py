@@ -26,6 +26,7 @@ What it does
     resources     the same truth under addresses; prompts; completions of both
     pointing      show a person, by a client that can, which command approves
     operations/   one function per domain verb
+    board/        the page for people, as an MCP App and over HTTP
     engine/       run evaluations, land
     people/       who a person is
     preparing     give workspaces what `setup` makes

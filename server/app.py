@@ -17,6 +17,7 @@ from ..schemas import refusals
 from ..schemas.records import ChangeRecord
 from ..schemas.refusals import Refused
 from . import addresses, prompts
+from .board import mcp_app
 from .identity.scopes import EVERY_SCOPE, Scopes
 from .notices import Notices
 from .pointing import Pointing
@@ -46,11 +47,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Calling:
-    """Who makes a call, what it may, and the name of its client where the protocol does not tell it."""
+    """Who makes a call, what it may, and what its client said of itself where the protocol does not tell it again."""
 
     principal: str
     scopes: Scopes = EVERY_SCOPE
     client: str = ""
+    shows_apps: bool = False
 
 
 def open_application(common_dir: Path) -> "GatewrightApplication":
@@ -228,20 +230,24 @@ class _Surface(Surface):
         self._application = application
         self._calling = calling
 
-    async def list_tools(self) -> types.ListToolsResult:
+    async def list_tools(self, context: Context) -> types.ListToolsResult:
         self._application.note_answer()
-        return types.ListToolsResult(tools=list(tool_list()))
+        tools = list(tool_list())
+        return types.ListToolsResult(tools=mcp_app.linked(tools) if self._shows_apps(context) else tools)
 
     async def call_tool(self, context: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
         return await self._application.call(self._calling(context), context, params)
 
-    async def list_resources(self) -> types.ListResourcesResult:
-        return addresses.listed(await self._application.live_changes())
+    async def list_resources(self, context: Context) -> types.ListResourcesResult:
+        board = [mcp_app.resource()] if self._shows_apps(context) else []
+        return addresses.listed(await self._application.live_changes(), board)
 
     async def list_resource_templates(self) -> types.ListResourceTemplatesResult:
         return addresses.templates()
 
     async def read_resource(self, uri: str) -> types.ReadResourceResult:
+        if uri == mcp_app.URI:
+            return await anyio.to_thread.run_sync(mcp_app.read)
         from . import resources
 
         return await resources.read(self._application.services, uri)
@@ -261,6 +267,9 @@ class _Surface(Surface):
         given = (params.context.arguments if params.context is not None else None) or {}
         asked = params.argument
         return await completions.complete(self._application.services, asked.name, asked.value, given)
+
+    def _shows_apps(self, context: Context) -> bool:
+        return mcp_app.is_shown_by(context.session.client_capabilities) or self._calling(context).shows_apps
 
 
 def _load() -> None:

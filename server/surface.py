@@ -17,6 +17,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from .. import __version__
+from .board import mcp_app
 from .notices import URIS_MAX, Notices, Subscriber
 
 Context = ServerRequestContext[Subscriber, Any]  # Any: what the transport attached, which nothing here looks at
@@ -30,13 +31,13 @@ log = logging.getLogger(__name__)
 class Surface(Protocol):
     """What a connection can list, call and read. Each raises `MCPError` for what it does not have."""
 
-    async def list_tools(self) -> types.ListToolsResult: ...
+    async def list_tools(self, context: Context) -> types.ListToolsResult: ...
 
     async def call_tool(
         self, context: Context, params: types.CallToolRequestParams
     ) -> types.CallToolResult | types.InputRequiredResult: ...
 
-    async def list_resources(self) -> types.ListResourcesResult: ...
+    async def list_resources(self, context: Context) -> types.ListResourcesResult: ...
 
     async def list_resource_templates(self) -> types.ListResourceTemplatesResult: ...
 
@@ -85,6 +86,7 @@ class SurfaceServer(Server[Subscriber]):
             on_get_prompt=_guarded(surface.get_prompt),
             on_completion=_guarded(self._complete),
         )
+        self.extensions = {mcp_app.EXTENSION: {}}
 
     def create_initialization_options(
         self,
@@ -96,15 +98,15 @@ class SurfaceServer(Server[Subscriber]):
         options = notification_options or NotificationOptions(resources_changed=True)
         return super().create_initialization_options(options, experimental_capabilities, extensions)
 
-    async def _list_tools(self, _: Context, __: types.PaginatedRequestParams | None) -> types.ListToolsResult:
-        return await self._surface.list_tools()
+    async def _list_tools(self, context: Context, __: types.PaginatedRequestParams | None) -> types.ListToolsResult:
+        return await self._surface.list_tools(context)
 
     async def _list_resources(
         self, context: Context, _: types.PaginatedRequestParams | None
     ) -> types.ListResourcesResult:
         if self._has_connections and context.protocol_version not in MODERN_PROTOCOL_VERSIONS:
             context.lifespan_context.note_listing(context.session)
-        return await self._surface.list_resources()
+        return await self._surface.list_resources(context)
 
     async def _list_resource_templates(
         self, _: Context, __: types.PaginatedRequestParams | None

@@ -77,6 +77,7 @@ MAPPED = (
     "gates/testing",
     "gates/reports",
     "server",
+    "server/board",
     "server/operations",
     "server/people",
     "server/http",

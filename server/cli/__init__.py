@@ -16,6 +16,7 @@ stop_hook what Claude Code asks before its agent's turn ends
 doctor    what gatewright stands on (surroundings), every gate both ways (examination, proving), who can answer those of
           people and reviewers (answerers, reviewers), and what would mend them (mends, pipeline_edit)
 approve   a person's word about a commit; registering: who is registered
+board     the same in a browser
 why       one screen about a stage; log: what happened; fsck: whether what is kept agrees with itself
 check_pipeline: a policy that may not be committed yet (commit_source)
 serve     the server over HTTP; token: who may call there; migrate: make the store that servers share; move_store: bring

@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, Command] = {
     "demo": Command("demo", Group.SETUP, "watch scripted agents go through gates, in a scratch repository"),
     "uninstall": Command("uninstall", Group.SETUP, "take away everything that gatewright wrote here"),
     "status": Command("twins", Group.LOOKING, "what waits for people, every change and its stages"),
+    "board": Command("board", Group.LOOKING, "the same in a browser, live"),
     "why": Command("why", Group.LOOKING, "why a change or a stage does not move, and what would unlock it"),
     "fsck": Command("fsck", Group.LOOKING, "examine the store, the artifacts and the refs, and say what to do"),
     "log": Command("log", Group.LOOKING, "everything that happened to a change"),

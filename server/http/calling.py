@@ -6,7 +6,7 @@ from ..app import Calling
 from ..identity.caller import Caller
 from ..identity.verifier import Verified
 from ..surface import Context
-from .label import HEADER, name_from
+from .label import HEADER, name_from, shows_apps
 
 
 def caller_of(connection: HTTPConnection) -> Caller | None:
@@ -21,4 +21,5 @@ def calling_of(context: Context) -> Calling:
     assert isinstance(request, Request), "over HTTP each message comes with its request"
     caller = caller_of(request)
     assert caller is not None, "nobody who is unknown gets as far as the tools"
-    return Calling(caller.principal, caller.scopes, name_from(request.headers.get(HEADER.decode(), "").encode()))
+    session_id = request.headers.get(HEADER.decode(), "").encode()
+    return Calling(caller.principal, caller.scopes, name_from(session_id), shows_apps(session_id))

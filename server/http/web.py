@@ -20,6 +20,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..app import GatewrightApplication
+from ..board import team_page
 from ..identity.jwks import keys_from
 from ..identity.oauth import OAuth
 from ..identity.scopes import Scope as Right
@@ -89,6 +90,7 @@ class Web:
             Route("/healthz", health.lives, methods=["GET"]),
             Route("/readyz", health.is_ready, methods=["GET"]),
             Route(PATH, self._protocol(verifier), methods=["POST", "GET"]),
+            team_page.route(),
             *self._metadata_routes(),
         ]
         if self._metrics_page is not None:

@@ -116,8 +116,8 @@ class FixtureSurface(Surface):
         self._product = product
         self._bus = bus
 
-    async def list_tools(self) -> types.ListToolsResult:
-        ours = await self._product.list_tools()
+    async def list_tools(self, context: Context) -> types.ListToolsResult:
+        ours = await self._product.list_tools(context)
         theirs = [
             types.Tool(name=name, description=tool.description, input_schema=dict(tool.takes))
             for name, tool in TOOLS.items()
@@ -132,8 +132,8 @@ class FixtureSurface(Surface):
             return await self._product.call_tool(context, params)
         return await tool.run(self._bus, context, params.arguments or {})
 
-    async def list_resources(self) -> types.ListResourcesResult:
-        ours = await self._product.list_resources()
+    async def list_resources(self, context: Context) -> types.ListResourcesResult:
+        ours = await self._product.list_resources(context)
         theirs = [
             types.Resource(uri=uri, name=uri, description="For the suite.", mime_type="text/plain")
             for uri in (STATIC, WATCHED)

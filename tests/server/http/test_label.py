@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from gatewright.server.http.label import NAME_CHARS_MAX, name_from, session_id_for
+from gatewright.server.http.label import NAME_CHARS_MAX, name_from, session_id_for, shows_apps
 
 N = b"." + b"n" * 16
 
@@ -71,3 +71,19 @@ def test_only_a_greeting_gets_one(body: bytes) -> None:
 )
 def test_what_is_none_of_ours_is_nobody_s_name(session_id: bytes | None) -> None:
     assert name_from(session_id) == ""
+
+
+def test_whether_a_client_shows_apps_survives_as_well() -> None:
+    ui, kind = "io.modelcontextprotocol/ui", "text/html;profile=mcp-app"
+
+    def greeted(capabilities: object) -> bool:
+        params = {"clientInfo": {"name": "host"}, "capabilities": capabilities}
+        session_id = session_id_for(json.dumps({"id": 1, "method": "initialize", "params": params}).encode())
+        assert session_id is not None
+        assert name_from(session_id) == "host"
+        return shows_apps(session_id)
+
+    assert greeted({"extensions": {ui: {"mimeTypes": [kind, "text/other"]}}})
+    others: tuple[object, ...] = (None, [], {}, {"extensions": None}, {"extensions": {ui: None}})
+    assert not any(map(greeted, (*others, {"extensions": {ui: {}}}, {"extensions": {ui: {"mimeTypes": [5, []]}}})))
+    assert not any(map(shows_apps, (None, b"", b"gw1a", b"gw1a.x")))
