@@ -28,6 +28,7 @@ ENDED = 128 + signal.SIGTERM
 GRACE_S = 30
 JOB_BYTES_MAX = 64 * 2**20
 PR_SET_PDEATHSIG = 1
+THREADS_AT_ONCE = 2
 
 
 def main() -> int:
@@ -90,10 +91,27 @@ def import_everything() -> None:
     gc.enable()
 
 
+def rehearse() -> None:
+    """Do once what every job begins with, before there is one: in a fork whatever is touched first is copied then."""
+    import anyio
+
+    anyio.run(_practise)
+
+
 def die_with_parent() -> None:
     """Have this process told to end when its parent does, where the system can do that."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+
+
+async def _practise() -> None:
+    """An event loop that hears signals, and threads."""
+    import anyio
+
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT):
+        async with anyio.create_task_group() as tasks:
+            for _ in range(THREADS_AT_ONCE):
+                tasks.start_soon(anyio.to_thread.run_sync, os.getpid)
 
 
 async def _look_around() -> None:

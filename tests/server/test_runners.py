@@ -93,7 +93,8 @@ async def test_one_nursery_forks_the_runners_of_all_jobs_and_leaves_none(tmp_pat
         async with anyio.create_task_group() as judgements:
             for job, heard in zip(jobs, said, strict=True):
                 judgements.start_soon(runners.judge, job, heard.append)
-        await until(lambda: len(called(b"runner_nursery", below=os.getpid())) == 1)
+        # It, and the runner that it has forked ahead.
+        await until(lambda: len(called(b"runner_nursery", below=os.getpid())) == 2)
         await runners.aclose()
 
     assert [outcomes(heard)["compile"] for heard in said] == [Outcome.PASSED] * 2
@@ -121,6 +122,28 @@ async def test_a_job_whose_nursery_is_killed_is_lost_and_the_next_one_is_judged(
 
 
 @pytest.mark.slow
+async def test_the_runner_forked_ahead_takes_the_next_job_and_when_it_was_killed_another_does(tmp_path: Path) -> None:
+    jobs = [a_job(tmp_path / name) for name in ("one", "two")]
+    said: list[list[Message]] = [[], []]
+
+    async with anyio.create_task_group() as tasks:
+        runners = Runners(tasks)
+        await runners.warm_up()
+        await until(lambda: len(called(b"runner_nursery", below=os.getpid())) == 2)
+        ahead = max(called(b"runner_nursery", below=os.getpid()))
+        await runners.judge(jobs[0], said[0].append)
+        await until(lambda: is_gone(ahead))
+        await until(lambda: len(called(b"runner_nursery", below=os.getpid())) == 2)
+        os.kill(max(called(b"runner_nursery", below=os.getpid())), signal.SIGKILL)
+        await until(lambda: len(called(b"runner_nursery", below=os.getpid())) == 1)
+        await runners.judge(jobs[1], said[1].append)
+        await runners.aclose()
+
+    assert [outcomes(heard)["compile"] for heard in said] == [Outcome.PASSED] * 2
+    assert called(b"runner_nursery", below=os.getpid()) == []
+
+
+@pytest.mark.slow
 async def test_a_cancelled_judgement_ends_its_runner_and_what_that_started(tmp_path: Path) -> None:
     job = a_slow_job(tmp_path)
     programs: list[int] = []
@@ -134,7 +157,7 @@ async def test_a_cancelled_judgement_ends_its_runner_and_what_that_started(tmp_p
             judgement.cancel_scope.cancel()
 
         assert all(map(is_gone, programs))
-        assert len(called(b"runner_nursery", below=os.getpid())) == 1
+        await until(lambda: len(called(b"runner_nursery", below=os.getpid())) == 2)
         await runners.aclose()
 
 

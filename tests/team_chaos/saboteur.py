@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 from ..chaos.crew import Seeded
 from ..chaos.world import Role
@@ -151,7 +152,7 @@ class TeamSaboteur(Seeded):
         return self._kill_one("tests.team_chaos.agent", "agent killed")
 
     def _kill_runner(self) -> bool:
-        found = [process for process in self._site.processes() if process.role is Role.RUNNER]
+        found = [process for process in self._site.processes() if process.role is Role.RUNNER and _has_job(process.pid)]
         is_done = bool(found) and self._site.kill(self.random.choice(found))
         self.done["gate's runner killed"] += is_done
         return is_done
@@ -161,3 +162,11 @@ class TeamSaboteur(Seeded):
         is_done = bool(found) and self._site.kill(self.random.choice(found))
         self.done[what] += is_done
         return is_done
+
+
+def _has_job(runner: int) -> bool:
+    """Whether a runner has been given its conversation; the one that was forked ahead is still waiting for it."""
+    try:
+        return str(Path("/proc", str(runner), "fd", "0").readlink()).startswith("socket:")
+    except OSError:
+        return False
