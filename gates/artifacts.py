@@ -229,7 +229,9 @@ class ArtifactStore:
 
     def parents(self, commit: str) -> tuple[str, ...]:
         """Return the parents of a commit, the first one first."""
-        return tuple(self.git.text("rev-parse", f"{self._present(commit)}^@").split())
+        present = self._present(commit)
+        with self._readers.reader() as reader:
+            return reader.parents_of(present)
 
     def merge_bases(self, one: str, other: str) -> tuple[str, ...]:
         """Return the newest commits that both have in their histories, sorted by id: none descends from another."""
@@ -241,13 +243,13 @@ class ArtifactStore:
         What one commit adds and a later one takes back is in it; of a merge what no side of it had. Raises `TooLarge`
         above the budget's commits, or when the changes of all commits together exceed its entries.
         """
-        steps = history.steps_between(self.git, self._present(base), self._present(commit), budget.commits_max)
+        steps = self._steps(self._present(base), self._present(commit), budget)
         found = self._changes_of(steps, budget)
         return tuple(sorted(found, key=lambda change: (change.path, change.new_oid or "", change.old_oid or "")))
 
     def merges_between(self, base: str, commit: str, budget: TreeBudget = TREE_BUDGET) -> tuple[tuple[str, ...], ...]:
         """Return the parents of every merge of `base..commit`; raises `TooLarge` above the budget's commits."""
-        steps = history.steps_between(self.git, self._present(base), self._present(commit), budget.commits_max)
+        steps = self._steps(self._present(base), self._present(commit), budget)
         return tuple(step.parents for step in steps if len(step.parents) > 1)
 
     def renames(self, old: str, new: str) -> dict[str, str]:
@@ -383,9 +385,7 @@ class ArtifactStore:
     ) -> Sequence[history.Step]:
         transfer.check_kind(commit, self._kind_of(commit))
         try:
-            steps = history.steps_between(
-                self.git, base, commit, budget.commits_max, landed=landed, is_known_whole=is_known_whole
-            )
+            steps = self._steps(base, commit, budget, landed=landed, is_known_whole=is_known_whole)
             is_descendant = history.descends(base, commit, steps)
             if landed is not None and not is_descendant:
                 # The way to it may lead through what has landed.
@@ -401,6 +401,18 @@ class ArtifactStore:
         if not is_descendant:
             raise BadArtifact(f"{commit} does not descend from {base}. Start your work from that commit.")
         return steps
+
+    def _steps(
+        self, base: str, commit: str, budget: TreeBudget, *, landed: str | None = None, is_known_whole: bool = True
+    ) -> tuple[history.Step, ...]:
+        if is_known_whole and landed in {None, base}:
+            with self._readers.reader() as reader:
+                # One commit right above the base: most are, and then there is nothing to walk.
+                if reader.parents_of(commit) == (base,):
+                    return (history.Step(self._tree_of(reader, commit), (base,)),)
+        return history.steps_between(
+            self.git, base, commit, budget.commits_max, landed=landed, is_known_whole=is_known_whole
+        )
 
     def _changes_of(self, steps: Iterable[history.Step], budget: TreeBudget) -> set[Change]:
         found: set[Change] = set()

@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Self
 
 from ..git import GIT_TIMEOUT_S, Deadline, Git, GitFailed, kill_group
@@ -25,6 +25,7 @@ OBJECT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 # One tree object; a folder with about half a million entries.
 TREE_OBJECT_BYTES_MAX = 32 * 2**20
+COMMIT_BYTES_MAX = 32 * 2**20
 # So many requests fit the smallest pipe (4 kB): writing them can never wait for us to read the answers.
 REQUESTS_AT_ONCE = 48
 # Readers that wait for the next question: starting one costs more than most questions.
@@ -138,6 +139,11 @@ class ObjectReader:
         if found is None:
             raise self._failed(f"there is no commit {commit}")
         return found[0]
+
+    def parents_of(self, commit: str) -> tuple[str, ...]:
+        """The ids of a commit's parents, the first one first."""
+        _tree, *lines = self._content(commit, "commit", COMMIT_BYTES_MAX).split(b"\n")
+        return tuple(line[len(b"parent ") :].decode("ascii") for line in takewhile(_is_parent, lines))
 
     def tree(self, oid: str) -> Mapping[str, TreeItem]:
         """Return the items of a tree object by name; raise `BadArtifact` for a name that is not text."""
@@ -272,6 +278,10 @@ def _close_all(readers: list[ObjectReader]) -> None:
         except IndexError:
             return
         reader.close()
+
+
+def _is_parent(line: bytes) -> bool:
+    return line.startswith(b"parent ")
 
 
 def _parse_tree(content: bytes, *, oid_bytes: int) -> Iterator[TreeItem]:
