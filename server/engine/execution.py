@@ -86,23 +86,26 @@ class Execution:
         self._runners = runners
         self._judgement = Judgement(services.clock)
 
-    async def start(self) -> bool:
-        """Take the evaluation; False when somebody else has."""
+    async def start(self) -> ChangeRecord | None:
+        """Take the evaluation, and its change as it is then; None when somebody else has."""
         now = self.services.clock()
         stale = now - timedelta(seconds=LOST_AFTER_S)
-        is_ours = await self.services.run(
-            lambda tx: tx.start_evaluation(self.row.id, self.token, now, stale_before=stale)
-        )
-        if is_ours and self.row.tries == 0:
-            watcher().began(self.row, (now - max(self.row.created_at, self.row.not_before)).total_seconds())
-        return is_ours
 
-    async def judge(self, job: Job, subject: jobs.Subject) -> tuple[Evidence, ...]:
+        def start(tx: "Tx") -> ChangeRecord | None:
+            is_ours = tx.start_evaluation(self.row.id, self.token, now, stale_before=stale)
+            return self._record(tx) if is_ours else None
+
+        # No news: those who wait would look at the store while the gates could begin, and see what they saw.
+        record = await self.services.run(start, is_news=False)
+        if record is not None and self.row.tries == 0:
+            watcher().began(self.row, (now - max(self.row.created_at, self.row.not_before)).total_seconds())
+        return record
+
+    async def judge(self, job: Job, subject: jobs.Subject, record: ChangeRecord) -> tuple[Evidence, ...]:
         """The evidence of every gate of the job, in its order: known, or found by a runner.
 
         Raises `Lost` when the evaluation was cancelled or taken over, `RunnerLost` when its runner ended early.
         """
-        record = await self.services.read(self._record)
         altered = await self.services.act(lambda: jobs.altered_since(self.services, record, job, subject))
         kept, informed = await self.services.read(
             lambda tx: (

@@ -38,13 +38,13 @@ log = logging.getLogger(__name__)
 async def execute(services: Services, runners: Runners, row: EvaluationRow) -> None:
     """Run a stage's evaluation, a dry run or a warming up to its end, or give it back when its runner was lost."""
     execution = Execution(services, runners, row)
-    if not await execution.start():
+    record = await execution.start()
+    if record is None:
         return
     try:
-        record = await services.read(lambda tx: get_change(tx, row.change))
         add_about(trace_id=trace_text_of(record))
         subject, job = await execution.act(lambda: _job_of(services, record, row))
-        evidence = await execution.judge(job, subject)
+        evidence = await execution.judge(job, subject, record)
         judged = await execution.act(lambda: execution.subject_made(subject))
         await _keep_trying(services, lambda tx: _settle(tx, execution, job, judged, evidence))
     except Lost:

@@ -51,10 +51,10 @@ log = logging.getLogger(__name__)
 async def execute_landing(services: Services, runners: Runners, row: EvaluationRow) -> None:
     """Prepare one landing and decide it; the target is moved afterwards by `finish_landings`."""
     execution = Execution(services, runners, row)
-    if not await execution.start():
+    record = await execution.start()
+    if record is None:
         return
     try:
-        record = await services.read(lambda tx: get_change(tx, row.change))
         add_about(trace_id=trace_text_of(record))
         await _prepare(services, execution, record)
     except Lost:
@@ -142,7 +142,7 @@ async def _prepare(services: Services, execution: Execution, record: ChangeRecor
     subject = jobs.Subject(merge.commit, merge.tree, tip, tip)
     gates = jobs.gates_of(policy, record, execution.row)
     job = await execution.act(lambda: jobs.make_job(services, record, execution.row, subject, gates))
-    evidence = await execution.judge(job, subject)
+    evidence = await execution.judge(job, subject, await services.read(lambda tx: get_change(tx, record.id)))
     command = c.SettleLanding(
         evaluation=execution.row.id,
         old=tip,
