@@ -15,7 +15,7 @@ The server process, one a repository
     liveness      whether a process still runs
     build         which code is installed now
     daemon        connections, idleness, draining (transport: MCP over a socket)
-    app           what it serves: tools and engine
+    app           what it serves: tools and engine (loading: when to import what these need)
     composition   put one repository's services together, with the real clock
     services      what the operations work with (store/, signal, leases, policies)
 

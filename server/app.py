@@ -19,6 +19,7 @@ from ..schemas.refusals import Refused
 from . import addresses, prompts
 from .board import mcp_app
 from .identity.scopes import EVERY_SCOPE, Scopes
+from .loading import Loading
 from .notices import Notices
 from .pointing import Pointing
 from .surface import Context, Surface, SurfaceServer
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 FEED_EVERY_S = 0.05
 PREPARED_CHECK_EVERY_S = 1.0
-FIRST_ANSWER_WITHIN_S = 0.5
 
 # Six lines: some clients show a model no more than these and the names of the tools.
 INSTRUCTIONS = """\
@@ -73,7 +73,7 @@ class GatewrightApplication:
         self._open = open_services
         self._services: Services | None = None
         self._opening = anyio.Lock()
-        self._has_answered = anyio.Event()
+        self._loading = Loading()
         self._engine: Engine | None = None
         self._is_draining = False
         self._pointing = Pointing()
@@ -98,9 +98,7 @@ class GatewrightApplication:
     async def run(self) -> None:
         """Adopt what a killed server left, and run evaluations until cancelled."""
         # Whoever started this server waits for the list of its tools, which needs neither the store nor the engine.
-        with anyio.move_on_after(FIRST_ANSWER_WITHIN_S):
-            await self._has_answered.wait()
-        await anyio.to_thread.run_sync(_load)
+        await self._loading.at_rest()
         from .operations.clearing import clear_leftovers
         from .preparing import Preparation, Workplace
 
@@ -119,7 +117,7 @@ class GatewrightApplication:
 
     def note_answer(self) -> None:
         """A client has got what it started this server for."""
-        self._has_answered.set()
+        self._loading.note_answer()
 
     @property
     def is_open(self) -> bool:
@@ -195,6 +193,7 @@ class GatewrightApplication:
         self, calling: Calling, context: Context, params: types.CallToolRequestParams
     ) -> types.CallToolResult:
         """One call of a tool, with progress told to whoever asked for it."""
+        self._loading.note_call()
         from . import calls
 
         told = 0
@@ -270,12 +269,6 @@ class _Surface(Surface):
 
     def _shows_apps(self, context: Context) -> bool:
         return mcp_app.is_shown_by(context.session.client_capabilities) or self._calling(context).shows_apps
-
-
-def _load() -> None:
-    """Import what calls need, in a thread: meanwhile the first client is answered. Blocking."""
-    from . import calls, completions, composition, preparing  # noqa: F401 - loaded for those who call
-    from .engine import embedded  # noqa: F401 - likewise
 
 
 async def _engine_of(services: "Services") -> "Engine":
