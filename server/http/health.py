@@ -53,8 +53,10 @@ class Health:
                 # finds that there is none to be had.
                 await anyio.to_thread.run_sync(look, abandon_on_cancel=True, limiter=self._threads)
         except (Refused, StoreUnavailable) as exc:
+            if not self._application.is_open:
+                return "starting"  # whoever opens it says why not
             log.warning("not ready: %s", exc)
-            return "store" if self._application.is_open else "starting"
+            return "store"
         except TimeoutError:
             log.warning("not ready: the store has not answered for %.0f s", LOOK_TIMEOUT_S)
             return "store"
