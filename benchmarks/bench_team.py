@@ -11,6 +11,7 @@ one step of one change costs: counts, bytes and seconds of processors, which oth
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from pathlib import Path
@@ -176,8 +177,12 @@ def show_kept(site: Site, rows: dict[str, tuple[int, int]], kept: dict[str, int]
     print(f"rows of all tables {whole:.1f} KiB a change")
     for name, size in site.kept_bytes().items():
         print(f"{name:16} {(size - kept[name]) / changes / 1024:7.1f} KiB a change on the disk")
-    refs = subprocess.run(["git", "for-each-ref"], cwd=site.remote, check=True, capture_output=True, text=True)
-    print(f"refs of the remote: {len(refs.stdout.splitlines()) / (changes + AGENTS):.1f} a change")
+    listing = subprocess.run(["git", "ls-remote", "."], cwd=site.remote, check=True, capture_output=True).stdout
+    count, size = len(listing.splitlines()) / (changes + AGENTS), len(listing) / (changes + AGENTS)
+    names = [line.split()[1].decode() for line in listing.splitlines()]
+    kinds = Counter("/".join(name.split("/")[:3]) for name in names)
+    told = ", ".join(f"{kind} {number}" for kind, number in kinds.items())
+    print(f"refs of the remote: {count:.1f} a change, {size:.0f} bytes in the listing of each push ({told})")
 
 
 async def show_waiting(site: Site, agents: list[Agent], idle: Rates) -> None:
