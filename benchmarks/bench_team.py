@@ -178,11 +178,12 @@ def show_kept(site: Site, rows: dict[str, tuple[int, int]], kept: dict[str, int]
     for name, size in site.kept_bytes().items():
         print(f"{name:16} {(size - kept[name]) / changes / 1024:7.1f} KiB a change on the disk")
     listing = subprocess.run(["git", "ls-remote", "."], cwd=site.remote, check=True, capture_output=True).stdout
-    count, size = len(listing.splitlines()) / (changes + AGENTS), len(listing) / (changes + AGENTS)
+    of_all = changes + AGENTS
     names = [line.split()[1].decode() for line in listing.splitlines()]
     kinds = Counter("/".join(name.split("/")[:3]) for name in names)
     told = ", ".join(f"{kind} {number}" for kind, number in kinds.items())
-    print(f"refs of the remote: {count:.1f} a change, {size:.0f} bytes in the listing of each push ({told})")
+    print(f"refs of the remote: {len(names) / of_all:.1f} a change ({told})")
+    print(f"the listing of each push: {len(listing) / of_all:.0f} bytes for each change there ever was")
 
 
 async def show_waiting(site: Site, agents: list[Agent], idle: Rates) -> None:

@@ -156,7 +156,7 @@ class Balancer:
     def _start_change(self, key: str) -> None:
         arguments = {"title": key, "intent": "Add something.", "key": key}
         call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call"}
-        call |= {"params": {"name": "start_change", "arguments": arguments}}  # type: ignore[dict-item]  # JSON
+        call |= {"params": {"name": "start_change", "arguments": arguments}}
         while not self._ends.is_set():
             for replica in self._replicas:
                 try:
