@@ -7,6 +7,7 @@ events     each single thing that can happen to a change (change_events: as a wh
 counted    numbers of things in sentences
 refusals   every refusal code with all of its wording (access: of those whom a token does not let)
 arguments  what the eleven tools take
+decisions  what people decide: what their commands take, are shown and answer
 replies    what they answer (fitting: within what clients show; prose: as text)
 views      what resources tell besides
 """

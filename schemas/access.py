@@ -24,11 +24,11 @@ def lease_of_another(change: str, stage: str) -> Refusal:
     )
 
 
-def token_ended() -> Refusal:
-    """The token by which somebody was known was revoked while they decided."""
+def token_ended(scope: str) -> Refusal:
+    """The token by which somebody was known is good no more by the time that they decided."""
     return Refusal(
         RefusalCode.NOT_ALLOWED,
-        "Your token was revoked, or may not approve; nothing was decided.",
+        f"Your token was revoked or has expired, or has not the scope '{scope}'; nothing was decided.",
         "A person issues another: `gatewright token issue`.",
     )
 

@@ -249,14 +249,14 @@ def dry_run_going(change: str, stage: str, evaluation: str) -> Refusal:
     )
 
 
-def own_work(change: str, stage: str, verb: Literal["review", "approve"]) -> Refusal:
-    """Whoever made the artifact does not judge it; agents review, people approve."""
+def own_work(change: str, stage: str, verb: Literal["review", "approve", "answer about"]) -> Refusal:
+    """Whoever made the artifact does not judge it; agents review, people approve and answer."""
     return Refusal(
         RefusalCode.OWN_WORK,
         f"You cannot {verb} '{stage}' of {change}: it is your own work, or counts as yours.",
-        "Somebody else has to look at this one."
-        if verb == "approve"
-        else f"claim_stage for other work. {ANOTHER_REVIEWER}",
+        f"claim_stage for other work. {ANOTHER_REVIEWER}"
+        if verb == "review"
+        else "Somebody else has to look at this one.",
     )
 
 

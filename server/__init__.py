@@ -3,7 +3,7 @@
 How a client reaches the server (standard library only: every start of every agent pays for these)
     bridge        a client's stdio to the repository's server (exchange, lines, unserved)
     seats         who goes on as the caller when a bridge was killed
-    client        one tool call, for the command line
+    client        one tool call, for the command line (over_http: on a team's server, and what people decide there)
     reach         find the server, start one when there is none (rendezvous: sockets and folders)
 
 How a client reaches it over HTTP

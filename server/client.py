@@ -45,7 +45,7 @@ def call_tool(
     """
     name = connection or f"cli-{os.getuid()}"
     greeting = Greeting(common_dir, connection=name, kind="cli")
-    request = _request(tool, arguments, stamp=f"{name}-{os.urandom(12).hex()}")
+    request = tool_request(tool, arguments, stamp=f"{name}-{os.urandom(12).hex()}")
     begun_s = time.monotonic()
     deadline_s = begun_s + timeout_s
     for _ in range(SENDS_MAX):
@@ -60,7 +60,8 @@ def call_tool(
     raise NoServer(f"The server ended {SENDS_MAX} times while it worked on this call.")
 
 
-def _request(tool: str, arguments: dict[str, object], *, stamp: str) -> dict[str, object]:
+def tool_request(tool: str, arguments: dict[str, object], *, stamp: str) -> dict[str, object]:
+    """One call as a message of the protocol's stateless generation; `CALL_ID` is its id."""
     meta: dict[str, object] = {
         META_PREFIX + "protocolVersion": PROTOCOL_VERSION,
         META_PREFIX + "clientCapabilities": {},

@@ -5,13 +5,11 @@ The answer is for the question that was shown: when the attempt has been replace
 
 from argparse import ArgumentParser, Namespace
 
-from ...gates.machine.commands import Answer
+from ...schemas.decisions import Answer, Asking, QuestionAsked
 from ...schemas.ids import LAND
-from ...schemas.refusals import Refusal, Refused
-from ..operations.questions import Question
-from .asking import add_key, authenticate, confirm_by_typing, plain, request_of, require_person
+from .asking import add_key, confirm_by_typing, plain, require_person
 from .command import CannotGoOn, Exit
-from .opening import services_of
+from .desks import decision_of, desk_of, shown_or_repeated
 from .terminal import Terminal
 
 
@@ -31,30 +29,31 @@ def configure(_command: str, parser: ArgumentParser) -> None:
 
 def run(command: str, options: Namespace, terminal: Terminal) -> int:
     """Show the question, have the decision typed, and record it."""
-    from ..operations.answering import answer, find_asked
-
     require_person(terminal, f"gatewright answer {options.change} {options.stage}")
-    with services_of(options) as services:
-        found = services.store.read(lambda tx: find_asked(tx, options.change, options.stage, options.gate))
-        if isinstance(found, Refusal) and options.key is None:
-            raise Refused(found)
-        if isinstance(found, Question):
-            _show(found, terminal)
-        note, allowed = _decision(found, options, terminal)
+    asking = decision_of(Asking, command=command, change=options.change, stage=options.stage, gate=options.gate)
+    with desk_of(options, terminal) as desk:
+        asked = shown_or_repeated(lambda: desk.question(asking), options.key)
+        if asked is not None:
+            _show(asked, terminal)
+        note, allowed = _decision(asked, options, terminal)
         what = f"{'allow' if allowed else 'refuse'} it"
-        person = authenticate(
-            terminal, services, what, otherwise=lambda: confirm_by_typing(terminal, options.stage, what)
+        decision = decision_of(
+            Answer,
+            change=options.change,
+            stage=options.stage,
+            gate=options.gate,
+            allow=allowed,
+            note=note,
+            key=options.key,
+            shown=None if asked is None else asked.shown,
         )
-        given = Answer(options.stage, options.gate, allowed, person.by, note)
-        asked = Namespace(**{**vars(options), "allow": allowed, "refuse": not allowed, "note": note})
-        record = answer(services, options.change, found, person, given, request=request_of(command, asked, person))
-    landing = f", landing {record.landing.step}" if record.landing is not None else ""
-    stages = ", ".join(f"{stage.name} {stage.state.replace('_', ' ')}" for stage in record.stages)
-    terminal.say(f"Answered. {record.id}: {stages}{landing}.", "green")
+        person = desk.known(what, otherwise=lambda: confirm_by_typing(terminal, options.stage, what))
+        decided = desk.decide(command, decision, person)
+    terminal.say(f"Answered. {decided.change}: {decided.stages_told}{decided.landing_told}.", "green")
     return Exit.OK
 
 
-def _show(question: Question, terminal: Terminal) -> None:
+def _show(question: QuestionAsked, terminal: Terminal) -> None:
     terminal.say(f"About {question.about}", "bold")
     for text in question.texts:
         terminal.say()
@@ -64,9 +63,9 @@ def _show(question: Question, terminal: Terminal) -> None:
         terminal.say(f"The whole diff: gatewright read {question.change} {question.stage} diff", "dim")
 
 
-def _decision(found: Question | Refusal, options: Namespace, terminal: Terminal) -> tuple[str, bool]:
+def _decision(asked: QuestionAsked | None, options: Namespace, terminal: Terminal) -> tuple[str, bool]:
     """What to note, and whether it is allowed; an escalated question is answered in words, a dispute is decided."""
-    is_open = isinstance(found, Question) and found.is_escalation and not found.is_dispute
+    is_open = asked is not None and asked.is_escalation and not asked.is_dispute
     if is_open and not options.refuse:
         return options.note or terminal.ask("Your answer:"), True
     if options.allow or options.refuse:

@@ -5,7 +5,7 @@ typed at a terminal, word by word, and recorded as such. There is no flag that s
 same user can do all the same stands in docs/people.md.
 """
 
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
@@ -13,19 +13,13 @@ from typing import TYPE_CHECKING, Protocol
 from ...schemas import refusals
 from ...schemas.refusals import Refusal, Refused
 from ..people.known import Person, Proof
-from .command import CannotGoOn, UsageError
+from .command import CannotGoOn
 from .opening import user_name
 from .secret_prompt import read_secret
-from .team import TEAM_OPTIONS
 from .terminal import Terminal
 
 if TYPE_CHECKING:
-    from ..operations.repeating import Request
     from ..store import Store
-
-KEY_CHARS_MAX = 200
-# Of a command's options those that say what is asked for; the others only say where and how.
-NOT_ASKED_FOR = frozenset({"repo", "no_color", "key"}) | TEAM_OPTIONS
 
 
 class Register(Protocol):
@@ -53,18 +47,6 @@ def plain(text: str) -> str:
     return text
 
 
-def request_of(command: str, options: Namespace, person: Person) -> "Request | None":
-    """Who asks for what, when the person gave a key: theirs alone, and for this very command."""
-    from ..operations.repeating import Request
-
-    if options.key is None:
-        return None
-    if not 1 <= len(options.key) <= KEY_CHARS_MAX:
-        raise UsageError(f"a key has 1 to {KEY_CHARS_MAX} characters")
-    asked = {name: value for name, value in vars(options).items() if name not in NOT_ASKED_FOR}
-    return Request(person.principal, command, asked, options.key)
-
-
 def require_person(terminal: Terminal, command: str) -> None:
     """Raise `Refused` (not_allowed) unless a terminal is at both ends."""
     if not terminal.is_interactive:
@@ -84,7 +66,7 @@ def authenticate(terminal: Terminal, services: Register, what: str, *, otherwise
         otherwise()
         person = Person(user_name(), Proof.WORD)
         # A prompt may have waited for days, and somebody may be registered since.
-        services.store.read(lambda tx: require_still_known(tx, person))
+        services.store.read(lambda tx: require_still_known(tx, person, services.clock()))
         return person
     name = terminal.ask(f"Say who you are, to {what} ({', '.join(people)}):")
     return prove(services, name)

@@ -58,10 +58,13 @@ class CommandModule(Protocol):
 class CannotGoOn(Exception):
     """A command met a state in which it can do nothing: one sentence, and what to do about it."""
 
-    def __init__(self, message: str, next_action: str, *, code: str = "cannot_go_on") -> None:
+    def __init__(
+        self, message: str, next_action: str, *, code: str = "cannot_go_on", status: Exit = Exit.REFUSED
+    ) -> None:
         self.message = message
         self.next = next_action
         self.code = code
+        self.status = status
         super().__init__(f"{message} {next_action}")
 
 

@@ -30,8 +30,8 @@ def failure_of(problem: BaseException) -> Failure | None:
     match problem:
         case Refused(refusal=refusal):
             return Failure(refusal.code.value, refusal.message, refusal.next)
-        case CannotGoOn(code=code, message=message, next=action):
-            return Failure(code, message, action)
+        case CannotGoOn(code=code, message=message, next=action, status=status):
+            return Failure(code, message, action, status)
         case RepositoryProblem(kind=kind, message=message, next=action):
             return Failure(kind.value, message, action)
         case WorkspaceProblem(message=message, next=action):

@@ -2,26 +2,24 @@
 
 import json
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ...schemas import refusals
-from ...schemas.refusals import Refused
+from ...schemas.decisions import EventPage, Paging
 from .command import Exit
+from .desks import decision_of
 from .opening import records_of
+from .team_server import find_server, told_of_server
 from .terminal import Terminal
 
 if TYPE_CHECKING:
     from ...schemas.events import Event
-    from ..store import Store
-    from ..store.tx import Tx
+    from ..over_http import TeamServer
 
-# However long the history is, no more of it is held at once.
-PAGE = 500
-
-Numbered = tuple[str, int, "Event"]
-"""Change, number, event."""
+Numbered = tuple[int, str, int, "Event"]
+"""What to ask for the next page after, change, number, event."""
+Pages = Callable[[Paging], tuple[Numbered, ...]]
 
 
 def configure(_command: str, parser: ArgumentParser) -> None:
@@ -36,8 +34,9 @@ def run(_command: str, options: Namespace, terminal: Terminal) -> int:
     from ..operations.telling import tell
 
     is_all = options.change is None
-    with records_of(options) as store:
-        for change, number, event in _all(store) if is_all else _of_change(store, options.change):
+    paging = decision_of(Paging, change=options.change)
+    with _pages_of(options, terminal) as pages:
+        for _, change, number, event in _all(pages, paging):
             if options.json:
                 terminal.write_data(json.dumps(exported(change, number, event), ensure_ascii=False) + "\n")
             elif (sentence := tell(event)) is not None:
@@ -46,27 +45,29 @@ def run(_command: str, options: Namespace, terminal: Terminal) -> int:
     return Exit.OK
 
 
-def _of_change(store: "Store", change: str) -> "Iterator[Numbered]":
-    """All events of the change, from its first; raises `Refused` when there is no such change."""
-    if store.read(lambda tx: tx.find_change(change)) is None:
-        raise Refused(refusals.unknown_change(change))
-    after = 0
-    while page := store.read(partial(_page, change, after)):
-        yield from ((change, number, event) for number, event in page)
-        after = page[-1][0]
+@contextmanager
+def _pages_of(options: Namespace, terminal: Terminal) -> "Generator[Pages]":
+    """How a page is had: of a server, or from a store, where nothing of git is asked."""
+    server = find_server(options, terminal)
+    if server is not None:
+        with told_of_server(server):
+            yield lambda paging: _page_of_server(server, paging)
+        return
+    from ..operations.looking import look_back
+
+    with records_of(options) as store:
+        yield lambda paging: store.read(lambda tx: look_back(tx, paging))
 
 
-def _all(store: "Store") -> "Iterator[Numbered]":
-    """All events of all changes in the order of their commits, which is the same whenever it is asked for."""
-    position = 0
-    while page := store.read(partial(_page_of_all, position)):
-        yield from ((change, number, event) for _, change, number, event in page)
-        position = page[-1][0]
+def _all(pages: "Pages", paging: Paging) -> "Iterator[Numbered]":
+    while page := pages(paging):
+        yield from page
+        paging = paging.model_copy(update={"after": page[-1][0]})
 
 
-def _page(change: str, after: int, tx: "Tx") -> "tuple[tuple[int, Event], ...]":
-    return tx.events(change, after=after, limit=PAGE)
+def _page_of_server(server: "TeamServer", paging: Paging) -> "tuple[Numbered, ...]":
+    """Each event as it was exported; where the next page begins is told for the page as a whole."""
+    from ...schemas.events import read_event
 
-
-def _page_of_all(position: int, tx: "Tx") -> "tuple[tuple[int, str, int, Event], ...]":
-    return tx.numbered_events(position, limit=PAGE)
+    page = server.ask("log", paging, EventPage)
+    return tuple((page.after, line.change, line.number, read_event(json.dumps(line.event))) for line in page.events)

@@ -14,6 +14,7 @@ from ... import __version__
 from .command import Command, CommandModule, Exit, Group, UsageError
 from .declared_arguments import CommandParser
 from .team import add_team, refuse_team
+from .team_server import add_server, refuse_server
 from .terminal import Terminal
 
 COMMANDS: Mapping[str, Command] = {
@@ -74,6 +75,10 @@ _HERE_ALONE: Mapping[str, str] = {
 _STORELESS = frozenset({"check-pipeline", "stop-hook", "requirements", "completion"})
 _TEAMS_OWN = frozenset(name for name, command in COMMANDS.items() if command.group is Group.TEAM)
 
+# What a team's server does over HTTP, for people with a token.
+_OVER_SERVER = frozenset(name for name, command in COMMANDS.items() if command.group is Group.PEOPLE) - {"people"}
+_OVER_SERVER |= {"status", "why", "log", "evidence", "read", "wait", "start"}
+
 HELP_HINT = "`gatewright --help` lists the commands."
 
 
@@ -109,6 +114,8 @@ def parse(arguments: Sequence[str]) -> tuple[str, CommandModule, argparse.Namesp
     module.configure(name, parser)
     if name not in _STORELESS | _TEAMS_OWN:
         add_team(parser, is_shown=name not in _HERE_ALONE)
+    if name in _OVER_SERVER:
+        add_server(parser)
     parser.set_defaults(**vars(early))
     options = parser.parse_args(own)
     parser.complain_about_empty(options)
@@ -128,6 +135,7 @@ def _run(arguments: Sequence[str]) -> int:
     try:
         if name in _HERE_ALONE:
             refuse_team(name, options, _HERE_ALONE[name])
+            refuse_server(options)
         status = module.run(name, options, terminal)
         terminal.flush()
     except UsageError as exc:

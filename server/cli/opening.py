@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ..rendezvous import STATE_FOLDER, NoServer, find_common_dir
 from .command import CannotGoOn
 from .team import find_team, team_services_of, team_store_of
+from .team_server import refuse_server
 
 if TYPE_CHECKING:
     from ...gates.repository import SharedRepository
@@ -80,6 +81,7 @@ def records_of(options: Namespace) -> Generator["Store", None, None]:
         with team_store_of(team) as store:
             yield store
         return
+    refuse_server(options)
     set_up_common_dir(options)
     with store_of(open_git(options)) as store:
         yield store
@@ -96,6 +98,7 @@ def services_of(options: Namespace) -> Generator["Services", None, None]:
         with team_services_of(team) as services:
             yield services
         return
+    refuse_server(options)
     common_dir = set_up_common_dir(options)
     from ..composition import open_services
 

@@ -74,7 +74,7 @@ def _remove(services: "Services", name: str, terminal: Terminal) -> None:
     what = f"strike {name} off"
     by = authenticate(terminal, services, what, otherwise=lambda: None)
     confirm_by_typing(terminal, name, what)
-    services.store.run(lambda tx: remove_person(tx, name, by=by))
+    services.store.run(lambda tx: remove_person(tx, name, by=by, now=services.clock()))
     terminal.say(f"{name} is registered no more; what they decided stands.", "green")
     if not services.store.read(read_people):
         terminal.say("Nobody is registered now: whoever sits at a terminal decides.", "yellow")

@@ -27,8 +27,6 @@ _PARTS = (
     ("--state", STATE_VARIABLE, "DIR", "with a database: a folder for this process alone, which may be lost"),
 )
 TEAM_VARIABLES = frozenset({VARIABLE, REMOTE_VARIABLE, STATE_VARIABLE})
-TEAM_OPTIONS = frozenset({"database_url", "remote", "state"})
-"""By these names the options say where, and not what."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The eleven tools as commands: they call the repository's server, as a client does, and print the same reply.
 
-In a team those that look, and the one that opens a change, work in this process: agents alone call over HTTP.
+In a team those that look, and the one that opens a change, work in this process, or call its server by a token of a
+person's: agents alone call for themselves.
 """
 
 from argparse import ArgumentParser, Namespace
@@ -8,6 +9,7 @@ from argparse import ArgumentParser, Namespace
 from .opening import services_of, set_up_common_dir
 from .replies import exit_of, show
 from .team import find_team
+from .team_server import call_on_server, find_server
 from .terminal import Terminal
 from .tool_arguments import TWINS
 from .waiting import Result, call_and_wait
@@ -33,6 +35,9 @@ def run(command: str, options: Namespace, terminal: Terminal) -> int:
 def _call(
     options: Namespace, tool: str, arguments: dict[str, object], wait_s: float | None, terminal: Terminal
 ) -> Result:
+    server = find_server(options, terminal)
+    if server is not None:
+        return call_on_server(server, tool, arguments, wait_s=wait_s, on_progress=terminal.progress)
     if find_team(options) is None:
         common_dir = set_up_common_dir(options)
         return call_and_wait(common_dir, tool, arguments, wait_s=wait_s, on_progress=terminal.progress)

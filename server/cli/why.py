@@ -6,18 +6,15 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ...gates.text import number_of, shorten
+from ...schemas.decisions import Looking
 from ...schemas.ids import LAND, short
-from ..operations.questions import find_question
 from .command import Exit
-from .opening import services_of
+from .desks import decision_of, desk_of
 from .spoken import as_commands, fields_as_typed
 from .terminal import Terminal
 
 if TYPE_CHECKING:
-    from ...schemas.records import ChangeRecord
-    from ...schemas.replies import AttemptReply, StageWhy, Status
-    from ..services import Services
-    from ..store.tx import Tx
+    from ...schemas.replies import AttemptReply, StageWhy
 
 # A screen has 40 lines; what is left out of it is named.
 LINES_MAX = 40
@@ -35,19 +32,22 @@ def configure(_command: str, parser: ArgumentParser) -> None:
 
 def run(command: str, options: Namespace, terminal: Terminal) -> int:
     """Tell it from one consistent look at the store."""
-    with services_of(options) as services:
-        status, record, told, questions = services.store.read(lambda tx: _look(services, tx, options))
+    looking = decision_of(Looking, change=options.change, stage=options.stage)
+    with desk_of(options, terminal) as desk:
+        found = desk.why(looking)
     if options.json:
-        terminal.write_data(json.dumps(fields_as_typed(status.model_dump(mode="json"), command), indent=2) + "\n")
+        status = fields_as_typed(found.status.model_dump(mode="json"), command)
+        terminal.write_data(json.dumps(status, indent=2) + "\n")
         return Exit.OK
-    terminal.say(f"{record.id} {shorten(record.title, LINE_CHARS_MAX)}: {record.state}", "bold")
-    terminal.say(f"base {short(record.base)}, target {record.target}, policy of {short(record.policy.commit)}", "dim")
+    terminal.say(f"{found.change} {shorten(found.title, LINE_CHARS_MAX)}: {found.state}", "bold")
+    terminal.say(f"base {short(found.base)}, target {found.target}, policy of {short(found.policy)}", "dim")
     is_one = options.stage is not None
     lines: list[str] = []
-    for one in told:
+    for one in found.told:
         lines += [_headline(one), *_reasons(one, command), *(_tried(one) if is_one else _last_tried(one))]
-        lines += _question(record, one.stage, questions.get(one.stage, ()))
-    more = f"gatewright log {record.id} tells all" if is_one else f"gatewright why {record.id} STAGE tells one of them"
+        lines += _question(found.change, one.stage, found.questions.get(one.stage, ()))
+    one_alone = f"gatewright why {found.change} STAGE tells one of them"
+    more = f"gatewright log {found.change} tells all" if is_one else one_alone
     for line in _screen(lines, more):
         terminal.say(line, *(() if line.startswith(" ") else ("bold",)))
     return Exit.OK
@@ -60,21 +60,6 @@ def lasting(seconds: int) -> str:
     if seconds >= HOUR_S:
         return f"{seconds // HOUR_S} h {seconds % HOUR_S // MINUTE_S} min"
     return f"{seconds // MINUTE_S} min" if seconds >= 2 * MINUTE_S else f"{seconds} s"
-
-
-def _look(
-    services: "Services", tx: "Tx", options: Namespace
-) -> "tuple[Status, ChangeRecord, list[StageWhy], dict[str, tuple[str, ...]]]":
-    from ...schemas.arguments import GetStatus
-    from ..operations.deciding import get_change
-    from ..operations.looking import status, why
-
-    record, now = get_change(tx, options.change), services.clock()
-    found = status(tx, GetStatus.model_construct(change=options.change, stage=options.stage), now)
-    names = [options.stage] if options.stage else [*(stage.name for stage in record.stages), LAND]
-    told = [why(tx, record, name, now) for name in names]
-    asked = {name: question.texts for name in names if (question := find_question(tx, record, name)) is not None}
-    return found, record, told, asked
 
 
 def _headline(why: "StageWhy") -> str:
@@ -124,12 +109,12 @@ def _attempt(attempt: "AttemptReply") -> str:
     return f"  attempt {attempt.number} by '{attempt.holder}'{model} ({attempt.commit}) {attempt.outcome}{found}{gates}"
 
 
-def _question(record: "ChangeRecord", name: str, texts: tuple[str, ...]) -> Iterator[str]:
+def _question(change: str, name: str, texts: tuple[str, ...]) -> Iterator[str]:
     lines = [line for text in texts for line in text.splitlines()]
     yield from (f"  | {line}" for line in lines[:QUESTION_LINES_MAX])
     if len(lines) > QUESTION_LINES_MAX:
         left = len(lines) - QUESTION_LINES_MAX
-        yield f"  | ... {number_of(left, 'more lines')}: gatewright answer {record.id} {name} shows all"
+        yield f"  | ... {number_of(left, 'more lines')}: gatewright answer {change} {name} shows all"
 
 
 def _screen(lines: list[str], more: str) -> Iterator[str]:

@@ -6,6 +6,7 @@ guards       what every request passes: Host and Origin, rates, who calls, size 
 listener     how many connections there are; protocol: how slow each may be
 limits       how much of what; rates: counting it
 calling      who a request is from, as the tools see it
+people       what people decide, as plain JSON
 label        a client's name from its first request, for those of the handshake generation
 streams      how those hear of changes; subscriptions: of which
 """

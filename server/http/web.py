@@ -1,7 +1,8 @@
 """What answers under which path, with all that a request passes before.
 
-From the outside in: Host and Origin, the rate of its address; then `/healthz` and `/readyz`, or, for `/mcp`: whether
-anything is taken, who calls, how much of that principal is under way, the size of the body, the protocol.
+From the outside in: Host and Origin, the rate of its address; then `/healthz` and `/readyz`, or, for `/mcp` and
+`/people/`: whether anything is taken, who calls, how much of that principal is under way, the size of the body, then
+the protocol or what people decide.
 """
 
 from collections import deque
@@ -32,6 +33,7 @@ from .label import HEADER, session_id_for
 from .limits import Limits
 from .listening import PATH, Issuer
 from .metrics import Counted, MetricsPage
+from .people import PREFIX, people_door
 from .rates import Open
 from .streams import Streams
 from .subscriptions import Subscriptions
@@ -89,7 +91,7 @@ class Web:
         routes = [
             Route("/healthz", health.lives, methods=["GET"]),
             Route("/readyz", health.is_ready, methods=["GET"]),
-            Route(PATH, self._protocol(verifier), methods=["POST", "GET"]),
+            *self._authenticated_routes(verifier),
             team_page.route(),
             *self._metadata_routes(),
         ]
@@ -100,14 +102,23 @@ class Web:
         site.router.redirect_slashes = False
         return Counted(PlaceGuard(AddressGuard(site, self._limits, self._now), places), routes)
 
-    def _protocol(self, verifier: Verifier) -> ASGIApp:
-        """`/mcp`; the newest generation knows no other method than POST, and without sessions DELETE has no use."""
+    def _authenticated_routes(self, verifier: Verifier) -> list[Route]:
+        """`/mcp` and `/people/`, whose limits are one: a principal has so many requests, whatever they are for.
+
+        The newest generation of the protocol knows no other method than POST, and without sessions DELETE has no use.
+        """
         labelled = RequestBodyLimitMiddleware(_Labelled(self._sessions.handle_request), self._limits.request_bytes)
+        people = people_door(self._application)
 
-        async def by_method(scope: Scope, receive: Receive, send: Send) -> None:
-            await (labelled if scope["method"] == "POST" else self._streams)(scope, receive, send)
+        async def by_path(scope: Scope, receive: Receive, send: Send) -> None:
+            protocol = labelled if scope["method"] == "POST" else self._streams
+            await (protocol if scope["path"] == PATH else people)(scope, receive, send)
 
-        return DrainGuard(self._admitted(by_method, verifier, []), lambda: self.is_draining)
+        guarded = DrainGuard(self._admitted(by_path, verifier, []), lambda: self.is_draining)
+        return [
+            Route(PATH, guarded, methods=["POST", "GET"]),
+            Route(f"{PREFIX}{{command}}", guarded, methods=["POST"]),
+        ]
 
     def _admitted(self, app: ASGIApp, verifier: Verifier, scopes: list[str]) -> ASGIApp:
         """For whoever is known, and has all of the scopes."""

@@ -1,6 +1,7 @@
 """Who calls over HTTP, as authenticated: a principal with scopes, and the person that it may decide as."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from ...schemas import access
 from ...schemas.refusals import Refused
@@ -11,11 +12,15 @@ from .scopes import Scope, Scopes
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """`subject` is the one that a token was issued to. `token_id` names an issued token; None for one by OAuth."""
+    """`subject` is the one that a token was issued to. `token_id` names an issued token; None for one by OAuth.
+
+    That one says itself `until` when it is good.
+    """
 
     subject: str
     scopes: Scopes
     token_id: str | None = None
+    until: datetime | None = None
 
     @property
     def principal(self) -> str:
@@ -23,11 +28,11 @@ class Caller:
         return principal_of(self.subject)
 
 
-def person_of(caller: Caller) -> Person:
-    """As whom the caller decides what people decide; raises `Refused` (not_allowed) without the scope `approve`.
+def person_of(caller: Caller, scope: Scope = Scope.APPROVE) -> Person:
+    """As whom the caller decides what people decide; raises `Refused` (not_allowed) without the scope.
 
-    Whether the token was revoked since is looked at again in the transaction that does what was decided.
+    Whether the token is still good is looked at again in the transaction that does what was decided.
     """
-    if Scope.APPROVE not in caller.scopes:
-        raise Refused(access.scope_missing("Deciding as a person", (Scope.APPROVE,), caller.scopes))
-    return Person(caller.subject, Proof.TOKEN, key=caller.token_id)
+    if scope not in caller.scopes:
+        raise Refused(access.scope_missing("Deciding that as a person", (scope,), caller.scopes))
+    return Person(caller.subject, Proof.TOKEN, key=caller.token_id, scope=scope, until=caller.until)

@@ -6,7 +6,7 @@ is the principal; scopes, of which ours count. Source: docs/decisions/0021-who-c
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import get_args
 
 import jwt
@@ -19,6 +19,8 @@ ALGORITHMS: tuple[str, ...] = get_args(Algorithm)
 # Of an access token, as RFC 9068 has it, or of one that does not say; never that of a token for another purpose.
 TYPES = frozenset({"", "jwt", "at+jwt", "application/at+jwt"})
 LEEWAY_S = 30.0
+# The year 9999: what an issuer writes may be later than any time that there is here.
+UNTIL_MAX_S = 253_370_764_800.0
 # As issuers make them: numbers, names, addresses, `auth0|5f...`. It is shown to people and agents.
 SUBJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+|:/=-]{0,127}")
 
@@ -75,7 +77,9 @@ def _caller_in(claims: Mapping[str, object]) -> Caller | None:
     subject = claims["sub"]
     if not isinstance(subject, str) or not SUBJECT.fullmatch(subject):
         return None
-    return Caller(subject, known_scopes([*_names(claims.get("scope")), *_names(claims.get("scp"))]))
+    until = datetime.fromtimestamp(min(float(str(claims["exp"])) + LEEWAY_S, UNTIL_MAX_S), UTC)
+    scopes = known_scopes([*_names(claims.get("scope")), *_names(claims.get("scp"))])
+    return Caller(subject, scopes, until=until)
 
 
 def _names(value: object) -> list[str]:

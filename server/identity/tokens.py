@@ -51,7 +51,7 @@ def issue(
     tx: "Tx", token: str, *, subject: str, scopes: Collection[Scope], lifetime: timedelta, by: Person, now: datetime
 ) -> TokenRow:
     """Let `token` be good for a subject from now on; raises `Refused`, and then it is not."""
-    require_still_known(tx, by)
+    require_still_known(tx, by, now)
     if not SUBJECT.fullmatch(subject):
         raise Refused(refusals.bad_argument("a subject has a-z, 0-9, and after the first '.', '_', '@', '+', '-'; 64"))
     if not scopes:
@@ -76,7 +76,7 @@ def issue(
 
 def revoke(tx: "Tx", token_id: str, *, by: Person, now: datetime) -> None:
     """End a token, from the next call on; raises `Refused` where there is none to end."""
-    require_still_known(tx, by)
+    require_still_known(tx, by, now)
     if not tx.revoke_token(token_id, by=by.by, now=now):
         raise Refused(access.token_unknown(token_id))
 

@@ -8,6 +8,7 @@ claimable    what can be claimed, best first, and by whom
 reviews      claim, give, renew and let go of a review
 submissions  hand in an artifact, check a snapshot
 people       reopen, retry, grant, land; decide_once, by which all that people do has one effect
+deeds        all that people decide, by the names of their commands (showing: what they see before)
 approving    approve, reject
 answering    answer what gates and escalations ask (questions: what waits for an answer)
 clearing     take away the workspaces of a change that is over

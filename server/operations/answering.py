@@ -4,18 +4,21 @@ What was shown is looked at once more in the transaction that records the answer
 attempt was replaced meanwhile, nothing is decided.
 """
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ...gates.machine.commands import Answer
 from ...gates.machine.precedence import refuse_change
+from ...schemas import decisions as d
 from ...schemas import refusals
 from ...schemas.ids import LAND
 from ...schemas.records import ChangeRecord
 from ...schemas.refusals import Refusal, Refused
-from ..people.known import Person
+from ..people.known import Person, Proof
 from ..services import Services
 from .deciding import apply, get_change
-from .people import decide_once
+from .makers import has_held
+from .people import decide_once, request_of
 from .questions import Question, find_question
 from .repeating import Request
 
@@ -35,6 +38,18 @@ def find_asked(tx: "Tx", change: str, stage: str, gate: str | None) -> Question 
         return refusals.unknown_stage(record.id, stage, [*(found.name for found in record.stages), LAND])
     which = f" of gate '{gate}'" if gate else ""
     return refusals.unknown_attempt(record.id, stage, f"no open question{which} to answer")
+
+
+def decide_answer(services: Services, decision: d.Answer, person: Person) -> ChangeRecord:
+    """What `answer` does, at a terminal or over HTTP: to exactly what was shown. Raises `Refused`. Blocking."""
+    found = services.store.read(lambda tx: find_asked(tx, decision.change, decision.stage, decision.gate))
+    command = Answer(decision.stage, decision.gate, decision.allow, person.by, decision.note)
+    request = request_of("answer", decision, person)
+    if isinstance(found, Question):
+        found = _as_shown(found, decision)
+    if isinstance(found, Refusal) and request is None:
+        raise Refused(found)
+    return answer(services, decision.change, found, person, command, request=request)
 
 
 def answer(
@@ -57,6 +72,8 @@ def answer(
         record = get_change(tx, change)
         if not _is_open(tx, record, shown, command):
             raise Refused(refusals.question_replaced(change, shown.stage))
+        if person.proof is Proof.TOKEN and has_held(tx, change, shown.stage, person.principal):
+            raise Refused(refusals.own_work(change, shown.stage, "answer about"))
         apply(tx, record, command, services.clock())
 
     def work(tx: "Tx") -> ChangeRecord:
@@ -67,6 +84,14 @@ def answer(
         return record
 
     return services.store.run(work)
+
+
+def _as_shown(found: Question, decision: d.Answer) -> Question | Refusal:
+    """The question that the person saw, whatever is open now; a refusal when they saw none."""
+    shown = decision.shown
+    if shown is None:
+        return refusals.question_replaced(decision.change, decision.stage)
+    return replace(found, subject=shown.subject, gates=shown.gates)
 
 
 def _is_open(tx: "Tx", record: ChangeRecord, shown: Question, command: Answer) -> bool:

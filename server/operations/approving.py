@@ -4,6 +4,7 @@ What was shown is looked at once more in the transaction that records it, and th
 whoever made the artifact with it. Evidence of a decided gate is kept in the same transaction.
 """
 
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -11,17 +12,18 @@ from ...gates.machine.approvals import OpenApproval, approval_of, open_approvals
 from ...gates.machine.commands import Approve
 from ...gates.machine.independence import as_compared
 from ...gates.policy import Policy, find_gate
+from ...schemas import decisions as d
 from ...schemas import refusals
 from ...schemas.ids import LAND
 from ...schemas.records import Approval, ChangeRecord
 from ...schemas.refusals import Refusal, Refused
 from ..identity.principals import subject_of
 from ..people.known import Person, Proof
-from ..people.signatures import SIGNERS_BYTES_MAX
+from ..people.signatures import SIGNERS_BYTES_MAX, armour_of, statement, verify
 from ..services import Services
 from .answered import record_approval
 from .deciding import apply, get_change
-from .people import decide_once
+from .people import decide_once, request_of
 from .repeating import Request
 
 if TYPE_CHECKING:
@@ -106,6 +108,85 @@ def approve(
         return record
 
     return services.store.run(work)
+
+
+def decide_approval(services: Services, decision: d.Approval, person: Person | None, *, is_given: bool) -> ChangeRecord:
+    """What `approve` and `reject` do, at a terminal or over HTTP: of exactly what was shown, and of nothing else.
+
+    `person` is who was authenticated; None where the signature alone says who it is. Raises `Refused`, and then nothing
+    was decided. Blocking.
+    """
+    found = services.store.read(lambda tx: find_asked(tx, decision.change, decision.stage, decision.gate))
+    if isinstance(found, Refusal) or decision.shown is None:
+        return _told_again(services, decision, person, found, is_given=is_given)
+    policy = pinned_policy(services, found.change)
+    shown = decision.shown
+    if policy.digest != shown.policy:
+        raise Refused(refusals.approval_stale(found.change, found.stage, found.commit))
+    asked = replace(found, number=shown.number, commit=shown.commit, target=shown.target)
+    person = _known(services, decision, person, asked, policy, is_given=is_given)
+    request = _request(decision, person, is_given=is_given)
+    return approve(services, asked, person, policy, is_given=is_given, note=decision.note, request=request)
+
+
+def _told_again(
+    services: Services,
+    decision: d.Approval,
+    person: Person | None,
+    found: OpenApproval | Refusal,
+    *,
+    is_given: bool,
+) -> ChangeRecord:
+    """Nothing that was shown waits for it: by the key it may have been done before. Raises `Refused` otherwise."""
+    refusal = found
+    if isinstance(refusal, OpenApproval):
+        refusal = refusals.approval_stale(decision.change, decision.stage, refusal.commit)
+    if decision.key is None:
+        raise Refused(refusal)
+    if decision.signed is not None:
+        # Nothing is done in this name: it only says whose key it was.
+        person = Person(decision.signed.identity, Proof.SIGNATURE)
+    assert person is not None, "who signs nothing was authenticated"
+    by = person
+
+    def never_done() -> None:
+        raise Refused(refusal)
+
+    request = _request(decision, by, is_given=is_given)
+    return services.store.run(lambda tx: decide_once(tx, services, decision.change, by, never_done, request=request))
+
+
+def _known(
+    services: Services,
+    decision: d.Approval,
+    person: Person | None,
+    asked: OpenApproval,
+    policy: Policy,
+    *,
+    is_given: bool,
+) -> Person:
+    """Who decides: by a signature where the gate counts signatures, and never by one where it does not."""
+    command = f"gatewright {_command(is_given=is_given)} {asked.change} {asked.stage}"
+    signers = signers_of(services, policy, asked)
+    if decision.signed is None:
+        if signers is not None:
+            raise Refused(refusals.signature_alone(asked.gate, command))
+        assert person is not None, "who signs nothing was authenticated"
+        return person
+    if signers is None:
+        raise Refused(refusals.secret_alone(asked.gate, command))
+    text = statement(asked, is_given=is_given, note=decision.note)
+    identity, signature = decision.signed.identity, decision.signed.signature.encode()
+    key = verify(text, signature=signature, signers=signers, identity=identity)
+    return Person(identity, Proof.SIGNATURE, key, armour_of(signature))
+
+
+def _request(decision: d.Approval, person: Person, *, is_given: bool) -> Request | None:
+    return request_of(_command(is_given=is_given), decision, person)
+
+
+def _command(*, is_given: bool) -> str:
+    return "approve" if is_given else "reject"
 
 
 def _is_unheard(record: ChangeRecord, shown: OpenApproval, person: Person) -> bool:

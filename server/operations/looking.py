@@ -13,6 +13,7 @@ from ...gates.policy import Policy
 from ...gates.text import number_of, shorten, some_of
 from ...schemas import refusals
 from ...schemas.arguments import GetStatus
+from ...schemas.decisions import ChangeWhy, Looking, Paging
 from ...schemas.ids import LAND
 from ...schemas.records import ChangeRecord, ChangeState, StageRecord, StageState
 from ...schemas.refusals import Refused
@@ -24,9 +25,11 @@ from .awaiting import Awaited, awaited_of, everything_awaited
 from .claimable import openings_for
 from .deciding import get_change
 from .explaining import explain, explain_landing, how_to_unlock, possible
+from .questions import find_question
 from .telling import newest
 
 if TYPE_CHECKING:
+    from ...schemas.events import Event
     from ..store.tx import Tx
 
 CHANGES_TOLD_MAX = 8
@@ -35,6 +38,8 @@ TITLE_CHARS_MAX = 80
 GATES_TOLD_MAX = 6
 HISTORY_TOLD_MAX = 8
 BECAUSE_CHARS_MAX = 400
+# However long the history is, no more of it is held at once.
+PAGE = 500
 LIVE = (ChangeState.ACTIVE, ChangeState.LANDING)
 ENDED = (ChangeState.LANDED, ChangeState.CANCELLED)
 
@@ -149,6 +154,36 @@ def why(tx: "Tx", record: ChangeRecord, name: str, now: datetime) -> StageWhy:
     if stage is None:
         raise Refused(refusals.unknown_stage(record.id, name, [*(found.name for found in record.stages), LAND]))
     return explain(tx, record, stage, now)
+
+
+def look_why(services: Services, tx: "Tx", asked: Looking) -> ChangeWhy:
+    """Everything about a change, or about one stage of it, in one look; raises `Refused` where there is none."""
+    record, now = get_change(tx, asked.change), services.clock()
+    found = status(tx, GetStatus.model_construct(change=asked.change, stage=asked.stage), now)
+    names = [asked.stage] if asked.stage else [*(stage.name for stage in record.stages), LAND]
+    return ChangeWhy(
+        change=record.id,
+        title=record.title,
+        state=record.state,
+        base=record.base,
+        target=record.target,
+        policy=record.policy.commit,
+        status=found,
+        told=tuple(why(tx, record, name, now) for name in names),
+        questions={name: question.texts for name in names if (question := find_question(tx, record, name)) is not None},
+    )
+
+
+def look_back(tx: "Tx", asked: Paging) -> tuple[tuple[int, str, int, "Event"], ...]:
+    """A page of what happened, with what to ask for the next page after, in order; raises `Refused`.
+
+    Of one change its events by number; of all changes in the order of their commits. Empty at the end.
+    """
+    if asked.change is None:
+        return tx.numbered_events(asked.after, limit=PAGE)
+    get_change(tx, asked.change)
+    events = tx.events(asked.change, after=asked.after, limit=PAGE)
+    return tuple((number, asked.change, number, event) for number, event in events)
 
 
 def _status_of_one(tx: "Tx", record: ChangeRecord, stage: str | None, now: datetime, principal: str | None) -> Status:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from ...gates.machine import commands as c
 from ...schemas.events import Event, OrphanKept, StageClaimed
+from ...schemas.ids import LAND
 from ...schemas.records import Lease, Maker
 from ..services import Services
 from .deciding import apply, get_change
@@ -41,6 +42,12 @@ def find_lease(tx: "Tx", change: str, stage: str, fence: int) -> Lease | None:
     """The lease of a stage that has this fence, as it was given; None when the server itself began under it."""
     claims = (event for event in _events(tx, change) if isinstance(event, StageClaimed) and event.stage == stage)
     return next((event.lease for event in claims if event.lease.fence == fence), None)
+
+
+def has_held(tx: "Tx", change: str, stage: str, principal: str) -> bool:
+    """Whether a principal ever worked on a stage; for `land` on any of the change."""
+    claims = (event for event in _events(tx, change) if isinstance(event, StageClaimed))
+    return any(event.lease.principal == principal and stage in (event.stage, LAND) for event in claims)
 
 
 def find_makers_of_kept(tx: "Tx", change: str, stage: str, *, commit: str, tree: str) -> tuple[Maker, ...]:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ...gates.machine import commands as c
+from ...schemas.decisions import Decision
 from ...schemas.records import ChangeRecord
 from ..people.known import Person
 from ..people.register import require_still_known
@@ -61,6 +62,17 @@ async def decide(
     return await services.run(work)
 
 
+def request_of(command: str, decision: Decision, person: Person) -> Request | None:
+    """Who asks for what, when the person gave a key: theirs alone, and for this very command.
+
+    What was shown is no part of it: the same command about another commit is told from the first one by its effect.
+    """
+    if decision.key is None:
+        return None
+    asked = decision.model_dump(mode="json", exclude={"key", "shown", "signed"})
+    return Request(person.principal, command, asked, decision.key)
+
+
 def decide_once(
     tx: "Tx", services: Services, change: str, by: Person, effect: Callable[[], object], *, request: Request | None
 ) -> ChangeRecord:
@@ -70,7 +82,7 @@ def decide_once(
     """
 
     def referred() -> Reference:
-        require_still_known(tx, by)
+        require_still_known(tx, by, services.clock())
         effect()
         return {"change": change}
 

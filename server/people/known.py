@@ -1,6 +1,7 @@
 """How the server knows the person who acts, as it is recorded with what they did."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 from .hashing import Hashed
@@ -10,6 +11,8 @@ BY_WORD = "at the terminal, not authenticated"
 BY_SIGNATURE = "ssh signature, key "
 BY_TOKEN = "token over HTTP, "
 BY_OAUTH = "the organisation's sign-on"
+# What most of what people decide needs of a token.
+APPROVE = "approve"
 
 
 class Proof(StrEnum):
@@ -28,7 +31,7 @@ class Person:
     `name` is the registered one, the identity of a key, the subject of a token, or that of the operating system's user.
     `key` is the fingerprint of the key that signed, `signature` what it made; of an issued token `key` is the id.
     `secret` is what was registered when the secret was typed, so that somebody who takes the name later is somebody
-    else.
+    else. `scope` is what a token must be good for, by which somebody decides; `until` how long one is that is not ours.
     """
 
     name: str
@@ -36,6 +39,8 @@ class Person:
     key: str | None = None
     signature: str = ""
     secret: Hashed | None = field(default=None, repr=False)
+    scope: str = APPROVE
+    until: datetime | None = None
 
     @property
     def principal(self) -> str:

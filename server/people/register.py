@@ -25,8 +25,6 @@ PEOPLE_MAX = 100
 NAME = re.compile(r"[a-z][a-z0-9._-]{0,31}")
 DELAY_FIRST_S = 1.0
 DELAY_MAX_S = 300.0
-# What a token must be good for, by which somebody decides.
-APPROVE = "approve"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +51,7 @@ def add_person(tx: "Tx", name: str, secret: Hashed, *, vouched: Person | None, n
     if vouched is None and people:
         raise Refused(refusals.person_vouches())
     if vouched is not None:
-        require_still_known(tx, vouched)
+        require_still_known(tx, vouched, now)
     if name in people:
         raise Refused(refusals.bad_argument(f"'{name}' is registered already"))
     if len(people) >= PEOPLE_MAX:
@@ -62,9 +60,9 @@ def add_person(tx: "Tx", name: str, secret: Hashed, *, vouched: Person | None, n
     _keep(tx, {**people, name: Registered(name, secret, now.isoformat(), by)})
 
 
-def remove_person(tx: "Tx", name: str, *, by: Person) -> None:
+def remove_person(tx: "Tx", name: str, *, by: Person, now: datetime) -> None:
     """Strike a person off; what they approved stands."""
-    require_still_known(tx, by)
+    require_still_known(tx, by, now)
     people = read_people(tx)
     get_person(people, name)
     _keep(tx, {other: person for other, person in people.items() if other != name})
@@ -94,22 +92,20 @@ def end_guess(tx: "Tx", name: str, secret: Hashed) -> None:
     _keep(tx, {**people, name: replace(person, wrong=0, not_before=None)})
 
 
-def require_still_known(tx: "Tx", person: Person) -> None:
+def require_still_known(tx: "Tx", person: Person, now: datetime) -> None:
     """Raise `Refused` when who was known by a secret is not registered with it any more, or somebody is by now.
 
-    Or when the token by which they were known was revoked, or never could approve. Asked in the transaction that does
-    what the person decided: a prompt may have waited for days. So a word that was typed while nobody was registered
-    does not count when somebody is, nor does a secret under a name that somebody else has taken.
+    Or when the token by which they were known is good no more, or never was for this. Asked in the transaction that
+    does what the person decided: a prompt may have waited for days. So a word that was typed while nobody was
+    registered does not count when somebody is, nor does a secret under a name that somebody else has taken.
     """
     people = read_people(tx)
     if person.proof is Proof.SECRET:
         _require_same(people, person.name, person.secret)
     if person.proof is Proof.WORD and people:
         raise Refused(refusals.person_vouches())
-    if person.proof is Proof.TOKEN and person.key is not None:
-        row = tx.find_token_named(person.key)
-        if row is None or row.revoked_at is not None or APPROVE not in row.scopes:
-            raise Refused(access.token_ended())
+    if person.proof is Proof.TOKEN and not _is_token_good(tx, person, now):
+        raise Refused(access.token_ended(person.scope))
 
 
 def get_person(people: Mapping[str, Registered], name: str) -> Registered:
@@ -124,6 +120,13 @@ def delay_s(wrong: int) -> float:
     """How long after the last of so many wrong guesses the next one is taken."""
     # Bounded before it is raised to a power: the count has no bound.
     return min(DELAY_FIRST_S * 2.0 ** min(wrong - 1, 32), DELAY_MAX_S)
+
+
+def _is_token_good(tx: "Tx", person: Person, now: datetime) -> bool:
+    if person.key is None:
+        return person.until is not None and now < person.until
+    row = tx.find_token_named(person.key)
+    return row is not None and row.is_live(now) and row.subject == person.name and person.scope in row.scopes
 
 
 def _require_same(people: Mapping[str, Registered], name: str, secret: Hashed | None) -> Registered:

@@ -15,6 +15,7 @@ from pathlib import Path
 from ...gates.machine.approvals import OpenApproval
 from ...gates.text import clean_text, last_lines
 from ...schemas import refusals
+from ...schemas.decisions import ApprovalAsked
 from ...schemas.refusals import Refused
 
 NAMESPACE = "gatewright"
@@ -31,7 +32,7 @@ _ARMOUR = re.compile(r"-----BEGIN SSH SIGNATURE-----.*?-----END SSH SIGNATURE---
 _GOOD = re.compile(r"^Good \"gatewright\" signature for .* with .* key (SHA256:[A-Za-z0-9+/=]+)\s*$", re.MULTILINE)
 
 
-def statement(asked: OpenApproval, *, is_given: bool, note: str) -> str:
+def statement(asked: OpenApproval | ApprovalAsked, *, is_given: bool, note: str) -> str:
     """The text that is signed, byte for byte: one `key: value` a line, the note as JSON, which keeps to its line."""
     lines = {
         "change": asked.change,

@@ -204,7 +204,7 @@ async def test_no_tool_approves(server: Server, ada: Agent) -> None:
 async def test_one_who_was_struck_off_while_they_read_approves_nothing(server: Server, ada: Agent) -> None:
     await register(server)
     change, _ = await pending(ada)
-    await server.services.run(lambda tx: remove_person(tx, "ann", by=BOB))
+    await server.services.run(lambda tx: remove_person(tx, "ann", by=BOB, now=server.services.clock()))
 
     with pytest.raises(Refused, match="Nobody is registered as 'ann'"):
         await give(server, change, ANN)

@@ -212,7 +212,7 @@ async def test_nobody_decides_anything_who_is_not_known_any_more_when_it_is_done
         await services.run(partial(add_person, name=person.name, secret=kept, vouched=vouched, now=now))
     question = await services.read(lambda tx: find_asked(tx, change, "code", None))
     before = await server.record(change)
-    await services.run(lambda tx: remove_person(tx, "ann", by=bob))
+    await services.run(lambda tx: remove_person(tx, "ann", by=bob, now=services.clock()))
     deeds: list[Callable[[], Awaitable[object]]] = [
         lambda: people.reopen(services, change, "code", by=ann, reason="Why not."),
         lambda: people.retry_gates(services, change, "code", by=ann),

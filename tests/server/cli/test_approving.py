@@ -14,7 +14,7 @@ import pytest
 
 from gatewright.server.cli.command import Exit
 from gatewright.server.cli.main import main
-from gatewright.server.people import signatures
+from gatewright.server.operations import approving
 from gatewright.server.people.hashing import Hashed, hashed
 from gatewright.server.people.known import Person, Proof
 from gatewright.server.people.register import add_person, begin_guess, delay_s
@@ -334,11 +334,11 @@ def test_one_key_counts_once_also_when_both_signatures_are_handed_in_at_once(
     """What was approved so far is what it is when the approval is recorded, not when it was looked at."""
 
     def slowly(*given: object, **named: object) -> str:
-        monkeypatch.setattr(signatures, "verify", verify)
+        monkeypatch.setattr(approving, "verify", verify)
         assert signed(desk, keys / "ann", SIGNER).status == Exit.OK
         return verify(*given, **named)  # type: ignore[arg-type]  # as it was called
 
-    monkeypatch.setattr(signatures, "verify", slowly)
+    monkeypatch.setattr(approving, "verify", slowly)
 
     again = signed(desk, keys / "ann", "twin@example.org")
 

@@ -8,8 +8,8 @@ import pytest
 
 from gatewright.gates.machine.evolve import replay
 from gatewright.schemas.events import read_event
-from gatewright.server.cli import log
 from gatewright.server.cli.command import Exit
+from gatewright.server.operations import looking
 from gatewright.server.store import open_store
 
 from .conftest import Desk, Ran
@@ -57,7 +57,7 @@ def test_the_whole_store_is_told_as_it_was_committed_and_replays_to_its_records(
 @pytest.mark.slow
 def test_a_long_history_is_read_a_page_at_a_time(busy: Desk, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = lines(call("log", "--json"))
-    monkeypatch.setattr(log, "PAGE", 2)
+    monkeypatch.setattr(looking, "PAGE", 2)
 
     assert lines(call("log", "--json")) == whole
     assert lines(call("log", "c1", "--json")) == [line for line in whole if line["change"] == "c1"]

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from gatewright.server.identity import jwks
 from gatewright.server.identity.caller import Caller
 from gatewright.server.identity.jwks import Keys, keys_from
-from gatewright.server.identity.oauth import OAuth
+from gatewright.server.identity.oauth import LEEWAY_S, OAuth
 from gatewright.server.identity.scopes import Scope
 from gatewright.server.identity.verifier import Unavailable
 
@@ -54,8 +54,10 @@ async def test_a_token_of_the_issuer_for_this_server_brings_its_subject_and_our_
         issuer.token(nbf=None, iat=None),
     )
 
-    assert [await oauth.find_caller(token) for token in good] == [Caller("ada", WORK)] * len(good)
-    assert await oauth.find_caller(issuer.token(scope="openid")) == Caller("ada", frozenset())
+    # As long as it says, and a little longer for clocks that differ.
+    until = NOW + timedelta(seconds=600 + LEEWAY_S)
+    assert [await oauth.find_caller(token) for token in good] == [Caller("ada", WORK, until=until)] * len(good)
+    assert await oauth.find_caller(issuer.token(scope="openid")) == Caller("ada", frozenset(), until=until)
 
 
 BAD: dict[str, dict[str, Any]] = {

@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -158,12 +159,44 @@ def test_a_token_that_was_revoked_while_a_person_read_decides_nothing(store: Sto
     caller = find(store, token)
     assert caller is not None
     person = person_of(caller)
-    store.read(lambda tx: require_still_known(tx, person))
+    store.read(lambda tx: require_still_known(tx, person, NOW))
 
     store.run(lambda tx: tokens.revoke(tx, row.id, by=WORD, now=NOW))
 
     with pytest.raises(Refused, match="revoked"):
-        store.read(lambda tx: require_still_known(tx, person))
+        store.read(lambda tx: require_still_known(tx, person, NOW))
+
+
+def test_a_token_that_expired_while_a_person_read_decides_nothing(store: Store) -> None:
+    token, row = issue(store, Scope.APPROVE, subject="ann")
+    caller = find(store, token)
+    assert caller is not None
+    of_an_issuer = person_of(Caller("ann", caller.scopes, until=row.expires_at))
+
+    for person in (person_of(caller), of_an_issuer):
+        store.read(partial(require_still_known, person=person, now=row.expires_at - timedelta(seconds=1)))
+        with pytest.raises(Refused, match="expired"):
+            store.read(partial(require_still_known, person=person, now=row.expires_at))
+
+
+def test_the_token_of_another_subject_makes_nobody_a_person(store: Store) -> None:
+    _, row = issue(store, Scope.APPROVE, subject="ann")
+    forged = person_of(Caller("bob", frozenset({Scope.APPROVE}), row.id))
+
+    with pytest.raises(Refused):
+        store.read(lambda tx: require_still_known(tx, forged, NOW))
+
+
+def test_a_token_that_may_approve_may_not_operate_and_the_other_way_round(store: Store) -> None:
+    for given, wanted in ((Scope.APPROVE, Scope.ADMIN), (Scope.ADMIN, Scope.APPROVE)):
+        token, _ = issue(store, given, subject="ann")
+        caller = find(store, token)
+        assert caller is not None
+        with pytest.raises(Refused, match=wanted.value):
+            person_of(caller, wanted)
+        forged = person_of(Caller("ann", frozenset({wanted}), caller.token_id), wanted)
+        with pytest.raises(Refused, match=wanted.value):
+            store.read(partial(require_still_known, person=forged, now=NOW))
 
 
 def test_a_scope_that_was_claimed_and_never_given_decides_nothing(store: Store) -> None:
@@ -172,7 +205,7 @@ def test_a_scope_that_was_claimed_and_never_given_decides_nothing(store: Store) 
     forged = person_of(Caller("ann", frozenset({Scope.APPROVE}), row.id))
 
     with pytest.raises(Refused):
-        store.read(lambda tx: require_still_known(tx, forged))
+        store.read(lambda tx: require_still_known(tx, forged, NOW))
 
 
 def test_scopes_of_other_services_are_none_of_ours() -> None:

@@ -136,11 +136,11 @@ def test_only_the_first_person_needs_nobody_to_vouch(store: Store) -> None:
 
 def test_one_who_was_struck_off_vouches_and_decides_no_more(store: Store) -> None:
     store.run(lambda tx: add_person(tx, "bob", SECRET, vouched=ANN, now=NOW))
-    store.run(lambda tx: remove_person(tx, "ann", by=Person("bob", Proof.SECRET, secret=SECRET)))
+    store.run(lambda tx: remove_person(tx, "ann", by=Person("bob", Proof.SECRET, secret=SECRET), now=NOW))
 
     for act in (
         lambda tx: add_person(tx, "eve", SECRET, vouched=ANN, now=NOW),
-        lambda tx: require_still_known(tx, ANN),
+        lambda tx: require_still_known(tx, ANN, NOW),
         lambda tx: end_guess(tx, "ann", SECRET),
     ):
         with pytest.raises(Refused, match="Nobody is registered as 'ann'"):
@@ -151,7 +151,7 @@ def test_a_secret_that_was_replaced_while_it_was_looked_at_is_no_more(store: Sto
     bob = Person("bob", Proof.SECRET, secret=SECRET)
     store.run(lambda tx: add_person(tx, "bob", SECRET, vouched=ANN, now=NOW))
     kept = guess(store, NOW)
-    store.run(lambda tx: remove_person(tx, "ann", by=bob))
+    store.run(lambda tx: remove_person(tx, "ann", by=bob, now=NOW))
     store.run(lambda tx: add_person(tx, "ann", Hashed("22", "33"), vouched=bob, now=NOW))
 
     assert isinstance(kept, Hashed)
@@ -163,13 +163,13 @@ def test_whoever_takes_a_name_later_is_not_who_decided_under_it(store: Store) ->
     """Regression: the name alone was compared, so that what one decided was recorded as the word of another."""
     bob = Person("bob", Proof.SECRET, secret=SECRET)
     store.run(lambda tx: add_person(tx, "bob", SECRET, vouched=ANN, now=NOW))
-    store.run(lambda tx: remove_person(tx, "ann", by=bob))
+    store.run(lambda tx: remove_person(tx, "ann", by=bob, now=NOW))
     store.run(lambda tx: add_person(tx, "ann", Hashed("22", "33"), vouched=bob, now=NOW))
 
     for act in (
-        lambda tx: require_still_known(tx, ANN),
+        lambda tx: require_still_known(tx, ANN, NOW),
         lambda tx: add_person(tx, "eve", SECRET, vouched=ANN, now=NOW),
-        lambda tx: remove_person(tx, "bob", by=ANN),
+        lambda tx: remove_person(tx, "bob", by=ANN, now=NOW),
     ):
         with pytest.raises(Refused, match="'ann' was registered with another secret"):
             store.run(act)
@@ -177,7 +177,7 @@ def test_whoever_takes_a_name_later_is_not_who_decided_under_it(store: Store) ->
 
 def test_a_word_that_was_typed_while_nobody_was_registered_counts_no_more(store: Store) -> None:
     with pytest.raises(Refused):
-        store.run(lambda tx: require_still_known(tx, Person("ann", Proof.WORD)))
+        store.run(lambda tx: require_still_known(tx, Person("ann", Proof.WORD), NOW))
 
 
 def test_how_many_people_there_are_is_bounded(store: Store) -> None:
