@@ -10,6 +10,7 @@ from ...gates.text import number_of
 from .command import CannotGoOn, Exit
 from .opening import open_git, services_of, set_up_common_dir, store_of
 from .team import find_team
+from .team_server import refuse_server
 from .terminal import Terminal
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def _place_of(options: Namespace) -> "Generator[Place]":
         with services_of(options) as s:
             yield Place(s.store, s.repository, s.artifacts, s.workspaces, bring=s.artifacts.has)
         return
+    refuse_server(options)
     set_up_common_dir(options)
     repository = open_git(options)
     # Put together here and not by `open_services`, which makes what is missing and tidies what was left.
