@@ -7,6 +7,8 @@ spoken    what the server says to clients, as commands
 terminal  tables, colours, progress and questions
 opening   the repository, the store and the services that a command works on
 team      those of a team in their place, when one is named (team_calls: tools in this process)
+team_server a team's server in their place, by a token
+desks     where a person decides: on a store, or on a server
 asking    put a question to a person, and to nobody else, and know who it is (secret_prompt)
 
 init      what it writes (template), the project that it looks at (project: declared, poetry, pytest_settings,

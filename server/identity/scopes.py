@@ -5,9 +5,10 @@ from enum import StrEnum
 
 
 class Scope(StrEnum):
-    """WORK: take stages and hand in. REVIEW: judge what others handed in. APPROVE: decide as a person does.
+    """WORK: take stages and hand in. REVIEW: judge what others handed in. APPROVE: approve and answer as a person.
 
-    ADMIN: operate the server. No tool needs the last two: no worker approves, whatever its token may.
+    ADMIN: decide as a person what may still happen to a change. No tool needs the last two: no worker approves,
+    whatever its token may.
     """
 
     WORK = "work"
