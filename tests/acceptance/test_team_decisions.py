@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -83,9 +83,7 @@ def place(_emptied_database: str, tmp_path_factory: pytest.TempPathFactory) -> I
     with serving as server, working(**given, GATEWRIGHT_STATE=str(folder / "worker")):
         url = server.url.removesuffix("/mcp")
         place = Place(team, _emptied_database, url, home, worker, person)
-        with pytest.MonkeyPatch.context() as patch:
-            for name, value in place.environment["database"].items():
-                patch.setenv(name, value)
+        with _set(place.environment["database"]):
             added = Desk(home).at_terminal("people", "add", "ann", answers=["ann", SECRET, SECRET])
         assert added.status == 0, added
         yield place
@@ -161,10 +159,16 @@ def _push_policy(place: Place, text: str) -> None:
 
 
 def _run(place: Place, by: str, *arguments: str, answers: list[str]) -> Ran:
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in place.environment[by].items():
-            patch.setenv(name, value)
+    with _set(place.environment[by]):
         return Desk(place.home).at_terminal(*arguments, answers=answers)
+
+
+@contextmanager
+def _set(environment: Mapping[str, str]) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        yield
 
 
 @dataclass(frozen=True)
@@ -288,7 +292,11 @@ def test_what_is_looked_at_on_a_server_is_what_is_looked_at_in_the_database(plac
     person = Desk(place.home)
 
     for look in looks:
-        database, server = (person.run(*look, **environment) for environment in place.environment.values())
+        ran = []
+        for environment in place.environment.values():
+            with _set(environment):
+                ran.append(person.run(*look))
+        database, server = ran
         assert (server.status, _timeless(server.out), server.err) == (
             database.status,
             _timeless(database.out),
@@ -318,7 +326,8 @@ def _timeless(text: str) -> str:
     ],
 )
 def test_a_server_that_cannot_be_meant_is_sent_no_token(place: Place, environment: dict[str, str], said: str) -> None:
-    told = Desk(place.home).run("why", "c1", **{**place.environment["server"], **environment})
+    with _set({**place.environment["server"], **environment}):
+        told = Desk(place.home).run("why", "c1")
 
     assert told.status in (2, 3, 4), told
     assert said in told.err, told
@@ -328,7 +337,8 @@ def test_a_server_that_cannot_be_meant_is_sent_no_token(place: Place, environmen
 
 @pytest.mark.parametrize("command", [("people", "list"), ("fsck",), ("verify", "HEAD"), ("claim", "--agent", "x")])
 def test_what_no_server_does_never_falls_back_to_a_repository(place: Place, command: tuple[str, ...]) -> None:
-    told = Desk(place.team.person.path).run(*command, **place.environment["server"])
+    with _set(place.environment["server"]):
+        told = Desk(place.team.person.path).run(*command)
 
     assert told.status == 3, told
     assert "unset GATEWRIGHT_SERVER" in told.err
@@ -336,7 +346,8 @@ def test_what_no_server_does_never_falls_back_to_a_repository(place: Place, comm
 
 def test_a_pipe_decides_nothing_on_a_server(place: Place) -> None:
     """A token in the environment is in the hands of whatever runs there: somebody has to look."""
-    told = Desk(place.home).run("cancel", "c1", "--reason", "x", **place.environment["server"])
+    with _set(place.environment["server"]):
+        told = Desk(place.home).run("cancel", "c1", "--reason", "x")
 
     assert told.status == 3
     assert "at a terminal" in told.err
