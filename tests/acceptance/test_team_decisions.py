@@ -295,7 +295,7 @@ def test_what_is_looked_at_on_a_server_is_what_is_looked_at_in_the_database(plac
         ran = []
         for environment in place.environment.values():
             with _set(environment):
-                ran.append(person.run(*look))
+                ran.append(person.do(*look))
         database, server = ran
         assert (server.status, _timeless(server.out), server.err) == (
             database.status,
@@ -327,7 +327,7 @@ def _timeless(text: str) -> str:
 )
 def test_a_server_that_cannot_be_meant_is_sent_no_token(place: Place, environment: dict[str, str], said: str) -> None:
     with _set({**place.environment["server"], **environment}):
-        told = Desk(place.home).run("why", "c1")
+        told = Desk(place.home).do("why", "c1")
 
     assert told.status in (2, 3, 4), told
     assert said in told.err, told
@@ -338,7 +338,7 @@ def test_a_server_that_cannot_be_meant_is_sent_no_token(place: Place, environmen
 @pytest.mark.parametrize("command", [("people", "list"), ("fsck",), ("verify", "HEAD"), ("claim", "--agent", "x")])
 def test_what_no_server_does_never_falls_back_to_a_repository(place: Place, command: tuple[str, ...]) -> None:
     with _set(place.environment["server"]):
-        told = Desk(place.team.person.path).run(*command)
+        told = Desk(place.team.person.path).do(*command)
 
     assert told.status == 3, told
     assert "unset GATEWRIGHT_SERVER" in told.err
@@ -347,7 +347,7 @@ def test_what_no_server_does_never_falls_back_to_a_repository(place: Place, comm
 def test_a_pipe_decides_nothing_on_a_server(place: Place) -> None:
     """A token in the environment is in the hands of whatever runs there: somebody has to look."""
     with _set(place.environment["server"]):
-        told = Desk(place.home).run("cancel", "c1", "--reason", "x")
+        told = Desk(place.home).do("cancel", "c1", "--reason", "x")
 
     assert told.status == 3
     assert "at a terminal" in told.err
