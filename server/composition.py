@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from .services import Services
 from .store import StoreClosed, StoreMissing, StoreUnavailable
-from .telemetry import starting as telemetry
 from .telemetry.cleaning import remember_secrets_of
 
 if TYPE_CHECKING:
@@ -47,7 +46,6 @@ def open_services(common_dir: Path, *, clock: Callable[[], datetime] = system_cl
     from .policies import Policies
     from .store import open_store
 
-    telemetry.begin()
     repository = open_repository(common_dir)
     store = open_store(repository.state_dir, create=False)
     target = store.read(lambda tx: tx.meta_get(TARGET))
@@ -91,7 +89,6 @@ def open_team_services(
     from .operations.branches import Branches
     from .policies import Policies
 
-    telemetry.begin()
     remember_secrets_of(remote_url)
     clock = clock or store.clock(system_clock)
     # Here and now: later looks at it neither wait nor fail.

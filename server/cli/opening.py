@@ -101,7 +101,9 @@ def services_of(options: Namespace) -> Generator["Services", None, None]:
     refuse_server(options)
     common_dir = set_up_common_dir(options)
     from ..composition import open_services
+    from ..telemetry.starting import begin_briefly
 
+    begin_briefly()
     services = open_services(Path(common_dir))
     try:
         yield services

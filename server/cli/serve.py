@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from ..telemetry.logs import LogFormat, formatter_of
-from ..telemetry.starting import EXTRA, TelemetryMissing, begin_with_page
+from ..telemetry.starting import EXTRA, TelemetryMissing, begin, begin_with_page
 from .command import CannotGoOn, Exit, UsageError
 from .opening import services_of
 from .starting import Start
@@ -66,6 +66,7 @@ def run(_command: str, options: Namespace, terminal: Terminal) -> int:
     log_to_stderr(options.log_format)
     raise_descriptors()
     page = begin_with_metrics() if options.has_metrics else None
+    begin()
     team = find_team(options)
     with ExitStack() as at_end:
         if team is not None:

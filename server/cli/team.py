@@ -78,11 +78,13 @@ def team_services_of(team: Team, *, is_worker: bool = False) -> "Generator[Servi
     from ...gates.remote.problems import RemoteProblem
     from ..composition import open_team_services
     from ..store import StoreMissing
+    from ..telemetry.starting import begin_briefly
 
     try:
         parse_address(team.remote)
     except ValueError as exc:
         raise UsageError(f"--remote: {exc}") from exc
+    begin_briefly()
     with _team_store_of(team, is_worker=is_worker) as store:
         try:
             yield open_team_services(store, team.remote, team.state)

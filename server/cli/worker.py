@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...schemas.pipeline import LABEL, LABELS_MAX
+from ..telemetry.starting import begin
 from .command import CannotGoOn, Exit, UsageError
 from .serve import DRAIN_S, add_log_format, begin_with_metrics, log_to_stderr, raise_descriptors, seconds
 from .starting import Start
@@ -62,14 +63,15 @@ def run(_command: str, options: Namespace, terminal: Terminal) -> int:
     log_to_stderr(options.log_format)
     logging.getLogger("procrastinate").setLevel(logging.WARNING)
     raise_descriptors()
+    if options.metrics is not None:
+        _serve_metrics(terminal, *options.metrics)
+    begin()
     # Nobody else listens for it yet, and the first process of a container would not be ended by it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(Exit.OK))
     with ExitStack() as at_end:
         services = Start(lambda: at_end.enter_context(team_services_of(team, is_worker=True))).wait()
         import anyio
 
-        if options.metrics is not None:
-            _serve_metrics(terminal, *options.metrics)
         labels = f" with {', '.join(options.labels)}" if options.labels else ""
         terminal.say(f"Working on up to {options.slots} evaluations at once{labels}")
         terminal.flush()

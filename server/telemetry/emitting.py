@@ -33,15 +33,15 @@ class Emitter:
         self._provider = provider
         self._tracer = provider.get_tracer("gatewright", __version__)
 
-    def emit(self, record: ChangeRecord, spans: Iterable[Span], caller: SpanContext | None) -> None:
-        """Begin and end each of them; what was done has a link to the call that did it."""
+    def emit(self, record: ChangeRecord, spans: Iterable[tuple[Span, SpanContext]]) -> None:
+        """Begin and end each of them; what was done has a link to the call that did it, if a call did."""
         trace_id = trace_id_of(record)
         if not self._is_sampled(trace_id):
             return
-        for span in spans:
+        for span, caller in spans:
             self._emit(record, trace_id, span, caller)
 
-    def _emit(self, record: ChangeRecord, trace_id: int, span: Span, caller: SpanContext | None) -> None:
+    def _emit(self, record: ChangeRecord, trace_id: int, span: Span, caller: SpanContext) -> None:
         parent = Context()
         if span.parent is not None:
             parent = set_span_in_context(NonRecordingSpan(context_of(trace_id, span.parent)), parent)
@@ -53,7 +53,7 @@ class Emitter:
                 # As the conventions for CI have it: a run of a pipeline is served, all in it is done within.
                 SpanKind.SERVER if span.key == CHANGE else SpanKind.INTERNAL,
                 {"cicd.pipeline.run.id": record.id, **span.attributes},
-                [Link(caller)] if caller is not None and caller.is_valid and span.is_act else (),
+                [Link(caller)] if caller.is_valid and span.is_act else (),
                 start_time=_nanoseconds(span.began_at),
             )
         finally:

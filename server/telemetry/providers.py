@@ -58,10 +58,13 @@ class RecordIds(RandomIdGenerator):
         return super().generate_trace_id() if found is None else found[0]
 
 
-def make_providers(asked: Asked) -> Providers:
-    """What was asked for, exporting from now on. Raises `ImportError` where a part of it is not installed."""
+def make_providers(asked: Asked, *, timeout_s: float | None = None) -> Providers:
+    """What was asked for, exporting from now on; each export is given up after `timeout_s`, else as the variables say.
+
+    Raises `ImportError` where a part of it is not installed.
+    """
     resource = _resource()
-    processors = [BatchSpanProcessor(CleanExporter(_span_exporter(name))) for name in asked.traces]
+    processors = [BatchSpanProcessor(CleanExporter(_span_exporter(name, timeout_s))) for name in asked.traces]
     readers: list[MetricReader] = [PeriodicExportingMetricReader(_metric_exporter(name)) for name in asked.metrics]
     registry = None
     if asked.has_page:
@@ -110,13 +113,13 @@ def _only(given: dict[str, str], name: str) -> dict[str, str]:
     return {name: given[name]} if name in given else {}
 
 
-def _span_exporter(name: str) -> SpanExporter:
+def _span_exporter(name: str, timeout_s: float | None) -> SpanExporter:
     if name == CONSOLE:
         # Standard output may be a client's.
         return ConsoleSpanExporter(out=sys.stderr)
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
-    return OTLPSpanExporter()
+    return OTLPSpanExporter(timeout=timeout_s)
 
 
 def _metric_exporter(name: str) -> MetricExporter:

@@ -58,8 +58,10 @@ LANDING_WAITS: Mapping[LandingStep, str] = {
 }
 
 
-def spans_of(history: Iterable[tuple[int, Event]], evidence_of: EvidenceOf, *, after: int = 0) -> Iterator[Span]:
-    """The spans that were ended by an event with a number above `after`; `history` is the change's from the first on.
+def spans_of(
+    history: Iterable[tuple[int, Event]], evidence_of: EvidenceOf, *, after: int = 0
+) -> Iterator[tuple[int, Span]]:
+    """(number, span) of what was ended by an event with a number above `after`; `history` is all of the change's.
 
     `evidence_of` gives what was found by an evaluation, and is asked only about those that were settled since.
     """
@@ -67,7 +69,7 @@ def spans_of(history: Iterable[tuple[int, Event]], evidence_of: EvidenceOf, *, a
     for number, event in history:
         told = telling.take(End(number, event))
         if number > after:
-            yield from told
+            yield from ((number, span) for span in told)
 
 
 class _Telling:

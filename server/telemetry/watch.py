@@ -8,9 +8,11 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from queue import Full, Queue
+from itertools import groupby
+from queue import Empty, Full, Queue
 from typing import TYPE_CHECKING
 
 from opentelemetry import trace
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 
 # Steps that wait to be told of; then the oldest changes' steps go on and new ones are dropped, and counted.
 WAITING_MAX = 10_000
-EVENTS_MAX = 100_000
+AT_ONCE_MAX = 1_000
 TRIES = 5
 TRY_AGAIN_AFTER_S = 1.0
 FINISH_WITHIN_S = 5.0
@@ -51,6 +53,11 @@ class Step:
     record: ChangeRecord
     after: int
     caller: SpanContext
+
+    @property
+    def subject(self) -> tuple[int, str]:
+        """Which change of which store."""
+        return id(self.store), self.record.id
 
 
 class Watch(Watcher):
@@ -124,45 +131,63 @@ class Watch(Watcher):
 
     def _work(self) -> None:
         while True:
-            step = self._steps.get()
-            try:
-                self._tell(step)
-            except Exception:  # a defect of ours must not end what tells of it
-                log.exception("what happened to %s could not be told", step.record.id)
-                self._instruments.count(m.DROPPED)
-            finally:
+            # All that waits: the events of a change are read once, however many steps it has made meanwhile.
+            waiting = [self._steps.get()]
+            with suppress(Empty):
+                while len(waiting) < AT_ONCE_MAX:
+                    waiting.append(self._steps.get_nowait())
+            for _, steps in groupby(sorted(waiting, key=lambda step: step.subject), lambda step: step.subject):
+                self._tell_safely(sorted(steps, key=lambda step: step.after))
+            for _ in waiting:
                 self._steps.task_done()
 
-    def _tell(self, step: Step) -> None:
-        history = self._read(step)
-        if history is None:
-            log.warning("what happened to %s is told nowhere: the store could not be read", step.record.id)
+    def _tell_safely(self, steps: Sequence[Step]) -> None:
+        try:
+            self._tell(steps)
+        except StoreUnavailable as exc:
+            self._drop(steps)
+            log.warning("what happened to %s is told nowhere: %s", steps[0].record.id, exc)
+        except Exception:  # a defect of ours must not end what tells of it
+            self._drop(steps)
+            log.exception("what happened to %s could not be told", steps[0].record.id)
+
+    def _drop(self, steps: Sequence[Step]) -> None:
+        for _ in steps:
             self._instruments.count(m.DROPPED)
-            return
+
+    def _tell(self, steps: Sequence[Step]) -> None:
+        """Of one change, in order. What lies between them others have committed, and tell."""
+        last = steps[-1]
+        history = self._read(last)
+        by_number = {number: step for step in steps for number in range(step.after + 1, step.record.version + 1)}
 
         def evidence_of(evaluation: str) -> Sequence[Evidence]:
-            return [item.evidence for item in step.store.read(lambda tx: tx.evidence_of(evaluation))]
+            return [item.evidence for item in last.store.read(lambda tx: tx.evidence_of(evaluation))]
 
-        spans = list(spans_of(history, evidence_of, after=step.after))
+        told = spans_of(history, evidence_of, after=steps[0].after)
+        spans = [(span, by_number[number].caller) for number, span in told if number in by_number]
         if self._emitter is not None:
-            self._emitter.emit(step.record, spans, step.caller)
-        for _, event in history[step.after :]:
-            self._count(event)
-        for span in spans:
+            self._emitter.emit(last.record, spans)
+        for number, event in history:
+            if number in by_number:
+                self._count(event)
+        for span, _ in spans:
             self._measure(span)
 
-    def _read(self, step: Step) -> tuple[tuple[int, Event], ...] | None:
+    def _read(self, step: Step) -> tuple[tuple[int, Event], ...]:
+        """The change's events up to the step. Raises `StoreUnavailable` after some tries."""
+
         def read(tx: "Tx") -> tuple[tuple[int, Event], ...]:
             return tx.events(step.record.id, limit=step.record.version)
 
-        for _ in range(TRIES):
+        for _ in range(TRIES - 1):
             try:
                 return step.store.read(read)
             except StoreUnavailable:
                 if id(step.store) in self._closing:
-                    return None
+                    raise
                 time.sleep(TRY_AGAIN_AFTER_S)
-        return None
+        return step.store.read(read)
 
     def _count(self, event: Event) -> None:
         match event:

@@ -1,6 +1,8 @@
 """What the environment asks for; and what it costs when it asks for nothing."""
 
+import json
 import logging
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -98,25 +100,35 @@ def test_what_nobody_knows_is_told_and_nothing_is_exported(caplog: pytest.LogCap
     assert not watcher().is_watching
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("environment", [{}, HERE], ids=["off", "on"])
-def test_nothing_of_it_is_imported_unless_somebody_watches(tmp_path: Path, environment: dict[str, str]) -> None:
-    """The API comes with the protocol's library; everything else waits for the variables."""
-    import json
-    import os
+@pytest.mark.parametrize(
+    ("environment", "timeout_s"), [(HERE, 2.0), ({**HERE, "OTEL_EXPORTER_OTLP_TIMEOUT": "9"}, None)]
+)
+def test_a_person_s_command_exports_traces_alone_and_waits_for_no_collector_for_long(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], timeout_s: float | None
+) -> None:
+    watched: list[tuple[Asked, float | None]] = []
+    monkeypatch.setattr(starting, "_watch", lambda asked, *, timeout_s: watched.append((asked, timeout_s)))
 
+    starting.begin_briefly({})
+    starting.begin_briefly({"OTEL_METRICS_EXPORTER": "otlp"})
+    starting.begin_briefly(environment)
+
+    assert watched == [(Asked(OTLP), timeout_s)]
+
+
+@pytest.mark.slow
+def test_nothing_of_it_is_imported_by_a_repository_s_own_server_whatever_its_agents_have_in_their_environment(
+    tmp_path: Path,
+) -> None:
+    """The API comes with the protocol's library; all else waits until somebody watches, and agents do not."""
     repository = Repository(tmp_path / "repo", solo())
     command = [sys.executable, "-c", CLAIM, str(repository.common_dir)]
-    quick = {**environment, "OTEL_EXPORTER_OTLP_TIMEOUT": "1"}
 
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, **quick}, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, **HERE}, timeout=60)
 
     is_watched, modules = json.loads(done.stdout)
     ours = {name.rpartition(".")[2] for name in modules if name.startswith("gatewright.server.telemetry.")}
-    foreign = [
-        name for name in modules if name.startswith(("opentelemetry.sdk", "opentelemetry.exporter", "prometheus"))
-    ]
-    assert is_watched is bool(environment)
-    assert bool(foreign) is bool(environment), foreign
-    if not environment:
-        assert ours <= {"about", "asked", "starting", "watching", "cleaning", "ids"}, ours
+    foreign = ("opentelemetry.sdk", "opentelemetry.exporter", "prometheus_client", "google.protobuf", "requests")
+    assert not is_watched
+    assert [name for name in modules if name.startswith(foreign)] == []
+    assert ours <= {"about", "asked", "cleaning", "ids", "starting", "watching"}, ours

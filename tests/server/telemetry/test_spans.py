@@ -78,7 +78,7 @@ def told(story: Story, *, after: int = 0, until: int | None = None) -> list[Span
             for gate in ("scope", "test")
         ]
 
-    return list(spans_of(history, evidence_of, after=after))
+    return [span for _, span in spans_of(history, evidence_of, after=after)]
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +139,7 @@ def test_what_was_served_from_an_earlier_verdict_took_no_time() -> None:
 
     spans = spans_of(enumerate(story.events, 1), lambda _: [kept])
 
-    assert [span.seconds for span in spans if span.what == "gate"] == [0.0]
+    assert [span.seconds for _, span in spans if span.what == "gate"] == [0.0]
 
 
 def test_a_change_ends_once_whatever_is_kept_of_it_later() -> None:
