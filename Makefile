@@ -5,7 +5,7 @@ BIN = .venv/bin
 # Three tests on two processors: they wait for programs a quarter of their time.
 WORKERS = $$($(BIN)/python -c 'import os; print(max(2, os.cpu_count() * 3 // 2))')
 
-.PHONY: help demo test test-all lint ruff mypy pyright format docs bench real honest bypass chaos team-chaos clients conformance effect wheel bundle constraints clean
+.PHONY: help demo test test-all lint ruff mypy pyright format docs bench real honest bypass chaos team-chaos clients conformance browser effect wheel bundle constraints clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*  ## /  make \1\t/p' Makefile | expand -t 22
@@ -62,6 +62,9 @@ clients: .venv/dev.stamp  ## Six real clients driven through their gates by scri
 
 conformance: .venv/dev.stamp  ## The protocol's official suite and inspector, both generations; npm fetches them once
 	$(BIN)/python -m tests.conformance
+
+browser: .venv/dev.stamp  ## The board in a headless Chromium (Debian: apt-get install chromium)
+	$(BIN)/pytest -q tests/server/board/test_in_browser.py
 
 effect: .venv/dev.stamp  ## What gates, loops and reviews are worth, by simulated agents (CHANGES=300)
 	$(BIN)/python examples/effect/run.py --changes $(or $(CHANGES),300)

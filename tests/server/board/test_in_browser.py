@@ -30,7 +30,7 @@ addEventListener("message", (event) => {
   heard.push(method);
   if (method === "ui/initialize") sent({ id, result: {
     protocolVersion: params.protocolVersion, hostInfo: { name: "host", version: "1" },
-    hostCapabilities: { serverTools: {} }, hostContext: { theme: "dark" } } });
+    hostCapabilities: CAPABILITIES, hostContext: { theme: "dark" } } });
   if (method === "ui/notifications/initialized") {
     sent({ method: "ui/notifications/tool-input", params: { arguments: {} } });
     sent({ method: "ui/notifications/tool-result", params: RESULT });
@@ -227,24 +227,32 @@ async def test_a_team_looks_with_a_token_that_stays_in_its_tab(tmp_path: Path, b
     assert token not in "".join(tab.requests)
 
 
-async def test_a_host_of_mcp_apps_shows_it_and_is_asked_for_more(quick: Server, browser: Browser) -> None:
+@pytest.mark.parametrize("capabilities", [{"serverTools": {}}, {}], ids=["asks", "only-shows"])
+async def test_a_host_of_mcp_apps_shows_it_and_is_asked_for_more_where_it_passes_that_on(
+    quick: Server, browser: Browser, capabilities: dict[str, object]
+) -> None:
     async with quick.agent() as ada:
         result = (await ada.client.call_tool("get_status", {})).model_dump(mode="json", by_alias=True)
-    framed = page(Via.APP).replace(
-        "<head>", f'<head><meta http-equiv="content-security-policy" content="{HOST_POLICY}">'
-    )
-    script = HOST.replace("RESULT", json.dumps(result)).replace("PAGE", json.dumps(framed))
+    policy = f'<meta http-equiv="content-security-policy" content="{HOST_POLICY}">'
+    framed = page(Via.APP).replace("<head>", f"<head>{policy}")
+    script = HOST.replace("CAPABILITIES", json.dumps(capabilities)).replace("RESULT", json.dumps(result))
     inside = "frames[0].document"
     tab = await look(browser.tab)
-    await look(tab.run, f"(() => {{{script}}})()")
+    await look(tab.run, f"(() => {{{script.replace('PAGE', json.dumps(framed))}}})()")
     await look(tab.until, f"{inside}.body && {inside}.body.innerText.includes('Changes under way (1)')")
-    await look(tab.until, "heard.includes('tools/call') && heard.includes('ui/notifications/size-changed')")
+    await look(tab.until, "heard.includes('ui/notifications/size-changed')")
+    if capabilities:
+        await look(tab.until, "heard.includes('tools/call')")
+    await look(tab.run, f"{inside}.querySelector('summary').click()")
+    await look(tab.until, f"{inside}.querySelector('.more').innerText")
     text = await look(tab.run, f"{inside}.body.innerText")
     theme = await look(tab.run, f"{inside}.documentElement.dataset.theme")
     heard: list[Any] = await look(tab.run, "heard")
     await look(tab.close)
 
     assert heard[:2] == ["ui/initialize", "ui/notifications/initialized"]
+    assert ("tools/call" in heard) == bool(capabilities)
+    assert ("Nothing can be asked" in text) != bool(capabilities)
     assert IMAGE in text
     assert "Not connected" not in text
     assert theme == "dark"
