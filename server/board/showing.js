@@ -104,7 +104,7 @@ function stage(found, one) {
     el("div", { class: "row" }, el("h4", null, one.stage), stateOf(one.state), el("span", { class: "who" }, own(who)),
       one.expires_in_s === null ? null : clock("left", one.expires_in_s, state.at, keyOf(found, one))),
     isSaid ? null : el("p", { class: "because" }, own(one.because)),
-    OTHERS_MOVE.includes(one.state) ? el("p", { class: "unlock" }, worded(one.unlock)) : null,
+    OTHERS_MOVE.includes(one.state) ? el("p", { class: "unlock" }, el("span", { class: "quiet" }, "To move it: "), worded(one.unlock)) : null,
     one.state === "waiting" && !one.attempt ? null : opened(keyOf(found, one), "Gates and attempts",
       VIA !== "app" && one.attempt !== null && BUSY.includes(one.state), (body) => fill(body, found, one)));
 }
