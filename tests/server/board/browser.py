@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -155,10 +155,12 @@ class Browser:
                 tab.console.append(f"{entry['level']}: {entry['text']} {entry.get('url', '')}")
             case {"method": "Network.requestWillBeSent", "params": {"request": request}}:
                 tab.requests.append(str(request["url"]))
+            case _:
+                pass
 
 
 @contextmanager
-def running(executable: str, profile: Path) -> Iterator[Browser]:
+def running(executable: str, profile: Path) -> Generator[Browser]:
     """A browser with a profile of its own until the block ends."""
     ends = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for pair in (os.pipe(), os.pipe()) for end in _closing(pair)]
     its_input, our_output, our_input, its_output = ends
