@@ -37,8 +37,12 @@ const COMMAND = /^gatewright (?:approve|answer|reject|reopen|retry-gates|grant-a
 // A sentence about what waits ends in the command that helps; all before it may be anybody's words.
 const TAIL = /^([^]*): ((?:`gatewright people add NAME` first, because nobody is registered, then )?`[^`]+`(?: \(`[^`]+` tells what else\))?)$/;
 
+// What a person does at a team's server from any machine names that server: docs/team.md.
+const AT_SERVER = /^gatewright (?:approve|answer|reject|reopen|retry-gates|grant-attempts|repin|land|why|log) /;
+
 /** A command with a button that copies it. A button that does it would stand here. */
-function command(text) {
+function command(said) {
+  const text = VIA === "team" && AT_SERVER.test(said) ? `${said} --server ${location.origin}` : said;
   const shown = el("code", null, text);
   const button = el("button", { type: "button", "data-key": `copy ${text}`, "aria-label": `Copy ${plain(text)}` }, "Copy");
   button.addEventListener("click", () => copy(text, shown, button));

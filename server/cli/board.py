@@ -13,6 +13,7 @@ from functools import partial
 from .command import CannotGoOn, Exit
 from .opening import services_of, user_name
 from .team import find_team
+from .team_server import is_server_named, server_url
 from .terminal import Terminal
 
 PORT_MAX = 65_535
@@ -26,7 +27,11 @@ def configure(_command: str, parser: ArgumentParser) -> None:
 
 
 def run(_command: str, options: Namespace, terminal: Terminal) -> int:
-    """Serve it until Ctrl-C."""
+    """Serve it until Ctrl-C; of a team's server, say where it is."""
+    if is_server_named(options):
+        terminal.say(f"The board: {server_url(options)}/")
+        terminal.say("It asks for a token of yours, of any scope.", "dim")
+        return Exit.OK
     with services_of(options) as services, ExitStack() as ending:
         import anyio
 

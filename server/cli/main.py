@@ -77,7 +77,7 @@ _TEAMS_OWN = frozenset(name for name, command in COMMANDS.items() if command.gro
 
 # What a team's server does over HTTP, for people with a token.
 _OVER_SERVER = frozenset(name for name, command in COMMANDS.items() if command.group is Group.PEOPLE) - {"people"}
-_OVER_SERVER |= {"status", "why", "log", "evidence", "read", "wait", "start"}
+_OVER_SERVER |= {"status", "board", "why", "log", "evidence", "read", "wait", "start"}
 
 HELP_HINT = "`gatewright --help` lists the commands."
 

@@ -48,6 +48,14 @@ def test_it_prints_a_link_that_opens_it_and_ends_well_with_ctrl_c(tmp_path: Path
     assert (ended, errors) == (0, "")
 
 
+def test_of_a_teams_server_it_says_where_the_board_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GATEWRIGHT_SERVER", "https://gates.example.org")
+
+    done = subprocess.run([sys.executable, "-m", "gatewright", "board"], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout.splitlines()[0]) == (0, "The board: https://gates.example.org/")
+
+
 def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -204,7 +204,9 @@ async def test_a_team_looks_with_a_token_that_stays_in_its_tab(tmp_path: Path, b
     async with serving_site(Repository(tmp_path / "repo"), has_engine=False) as site:
         token = await site.issue("ada")
         async with site.agent(token) as ada:
-            await ada.start("Add sub")
+            change = await ada.start("Add sub")
+            lease = (await ada.claim(change))["lease"]
+            await ada.get("release_stage", lease=lease, because="needs_decision", reason="Which one?")
         tab, other = await look(browser.tab), await look(browser.tab)
         await look(tab.open, f"{site.base}/")
         await look(tab.until_shown, "Not connected.")
@@ -212,6 +214,7 @@ async def test_a_team_looks_with_a_token_that_stays_in_its_tab(tmp_path: Path, b
         await look(tab.until_shown, "does not know this token")
         await look(tab.run, give % json.dumps(token))
         await look(tab.until_shown, "Add sub")
+        commands = await look(offered, tab)
         place = await look(tab.run, "location.href + JSON.stringify(localStorage) + document.cookie")
         await site.revoke(token)
         await look(tab.run, "document.getElementById('refresh').click()")
@@ -223,6 +226,7 @@ async def test_a_team_looks_with_a_token_that_stays_in_its_tab(tmp_path: Path, b
             await look(one.close)
 
     assert place == f"{site.base}/{{}}"
+    assert f"gatewright answer {change} code --server {site.base}" in commands, "as it is typed on any machine"
     assert "Add sub" not in gone
     assert token not in "".join(tab.requests)
 
