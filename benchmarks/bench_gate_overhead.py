@@ -2,7 +2,8 @@
 
     python benchmarks/bench_gate_overhead.py [ROUNDS]
 
-The commands take turns, so that a busy machine slows all of them alike.
+The commands take turns, so that a busy machine slows all of them alike. "bubblewrap alone" is started with the very
+arguments that a gate's program gets, and nothing of ours around it: less than that no gate at that level can take.
 """
 
 import os
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import anyio
@@ -46,7 +48,22 @@ async def measure(rounds: int, folder: Path) -> dict[str, list[float]]:
             begun = time.perf_counter()
             await run_process(COMMAND, cwd=folder, environment=environment, limits=LIMITS, sandbox=sandbox)
             times.setdefault(f"at level {level}", []).append(time.perf_counter() - begun)
+        if "full" in sandboxes:
+            times.setdefault("bubblewrap alone", []).append(alone(sandboxes["full"], folder, environment))
     return times
+
+
+def alone(sandbox: Sandbox, folder: Path, environment: Mapping[str, str]) -> float:
+    """Seconds for the program that isolates, run by hand; what it tells about its end is thrown away."""
+    confined = sandbox.confine(COMMAND, cwd=folder)
+    with Path(os.devnull).open("wb") as nowhere:
+        argv = [*confined.argv]
+        argv[argv.index("--json-status-fd") + 1] = str(nowhere.fileno())
+        begun = time.perf_counter()
+        subprocess.run(
+            argv, cwd=confined.cwd, env=environment, capture_output=True, check=True, pass_fds=(nowhere.fileno(),)
+        )
+        return time.perf_counter() - begun
 
 
 async def find_sandboxes(folder: Path) -> dict[str, Sandbox]:
