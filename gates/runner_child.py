@@ -11,6 +11,7 @@ import ctypes
 import gc
 import logging
 import os
+import platform
 import signal
 import sys
 import threading
@@ -119,6 +120,8 @@ async def _look_around() -> None:
     from .preparation.server_settings import server_path
     from .sandbox import choose
 
+    # The key of an environment has it; a program is run and Python's own file read to find it out.
+    platform.platform()
     await choose()
     await find_python(server_path(os.environ), Path(sys.executable))
 
