@@ -8,6 +8,7 @@ first pass and sent by the driver alone from as many processes, each to rows of 
 or writes JSON. Sizes, and claims and raw, take turns.
 """
 
+import os
 import statistics
 import sys
 import time
@@ -17,10 +18,11 @@ from functools import partial
 from multiprocessing import get_context
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 from bench_store import NOW, Listener, Statement, fill, timed
+from team_meters import cpu_s
 
 from gatewright.gates.lifecycle import decide
 from gatewright.gates.machine.commands import Claim
@@ -101,18 +103,36 @@ def show_rates(server: Cluster, each: int) -> None:
     filled = make(server, max(SIZES[1], CLIENTS * each))
     with closing(open_database(server.url(server.new_database(filled)))) as store:
         recorded = [record(store, number) for number in range(CLIENTS * each)]
-    rates: dict[str, list[float]] = {"claim": [], "raw": []}
+    turns: dict[str, list[Turn]] = {"claim": [], "raw": []}
     for _ in range(TURNS):
         for name, work in (("claim", claim_each), ("raw", replay_each)):
             url = server.url(server.new_database(filled))
             parts = [recorded[client::CLIENTS] for client in range(CLIENTS)]
-            rates[name].append(CLIENTS * each / together(partial(work, url), parts))
-    whole, raw = (statistics.median(found) for found in rates.values())
+            turns[name].append(together(server, partial(work, url), parts))
+    number = CLIENTS * each
+    whole, raw = (number / statistics.median(turn.took_s for turn in found) for found in turns.values())
     print(f"{CLIENTS} clients: {whole:.0f} claims/s  raw {raw:.0f}/s  claims/raw {whole / raw:.2f}")
+    for name, found in turns.items():
+        clients, database = (
+            1e3 * statistics.median(used) / number for used in zip(*(turn.cpu_s for turn in found), strict=True)
+        )
+        print(f"processors of one {name}: {clients:.2f} ms in the client, {database:.2f} ms in PostgreSQL")
 
 
-def together(work: Callable[[Barrier, int, list[list[Statement]]], None], parts: list[list[list[Statement]]]) -> float:
-    """How long the processes take from the moment at which all are ready, in seconds."""
+class Turn(NamedTuple):
+    """How long all clients took, and what they and PostgreSQL had of the processors, in seconds."""
+
+    took_s: float
+    cpu_s: tuple[float, float]
+
+
+def together(
+    server: Cluster, work: Callable[[Barrier, int, list[list[Statement]]], None], parts: list[list[list[Statement]]]
+) -> Turn:
+    """What the processes take from the moment at which all are ready; of processors also what they take before it."""
+    process = server._process  # noqa: SLF001 - whose processor is read
+    assert process is not None
+    used = os.times().children_user + os.times().children_system, cpu_s(process.pid)
     context = get_context("fork")
     line = context.Barrier(len(parts) + 1)
     clients = [context.Process(target=work, args=(line, number, part)) for number, part in enumerate(parts)]
@@ -123,7 +143,9 @@ def together(work: Callable[[Barrier, int, list[list[Statement]]], None], parts:
     for client in clients:
         client.join()
         assert client.exitcode == 0, "a client failed"
-    return time.perf_counter() - begun
+    took_s = time.perf_counter() - begun
+    now = os.times().children_user + os.times().children_system, cpu_s(process.pid)
+    return Turn(took_s, (now[0] - used[0], now[1] - used[1]))
 
 
 def claim_each(url: str, line: Barrier, client: int, part: list[list[Statement]]) -> None:
