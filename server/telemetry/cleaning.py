@@ -10,6 +10,7 @@ from urllib.parse import unquote
 HIDDEN = "***"
 # Shorter ones would hide half of every text, and are found by anybody who tries.
 SECRET_CHARS_MIN = 5
+TOKEN_CHARS_MIN = 12
 # What is longer is cut before it is looked through.
 TEXT_CHARS_MAX = 64_000
 
@@ -27,13 +28,17 @@ _known: set[str] = set()
 
 
 def remember_secrets_of(url: str) -> None:
-    """Hide from now on what opens the place that a URL names, as it is written and as it is meant."""
-    _, found, rest = url.partition("://")
+    """Hide from now on what opens the place that a URL names, as it is written and as it is meant.
+
+    That is its password; over HTTP a long name without one is a token.
+    """
+    scheme, found, rest = url.partition("://")
     user_info, at, _ = rest.rpartition("@")
     if not (found and at):
         return
-    user, _, password = user_info.partition(":")
-    secret = password or user
+    user, _, secret = user_info.partition(":")
+    if not secret and scheme in {"http", "https"} and len(user) >= TOKEN_CHARS_MIN:
+        secret = user
     _known.update(text for text in (secret, unquote(secret)) if len(text) >= SECRET_CHARS_MIN)
 
 

@@ -55,7 +55,7 @@ def clean_value(value: AnyValue) -> AnyValue:
     if isinstance(value, str):
         return cleaned(value)
     if isinstance(value, Mapping):
-        return {cleaned(name): clean_value(item) for name, item in value.items()}
+        return {name: clean_value(item) for name, item in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, bytes):
         # Not one by one alone: a secret may be an argument of its own behind the option that says so.
         return tuple(clean_value(item) for item in value)
@@ -63,7 +63,7 @@ def clean_value(value: AnyValue) -> AnyValue:
 
 
 def _clean(attributes: Mapping[str, AnyValue] | None) -> dict[str, AnyValue]:
-    return {cleaned(name): clean_value(value) for name, value in (attributes or {}).items()}
+    return {name: clean_value(value) for name, value in (attributes or {}).items()}
 
 
 def _clean_text(text: str | None) -> str | None:

@@ -65,7 +65,7 @@ def collecting() -> Generator[Collector]:
             self.send_header("content-length", "0")
             self.end_headers()
 
-        def log_message(self, *_: object) -> None:
+        def log_message(self, format: str, *_: object) -> None:  # noqa: A002 - the standard library's name
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

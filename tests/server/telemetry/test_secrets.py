@@ -2,13 +2,14 @@
 
 import json
 import logging
+import sys
 
 import httpx2
 import pytest
 
 from gatewright.server.identity.scopes import Scope
 from gatewright.server.identity.tokens import new_token
-from gatewright.server.telemetry import cleaning
+from gatewright.server.telemetry import cleaning, providers
 from gatewright.server.telemetry.about import about
 from gatewright.server.telemetry.cleaning import cleaned
 from gatewright.server.telemetry.logs import JsonLines, TextLines
@@ -51,6 +52,29 @@ def test_the_passwords_that_a_process_was_given_are_known_word_for_word(monkeypa
     cleaning.remember_secrets_of("git@git.example.org:x.git")
 
     assert cleaned("no hunter/2, no hunter%2F2 and no only-a-token for git") == "no ***, no *** and no *** for git"
+
+
+def test_a_name_alone_is_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commonest role of a database is called as everything else here is."""
+    monkeypatch.setattr(cleaning, "_known", set())
+    cleaning.remember_secrets_of("postgresql://gatewright@db/gatewright")
+    cleaning.remember_secrets_of("ssh://some-long-name@git.example.org/x")
+    cleaning.remember_secrets_of("https://gatewright@git.example.org/x")
+
+    assert cleaned("gatewright of some-long-name") == "gatewright of some-long-name"
+
+
+def test_what_is_told_of_the_process_has_no_password_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A detector of the standard tells the arguments, to whoever asks for it by a variable."""
+    url = "postgresql://ada:hunter2hunter2@db/gates"
+    monkeypatch.setattr(sys, "argv", ["gatewright", "serve", "--database-url", url, "--tls-key", "key.pem"])
+    monkeypatch.setenv("OTEL_EXPERIMENTAL_RESOURCE_DETECTORS", "process,otel")
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", f"place={url}")
+
+    told = providers._resource().to_json()
+
+    assert "process.pid" in told
+    assert "hunter2" not in told
 
 
 @pytest.mark.parametrize("formatter", [TextLines(), JsonLines()], ids=["text", "json"])

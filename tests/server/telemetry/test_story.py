@@ -14,7 +14,7 @@ from gatewright.server.telemetry.logs import JsonLines
 from gatewright.server.telemetry.measures import LEVELS, MEASURES
 
 from ...acceptance.house import PLAN, Repository, check_reply, serving
-from .watching import Seen, tree_of
+from .watching import Seen, ids_of, tree_of
 
 pytestmark = pytest.mark.anyio
 
@@ -75,7 +75,7 @@ async def test_a_change_of_two_stages_with_a_failed_attempt_is_one_trace_of_exac
 
 def _links_lead_both_ways(seen: Seen, spans: list[ReadableSpan], trace_id: int) -> None:
     """From what was done to the call that did it, which lies in its client's own trace, and back to the change."""
-    by_id = {span.context.span_id: span for span in seen.spans.get_finished_spans()}
+    by_id = {ids_of(span)[1]: span for span in seen.spans.get_finished_spans()}
     done = [by_id[span.links[0].context.span_id].name for span in spans if span.links]
     assert sorted(done) == [
         *["tools/call claim_stage"] * 2,

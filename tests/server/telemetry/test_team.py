@@ -16,7 +16,7 @@ from ..engine.conftest import crew_of
 from ..engine.crew import Crew, Worker, handed_in, settled, until
 from ..engine.test_workers import attempt_of, begun, sleeping
 from .collector import Collector, collecting
-from .watching import Seen
+from .watching import Seen, ids_of
 
 __all__ = ["crew_of"]
 
@@ -70,7 +70,7 @@ async def test_server_and_worker_tell_one_trace_and_each_thing_once(
         told = spans_of(seen, collector, server, record)
 
     assert told == {"server": BY_SERVER, "workers": sorted(BY_WORKER + OF_LANDING)}
-    ids = {span.context.span_id for span in seen.of(record, server.services.store)}
+    ids = {ids_of(span)[1] for span in seen.of(record, server.services.store)}
     others = [span for _, span in collector.of_changes()]
     assert {int.from_bytes(span.parent_span_id) for span in others} <= ids | {
         int.from_bytes(span.span_id) for span in others
@@ -117,4 +117,4 @@ async def test_killed_between_the_commit_and_the_export_a_worker_takes_its_last_
     assert told == {"server": BY_SERVER, "workers": []}
     (submit,) = [span for span in spans if span.name == "submit code"]
     assert submit.parent is not None
-    assert submit.parent.span_id not in {span.context.span_id for span in spans}
+    assert submit.parent.span_id not in {ids_of(span)[1] for span in spans}

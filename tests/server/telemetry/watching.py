@@ -44,7 +44,7 @@ class Seen:
     def of(self, record: ChangeRecord, store: Store) -> list[ReadableSpan]:
         """The spans of a change, in the order in which they ended."""
         self.watch.finish(store)
-        return [span for span in self.spans.get_finished_spans() if span.context.trace_id == trace_id_of(record)]
+        return [span for span in self.spans.get_finished_spans() if ids_of(span)[0] == trace_id_of(record)]
 
     def calls(self) -> list[ReadableSpan]:
         """The spans of the protocol's library."""
@@ -79,6 +79,12 @@ class Seen:
                 yield from scope.metrics
 
 
+def ids_of(span: ReadableSpan) -> tuple[int, int]:
+    """Its trace, and itself."""
+    assert span.context is not None
+    return span.context.trace_id, span.context.span_id
+
+
 def tree_of(spans: Sequence[ReadableSpan]) -> list[str]:
     """One line a span, indented below its parent, in order of beginning; with how it ended."""
 
@@ -95,6 +101,6 @@ def tree_of(spans: Sequence[ReadableSpan]) -> list[str]:
         for span in below(parent):
             outcome = (span.attributes or {}).get("gatewright.outcome", "")
             yield f"{'  ' * depth}{span.name} {outcome}".rstrip()
-            yield from lines(span.context.span_id, depth + 1)
+            yield from lines(ids_of(span)[1], depth + 1)
 
     return list(lines(None, 0))
