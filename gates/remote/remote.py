@@ -125,6 +125,13 @@ class Remote:
             raise
         self._pauses.went_well((commit, ref))
 
+    def may_push(self, source: Path, commit: str, ref: str) -> None:
+        """Raise what a push would, as far as it shows before anything is sent: nothing is moved.
+
+        The remote is asked whether this account may push at all; its hooks and branch rules are not.
+        """
+        self._push(source, commit, ref, "--dry-run", "--force")
+
     def keep(self, source: Path, commit: str, ref: str) -> None:
         """Have `ref`, one of the server's own, keep a commit of `source`, wherever it was before."""
         if self._kept.get(ref) == commit:

@@ -16,7 +16,8 @@ init      what it writes (template), the project that it looks at (project: decl
 install   a client's own configuration (clients/, hooks), remembered for uninstall (installations)
 stop_hook what Claude Code asks before its agent's turn ends
 doctor    what gatewright stands on (surroundings), every gate both ways (examination, proving), who can answer those of
-          people and reviewers (answerers, reviewers), and what would mend them (mends, pipeline_edit)
+          people and reviewers (answerers, reviewers), and what would mend them (mends, pipeline_edit);
+          team_doctor: of a team (team_look); handing: without its secrets where gates could read them
 approve   a person's word about a commit; registering: who is registered
 board     the same in a browser
 why       one screen about a stage; log: what happened; fsck: whether what is kept agrees with itself

@@ -1,11 +1,17 @@
-"""`gatewright doctor`: look at the surroundings, then prove every gate both ways on the trusted branch."""
+"""`gatewright doctor`: look at the surroundings, then prove every gate both ways on the trusted branch.
 
+Of this repository, or of a team (team_doctor).
+"""
+
+import io
+import json
 from argparse import ArgumentParser, Namespace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...gates.worktrees.problems import RepositoryProblem
-from .command import Exit
+from .command import Exit, UsageError
 from .failures import failure_of
 from .mends import Mend, offer, swallowing_mend
 from .opening import open_git, recorded_target, services_of, store_of
@@ -24,10 +30,28 @@ def configure(_command: str, parser: ArgumentParser) -> None:
     parser.add_argument(
         "--yes", action="store_true", help="with --fix: write them without asking; nothing is committed"
     )
+    parser.add_argument("--json", action="store_true", help="what was looked at, and what would mend it, as data")
 
 
 def run(_command: str, options: Namespace, terminal: Terminal) -> int:
     """0 when nothing is red, 1 when anything is."""
+    from . import team_doctor
+
+    shown = Terminal(out=io.StringIO(), err=io.StringIO()) if options.json else terminal
+    if team_doctor.is_about_team(options):
+        if options.fix:
+            raise UsageError("--fix changes files of a repository here, and a team has none here")
+        items = team_doctor.run(options, shown)
+        status = _conclude(items, shown)
+    else:
+        items, status = _look_here(options, shown)
+    if options.json:
+        told = [asdict(item) for item in items]
+        terminal.write_data(json.dumps({"items": told}, indent=2, ensure_ascii=False) + "\n")
+    return status
+
+
+def _look_here(options: Namespace, terminal: Terminal) -> tuple[list[Item], int]:
     from .examination import say, stopped
 
     repository = open_git(options)
@@ -56,7 +80,7 @@ def run(_command: str, options: Namespace, terminal: Terminal) -> int:
     status = _conclude(items, terminal)
     if mends:
         offer(mends, _top(repository), options, terminal)
-    return status
+    return items, status
 
 
 def _examine(options: Namespace, repository: "SharedRepository", terminal: Terminal) -> tuple[list[Item], list[Mend]]:

@@ -53,10 +53,14 @@ _ADVICE = (
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What the person asked for: to prove what is proved, to look for mends that take more runs."""
+    """What the person asked for: to prove what is proved, to look for mends that take more runs.
+
+    `has_labels`: this machine has all that gates ask for by `runs_on`; else those are left to machines that have.
+    """
 
     is_anew: bool
     seeks_canaries: bool
+    has_labels: bool = True
 
 
 class Examination:
@@ -81,6 +85,10 @@ class Examination:
         self._level = anyio.run(choose).level
         known = {} if self._wishes.is_anew else self._services.store.read(read_proofs)
         for gate in gates_of(self._policy):
+            if gate.spec.runs_on and not self._wishes.has_labels:
+                labels = ", ".join(gate.spec.runs_on)
+                self._add(Item(gate.label, is_good=None, text=f"not tried: it wants a machine with {labels}"))
+                continue
             proof = known.get(gate.key)
             if proof is not None and proof.holds(self._policy, environment=environment.key, isolation=self._level):
                 self._say_known(gate, proof)
@@ -243,7 +251,8 @@ class Examination:
 def say(item: Item, terminal: Terminal) -> None:
     """One line for one thing that was looked at."""
     mark, style = {True: ("ok ", "green"), False: ("RED", "red"), None: (" - ", "dim")}[item.is_good]
-    terminal.say(f"{mark}  {item.name:<16}  {item.text}", style)
+    next_step = f" next: {item.mend}" if item.mend else ""
+    terminal.say(f"{mark}  {item.name:<16}  {item.text}{next_step}", style)
 
 
 def _end_of(output: str) -> list[str]:

@@ -55,7 +55,7 @@ def failure_of(problem: BaseException) -> Failure | None:
             where = f"{os.fsdecode(problem.filename)}: " if isinstance(problem.filename, str | bytes | PathLike) else ""
             return Failure("not_possible", f"{where}{said}.", "Look at its permissions and at the free space.")
         case _:
-            return _failure_of_policy(problem)
+            return _failure_of_gates(problem)
 
 
 def tell(failure: Failure, terminal: Terminal, *, command: str, as_json: bool) -> int:
@@ -88,12 +88,15 @@ def _what_git_said(stderr: str) -> str:
     return (wrong or [" ".join(lines[-2:]) or "it said nothing"])[-1].removesuffix(".")
 
 
-def _failure_of_policy(problem: BaseException) -> Failure | None:
+def _failure_of_gates(problem: BaseException) -> Failure | None:
     # Reading policies needs pydantic and YAML, which a failure of another sort should not have to load.
     from ...gates.artifact_store.objects import BadArtifact
     from ...gates.policy import PolicyInvalid, PolicyMissing
+    from ...gates.remote.problems import RemoteProblem
 
     match problem:
+        case RemoteProblem(message=message):
+            return Failure("remote", message, "Mend that, then run it again.")
         case PolicyInvalid():
             return Failure(
                 "policy_invalid", str(problem), "Mend the file: gatewright check-pipeline shows what is wrong."

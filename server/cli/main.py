@@ -68,7 +68,7 @@ _OVER_HTTP = "Agents of a team call its server over HTTP, with a token."
 _HERE_ALONE: Mapping[str, str] = {
     "install": "What clients of a team are told stands in docs/team.md.",
     "guard": "The remote's own rules say who may move the trusted branch there.",
-    **dict.fromkeys(("init", "doctor", "demo", "uninstall"), ""),
+    **dict.fromkeys(("init", "demo", "uninstall"), ""),
     **dict.fromkeys(("claim", "brief", "renew", "check", "submit", "review", "release", "run-aider"), _OVER_HTTP),
 }
 # They ask for no store, or see to it themselves.
@@ -77,7 +77,7 @@ _TEAMS_OWN = frozenset(name for name, command in COMMANDS.items() if command.gro
 
 # What a team's server does over HTTP, for people with a token.
 _OVER_SERVER = frozenset(name for name, command in COMMANDS.items() if command.group is Group.PEOPLE) - {"people"}
-_OVER_SERVER |= {"status", "board", "why", "log", "evidence", "read", "wait", "start"}
+_OVER_SERVER |= {"board", "doctor", "status", "why", "log", "evidence", "read", "wait", "start"}
 
 HELP_HINT = "`gatewright --help` lists the commands."
 

@@ -27,11 +27,12 @@ NETWORK_FILE_SYSTEMS = ("nfs", "cifs", "smb", "9p", "afs", "ceph", "gluster", "l
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One thing that was looked at. `is_good` None: worth knowing, neither good nor bad."""
+    """One thing that was looked at. `is_good` None: worth knowing, neither good nor bad. `mend`: what to do then."""
 
     name: str
     is_good: bool | None
     text: str
+    mend: str = ""
 
 
 def look_around(repository: SharedRepository) -> Iterator[Item]:

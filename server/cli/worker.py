@@ -4,35 +4,28 @@ It runs programs of the project, so its own secrets are kept where none of them 
 and the remote come by the environment or options, and the process starts itself again without either.
 """
 
-import ctypes
 import ipaddress
-import json
 import logging
 import os
 import signal
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from contextlib import ExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...schemas.pipeline import LABEL, LABELS_MAX
 from ..telemetry.starting import begin
 from .command import CannotGoOn, Exit, UsageError
+from .handing import handed_team, keep_others_out, start_again
 from .serve import DRAIN_S, add_log_format, begin_with_metrics, log_to_stderr, raise_descriptors, seconds
 from .starting import Start
-from .team import TEAM_VARIABLES, Team, add_team, find_team, team_services_of
+from .team import add_team, find_team, team_services_of
 from .terminal import Terminal
 
 if TYPE_CHECKING:
     from ..services import Services
 
 SLOTS_MAX = 256
-# The number of a pipe with the team's addresses in it: set by the process that this one was, and by nobody else.
-HANDED = "GATEWRIGHT_HANDED_TEAM"
-# So much a pipe takes before anybody reads.
-HANDED_BYTES_MAX = 4096
-PR_SET_DUMPABLE = 4
 
 
 def configure(_command: str, parser: ArgumentParser) -> None:
@@ -52,14 +45,14 @@ def configure(_command: str, parser: ArgumentParser) -> None:
 
 def run(_command: str, options: Namespace, terminal: Terminal) -> int:
     """Work until told to end."""
-    team = _handed_team()
+    team = handed_team()
     if team is None:
         team = find_team(options)
         if team is None:
             raise UsageError("give --database-url, --remote and --state, or set the variables that stand for them")
-        _start_again(team, options)
+        start_again(team, _arguments(options))
         raise AssertionError("exec does not return")
-    _keep_others_out()
+    keep_others_out()
     log_to_stderr(options.log_format)
     logging.getLogger("procrastinate").setLevel(logging.WARNING)
     raise_descriptors()
@@ -104,32 +97,12 @@ async def _work(services: "Services", url: str, options: Namespace) -> None:
         tasks.cancel_scope.cancel()
 
 
-def _handed_team() -> Team | None:
-    """What the process that this one was has left in a pipe."""
-    number = os.environ.pop(HANDED, None)
-    if number is None:
-        return None
-    with os.fdopen(int(number), "rb") as pipe:
-        url, remote, state = json.loads(pipe.read(HANDED_BYTES_MAX))
-    return Team(url, remote, Path(state))
-
-
-def _start_again(team: Team, options: Namespace) -> None:
-    """Become the same worker, with the addresses in nothing that other processes can read."""
-    handed = json.dumps([team.database_url, team.remote, str(team.state.absolute())]).encode()
-    if len(handed) > HANDED_BYTES_MAX:
-        raise UsageError("the addresses of the database and the remote are too long")
-    begin, end = os.pipe()
-    os.write(end, handed)
-    os.close(end)
-    os.set_inheritable(begin, True)
-    environment = {name: value for name, value in os.environ.items() if name not in TEAM_VARIABLES}
-    command = [sys.executable, "-P", "-m", "gatewright", "worker"]
-    command += ["--slots", str(options.slots), "--drain", str(options.drain_s)]
-    command += ["--labels", ",".join(options.labels)] if options.labels else []
-    command += ["--log-format", options.log_format]
-    command += [] if options.metrics is None else ["--metrics", "[{}]:{}".format(*options.metrics)]
-    os.execve(sys.executable, command, {**environment, HANDED: str(begin)})
+def _arguments(options: Namespace) -> list[str]:
+    """What makes the same worker again, but for the team."""
+    arguments = ["worker", "--slots", str(options.slots), "--drain", str(options.drain_s)]
+    arguments += ["--labels", ",".join(options.labels)] if options.labels else []
+    arguments += ["--log-format", options.log_format]
+    return arguments + ([] if options.metrics is None else ["--metrics", "[{}]:{}".format(*options.metrics)])
 
 
 def _serve_metrics(terminal: Terminal, host: str, port: int) -> None:
@@ -140,12 +113,6 @@ def _serve_metrics(terminal: Terminal, host: str, port: int) -> None:
         problem = f"Metrics cannot be shown at {host}:{port}: {exc.strerror}."
         raise CannotGoOn(problem, "Give --metrics another address.", code="cannot_listen") from exc
     terminal.say(f"Showing metrics on port {port}")
-
-
-def _keep_others_out() -> None:
-    """No process of the same user reads this one's memory or descriptors; on Linux, and from everybody but root."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def _labels(text: str) -> tuple[str, ...]:

@@ -42,7 +42,15 @@ LET_GO_WITHIN_S = 10.0
 LANDING_LOOK_EVERY = timedelta(seconds=0.5)
 LANDS_WITHIN = timedelta(seconds=10)
 
+# Below it, in the store, what a worker says that its machine has.
+_LABELS = "labels of worker "
+
 log = logging.getLogger(__name__)
+
+
+def labels_key(worker: int) -> str:
+    """Under which key of the cache a worker says its labels, parted by commas."""
+    return f"{_LABELS}{worker}"
 
 
 class DistributedEngine:
@@ -113,6 +121,13 @@ class DistributedEngine:
         self._services.runs_as = f"w{self._worker}"
         self._names.add(self._services.runs_as)
         log.info("working as %s", self._services.runs_as)
+        with suppress(Refused):
+            await self._say_labels()
+
+    async def _say_labels(self) -> None:
+        """For whoever looks after the team. What is said may be driven out, so it is said again."""
+        key, text = labels_key(self._worker), ",".join(self._queue.labels)
+        await self._services.run(lambda tx: tx.cache_put(key, text, self._services.clock()), is_news=False)
 
     async def _beat(self) -> None:
         while True:
@@ -149,6 +164,7 @@ class DistributedEngine:
                         await take_back(self._services, self._queue, job)
                     if anyio.current_time() - delivered_at > DELIVER_AGAIN_EVERY_S:
                         await self._queue.forget_workers()
+                        await self._say_labels()
                         await deliver_again(self._services)
                         delivered_at = anyio.current_time()
             except (QueueDown, Refused) as exc:

@@ -49,6 +49,7 @@ class Queue:
     """The queues that a worker with `labels` can serve. Every method may raise `QueueDown`."""
 
     def __init__(self, url: str, labels: Collection[str]) -> None:
+        self.labels = tuple(labels)
         self._queues = [queue_of(found) for count in range(len(labels) + 1) for found in combinations(labels, count)]
         self._app = App(
             connector=PsycopgConnector(

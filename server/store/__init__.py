@@ -12,7 +12,7 @@ shared       opening a store in PostgreSQL, making it, refusing what cannot be t
 moving       from a file into PostgreSQL, with nothing lost
 postgres     the shared database: connections, transactions (postgres_place: its address; postgres_errors: sentences;
              postgres_feed: who committed; postgres_schema: what its tables have beside them;
-             postgres_queue: Procrastinate's tables)
+             postgres_queue: Procrastinate's tables; postgres_rights: what a role may do with them all)
 
 rows         what rows mean: openings, evaluations, replies
 schema       the tables

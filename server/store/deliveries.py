@@ -29,6 +29,8 @@ _UNDELIVERED = """
     ORDER BY e.not_before LIMIT %s
 """
 
+_WORKERS = "SELECT id FROM procrastinate_workers WHERE last_heartbeat > now() - make_interval(secs => %s) ORDER BY id"
+
 
 def queue_of(labels: Iterable[str]) -> str:
     """The name of the queue of those who have all these labels."""
@@ -47,6 +49,11 @@ class Deliveries(Part):
             priority = -1 if purpose is Purpose.WARM else 0
             arguments = json.dumps({ARGUMENT: evaluation})
             self._cursor.execute(_DEFER, (queue_of(runs_on), TASK, priority, evaluation, arguments, not_before))
+
+    def workers(self, within_s: float) -> tuple[int, ...]:
+        """The numbers of those that said within so many seconds that they are alive."""
+        self._cursor.execute(_WORKERS, (within_s,))
+        return tuple(int(row[0]) for row in self._cursor.fetchall())
 
     def undelivered(self, now: datetime, *, stale_before: datetime, limit: int) -> tuple[tuple[str, str], ...]:
         """(evaluation, change) of those that are due, or whose runner is lost, and that no job would bring anybody.

@@ -63,7 +63,7 @@ def test_half_a_team_is_never_taken_for_this_repository(
         assert "hunter2" not in told
 
 
-@pytest.mark.parametrize("command", ["init", "install", "doctor", "guard", "uninstall", "claim", "demo", "brief"])
+@pytest.mark.parametrize("command", ["init", "install", "guard", "uninstall", "claim", "demo", "brief"])
 def test_what_works_in_a_repository_alone_says_so(ready: Desk, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
     arguments = {"install": ["codex"], "guard": ["status"]}.get(command, [])
     before = sorted(ready.top.iterdir())

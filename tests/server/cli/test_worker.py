@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gatewright.server.cli import worker
+from gatewright.server.cli import handing
 from gatewright.server.cli.main import main
 from gatewright.server.cli.team import Team
 
@@ -38,11 +38,11 @@ def test_it_starts_itself_again_with_the_address_where_nobody_looks(monkeypatch:
     again = started.value
     assert "hunter2" not in repr(again.command) + repr(again.environment)
     assert again.command[again.command.index("worker") + 1 :] == [
-        *("--slots", "3", "--drain", "5.0", "--labels", "big,gpu"),
+        *("--slots", "3", "--drain", "5.0", "--labels", "big,gpu", "--log-format", "text"),
     ]
-    monkeypatch.setenv(worker.HANDED, again.environment[worker.HANDED])
-    assert worker._handed_team() == Team(URL, "file:///nowhere", Path("state").absolute())
-    assert worker.HANDED not in os.environ
+    monkeypatch.setenv(handing.HANDED, again.environment[handing.HANDED])
+    assert handing.handed_team() == Team(URL, "file:///nowhere", Path("state").absolute())
+    assert handing.HANDED not in os.environ
 
 
 def test_what_opens_the_remote_is_hidden_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,7 +54,7 @@ def test_what_opens_the_remote_is_hidden_as_well(monkeypatch: pytest.MonkeyPatch
         main(["worker"])
 
     assert "hunter2" not in repr(started.value.command) + repr(started.value.environment)
-    os.close(int(started.value.environment[worker.HANDED]))
+    os.close(int(started.value.environment[handing.HANDED]))
 
 
 def test_an_address_from_the_option_is_hidden_as_well() -> None:
@@ -62,7 +62,7 @@ def test_an_address_from_the_option_is_hidden_as_well() -> None:
         main([*OPTIONS, "--database-url", URL])
 
     assert "hunter2" not in repr(started.value.command)
-    os.close(int(started.value.environment[worker.HANDED]))
+    os.close(int(started.value.environment[handing.HANDED]))
 
 
 @pytest.mark.parametrize(
