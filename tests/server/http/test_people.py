@@ -171,6 +171,7 @@ async def test_whoever_held_the_stage_does_not_answer_about_it_whatever_the_toke
     assert await door.kinds() == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["revoked", "expired"])
 async def test_a_token_that_ends_after_it_was_looked_at_decides_nothing(
     door: Door, clock: Clock, monkeypatch: pytest.MonkeyPatch, how: str
@@ -257,6 +258,7 @@ async def test_each_command_of_operating_is_done_by_a_token_for_it(door: Door) -
     assert code_of(over) == (409, "change_over")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [*DECIDING, "asked", "diff", "why", "log"])
 async def test_no_text_gets_further_than_a_comparison(door: Door, tmp_path: Path, command: str) -> None:
     """Whatever stands in a field: it is refused, or kept as the text that it is."""
