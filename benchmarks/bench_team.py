@@ -213,11 +213,11 @@ async def show_waiting(site: Site, agents: list[Agent], idle: Rates) -> None:
             await agents[0].start(f"News {number}")
             await anyio.sleep(COMMIT_EVERY_S)
         heard = Costs.between(begun, site.read(), waiting, COMMITS)
+        print(heard.told(f"start_change, and {waits} hear of it"))
+        print(waiting.less(idle).told(f"{waits} calls that wait, above that"))
+        grown = f"{1024 * grown_mb / waits:.0f} KiB of the server's memory ({before_mb:.0f} MiB before)"
+        print(f"a call that waits: {grown}")
         tasks.cancel_scope.cancel()
-    print(heard.told(f"start_change, and {waits} hear of it"))
-    rates = waiting.less(idle)
-    print(rates.told(f"{waits} calls that wait, above that"))
-    print(f"a call that waits: {1024 * grown_mb / waits:.0f} KiB of the server's memory ({before_mb:.0f} MiB before)")
     print(f"a worker's memory: {memory_mb(site.processes['worker']):.0f} MiB, without its runners")
 
 

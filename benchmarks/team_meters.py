@@ -18,10 +18,9 @@ BOUNDS = "query ~* '^(begin|commit|rollback)'"
 WITHIN_S = 60.0
 PROCESSES = ("server", "worker", "PostgreSQL")
 EXCHANGES = ("looks", "fetches", "pushes")
-HEADER = f"{'for one change':30}" + "".join(
-    f"{name:>9}" for name in ("stmts", "commits", "db ms", "log KiB", "srv ms", "wrk ms", "pg ms")
-)
-HEADER += "  looks/fetches/pushes and KiB of server, worker, agents"
+COLUMNS = ("stmts", "commits", "db ms", "log KiB", "srv ms", "wrk ms", "pg ms")
+EXCHANGED = "  looks/fetches/pushes and KiB of server, worker, agents"
+HEADER = "".join([f"{'for one change':30}", *(f"{name:>9}" for name in COLUMNS), EXCHANGED])
 
 
 @dataclass(frozen=True)

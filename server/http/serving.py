@@ -52,14 +52,14 @@ async def serve(
             metrics_page=metrics_page,
         )
         server = WebServer(config_of(web, settings, bounds))
+        begun = Begun(server)
         async with anyio.create_task_group() as tasks, web.running():
             # Before anybody hears that this serves: a signal would end it without a word from then on.
             await tasks.start(_leave_on_signal, server, web, application, drain_s)
-            begun = Begun(server)
             tasks.start_soon(begun.work, partial(_begin, application, settings, opened, partial(on_ready, url)))
             await server.serve([listener])
             tasks.cancel_scope.cancel()
-    begun.raise_problem()
+        begun.raise_problem()
 
 
 class Begun:

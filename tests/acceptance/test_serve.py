@@ -72,6 +72,8 @@ def test_a_server_that_is_to_end_says_so_to_whoever_asks_and_takes_no_call(make:
             # A request that is under way for as long as its body does not end.
             def body() -> Iterator[bytes]:
                 yield b'{"jsonrpc":"2.0","id":1,"method":"tools/list"'
+                # Whoever comes later is answered: so it has begun with this one.
+                assert other.get(f"{base}/healthz").status_code == 200
                 server.process.send_signal(signal.SIGTERM)
                 _until(lambda: other.get(f"{base}/readyz").status_code == 503)
                 answers.extend(
