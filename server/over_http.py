@@ -6,7 +6,7 @@ Nothing is followed elsewhere, nothing but TLS leaves this machine, and no answe
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -91,7 +91,7 @@ class TeamServer:
             return response.status_code, _object(_whole(response))
 
     @contextmanager
-    def _sent(self, path: str, body: bytes, headers: Mapping[str, str], timeout_s: float) -> Iterator[httpx2.Response]:
+    def _sent(self, path: str, body: bytes, headers: Mapping[str, str], timeout_s: float) -> Generator[httpx2.Response]:
         given = {**headers, "authorization": f"Bearer {self.token}"}
         timeout = httpx2.Timeout(timeout_s, connect=CONNECT_TIMEOUT_S)
         url = f"{self.url}{path}"
@@ -118,7 +118,7 @@ def read_as(model: type[Model], answer: Answer) -> Model:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _told() -> Generator[None]:
     try:
         yield
     except httpx2.HTTPError as exc:

@@ -83,14 +83,15 @@ def _look_at_team(team: Team, options: Namespace, told: _Told) -> None:
         told.all(look_at_remote(team, target))
         if store is None:
             return
-        policy = None
+        loaded: list[Policy] = []
         with told.red("policy", "gatewright check-pipeline"):
             services = at_end.enter_context(team_services_of(team, is_worker=is_worker))
             policy = services.policies.at(services.policies.tip())
             text = f"loads from {policy.commit[:10]}, digest {policy.digest[:12]}"
             told.one(Item("policy", True, text))
-        told.all(look_at_workers(store, policy))
-        if policy is not None and not options.no_gates:
+            loaded.append(policy)
+        told.all(look_at_workers(store, loaded[0] if loaded else None))
+        for policy in loaded if not options.no_gates else []:
             _prove(services, policy, options, told, is_worker=is_worker)
 
 

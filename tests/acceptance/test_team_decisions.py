@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -164,7 +164,7 @@ def _run(place: Place, by: str, *arguments: str, answers: list[str]) -> Ran:
 
 
 @contextmanager
-def _set(environment: Mapping[str, str]) -> Iterator[None]:
+def _set(environment: Mapping[str, str]) -> Generator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environment.items():
             patch.setenv(name, value)

@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -85,9 +86,8 @@ def here(place: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
     """In this process, which does not become another one."""
 
     def handed() -> object:
-        return team_options.find_team(team_doctor_options)
+        return team_options.find_team(Namespace())
 
-    team_doctor_options = type("Options", (), {})()
     monkeypatch.setattr(team_doctor, "handed_team", handed)
     monkeypatch.setattr(team_doctor, "keep_others_out", lambda: None)
     return place
