@@ -12,7 +12,8 @@ from pathlib import Path
 
 from .artifact_store import copying, history, transfer, writing
 from .artifact_store.copying import FetchBudget
-from .artifact_store.objects import EXECUTABLE, FILE, BadArtifact, ObjectReader, ReaderPool, TooLarge, checked_id
+from .artifact_store.objects import EXECUTABLE, FILE, BadArtifact, TooLarge, checked_id
+from .artifact_store.readers import ObjectReader, ReaderPool
 from .artifact_store.transfer import checked_ref_name
 from .artifact_store.walk import Change, TreeBudget, TreeEntry, compare, walk
 from .artifact_store.writing import Merge

@@ -6,7 +6,8 @@ Source: docs/decisions/0002-own-store-for-artifacts.md
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from .objects import SUBMODULE, TREE, ObjectReader, TooLarge, TreeItem
+from .objects import SUBMODULE, TREE, TooLarge, TreeItem
+from .readers import ObjectReader
 
 NO_ITEMS: Mapping[str, TreeItem] = {}
 

@@ -7,7 +7,8 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 
 from ..git import SERVER_IDENTITY, Git, GitFailed
-from .objects import EXECUTABLE, FILE, SUBMODULE, TREE, BadArtifact, ObjectReader, TreeItem
+from .objects import EXECUTABLE, FILE, SUBMODULE, TREE, BadArtifact, TreeItem
+from .readers import ObjectReader
 from .trees import path_problem
 
 MERGE_TIMEOUT_S = 300.0

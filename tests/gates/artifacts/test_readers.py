@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gatewright.gates.artifact_store.objects import BadArtifact, ObjectReader, ReaderPool
+from gatewright.gates.artifact_store.objects import BadArtifact
+from gatewright.gates.artifact_store.readers import ObjectReader, ReaderPool
 from gatewright.gates.artifacts import ArtifactStore, TooLarge
 
 from .project import Project
