@@ -17,7 +17,7 @@ The server process, one a repository
     daemon        connections, idleness, draining (transport: MCP over a socket)
     app           what it serves: tools and engine (loading: when to import what these need)
     composition   put one repository's services together, with the real clock
-    services      what the operations work with (store/, signal, leases, policies)
+    services      what the operations work with (store/, signal, leases, policies; outages: what cannot work, said)
 
 What it does
     surface       the protocol around it, in both generations (notices: telling clients what changed)

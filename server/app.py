@@ -152,22 +152,19 @@ class GatewrightApplication:
 
     async def services(self) -> "Services":
         """The repository's services; raises `Refused` (policy_missing, store_unavailable) while there cannot be any."""
-        from ..gates.remote.problems import RemoteProblem
         from ..gates.worktrees.problems import RepositoryProblem
-        from .store import StoreMissing, StoreUnavailable, StoreUnusable
+        from .outages import outages_refused
+        from .store import StoreMissing, StoreUnusable
 
         async with self._opening:
             if self._services is None:
                 try:
-                    self._services = await anyio.to_thread.run_sync(self._open)
+                    with outages_refused():
+                        self._services = await anyio.to_thread.run_sync(self._open)
                 except StoreMissing:
                     raise Refused(refusals.not_prepared()) from None
-                except (StoreUnusable, StoreUnavailable) as exc:
+                except (StoreUnusable, RepositoryProblem) as exc:
                     raise Refused(refusals.store_unavailable(str(exc))) from exc
-                except RepositoryProblem as exc:
-                    raise Refused(refusals.store_unavailable(str(exc))) from exc
-                except RemoteProblem as exc:
-                    raise Refused(refusals.remote_unavailable(exc.message)) from exc
                 self._services.is_draining = self._is_draining
             return self._services
 

@@ -11,14 +11,13 @@ import anyio
 import anyio.to_thread
 
 from ..gates.artifacts import ArtifactStore
-from ..gates.git import OUTAGES, GitFailed
-from ..gates.remote.problems import RemoteProblem
 from ..gates.remote.remote import Remote
 from ..gates.repository import SharedRepository
 from ..gates.workspaces import Workspaces
 from ..schemas import refusals
 from ..schemas.refusals import Refused
 from .leases import Leases
+from .outages import outages_refused
 from .policies import Policies
 from .signal import Signal
 from .store import Store, StoreUnavailable
@@ -99,15 +98,5 @@ class Services:
         Raises `Refused` when git itself cannot work, or the remote, the disk or the store cannot; what git says of a
         commit is raised as it is.
         """
-        try:
+        with outages_refused():
             return await anyio.to_thread.run_sync(work, limiter=self._git_threads)
-        except StoreUnavailable as exc:
-            raise Refused(refusals.store_unavailable(str(exc))) from exc
-        except RemoteProblem as exc:
-            raise Refused(refusals.remote_unavailable(exc.message)) from exc
-        except GitFailed as exc:
-            raise Refused(refusals.store_unavailable(f"git could not do its work: {exc}.")) from exc
-        except OSError as exc:
-            if exc.errno not in OUTAGES:
-                raise
-            raise Refused(refusals.store_unavailable(f"{exc.strerror}: {exc.filename}.")) from exc

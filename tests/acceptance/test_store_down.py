@@ -1,10 +1,14 @@
 """A store that cannot be used for a while costs no judgement that is under way, and no server that starts then."""
 
+import errno
+import os
 from pathlib import Path
 
 import anyio
 import pytest
 
+from gatewright.gates.artifacts import ArtifactStore
+from gatewright.gates.git import GitFailed
 from gatewright.server.engine import embedded, execution
 from gatewright.server.store import Store, StoreUnavailable
 
@@ -77,3 +81,31 @@ async def test_a_server_that_starts_on_a_full_disk_stays_and_works_as_soon_as_th
 
     assert code == "store_unavailable"
     assert verdict["outcome"] == "passed"
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        GitFailed(("init",), 1, "error: unable to write symref for HEAD: No space left on device"),
+        OSError(errno.EROFS, os.strerror(errno.EROFS), "info/attributes"),
+    ],
+    ids=["git", "file"],
+)
+async def test_a_disk_that_is_full_before_there_is_a_store_of_artifacts_is_told_and_not_a_defect(
+    failure: Exception, make: Repositories, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Found by chaos: the very first call on a full disk was answered as a defect of ours."""
+    repository = make()
+    ensure = ArtifactStore.ensure
+
+    def fail(_: ArtifactStore) -> None:
+        raise failure
+
+    monkeypatch.setattr(ArtifactStore, "ensure", fail)
+    async with serving(repository, has_engine=False) as server, server.agent("ada") as ada:
+        code = await ada.refused("start_change", title="t", intent="i")
+        monkeypatch.setattr(ArtifactStore, "ensure", ensure)
+        await ada.start()
+
+    assert code == "store_unavailable"
+    assert not [line for line in caplog.records if "failed in our own code" in line.message]
