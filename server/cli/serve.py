@@ -53,7 +53,7 @@ def configure(_command: str, parser: ArgumentParser) -> None:
     parser.add_argument("--oauth-keys", metavar="FILE|URL", help="where its keys are, a JWKS document")
     text = f"how long calls under way may go on after SIGTERM (default: {DRAIN_S:.0f})"
     parser.add_argument("--drain", metavar="SECONDS", type=seconds, default=DRAIN_S, dest="drain_s", help=text)
-    text = "answer /metrics, as Prometheus reads it, to tokens with the scope admin"
+    text = "answer /metrics, as Prometheus reads it, to whoever has a token, of any scope"
     parser.add_argument("--metrics", action="store_true", dest="has_metrics", help=text)
     add_log_format(parser)
 

@@ -55,7 +55,7 @@ class Web:
     ) -> None:
         """`url` is the one that clients are given; `now` tells seconds that only rise.
 
-        `metrics_page` is what `/metrics` shows to whoever may `admin`; without it there is no such path.
+        `metrics_page` is what `/metrics` shows to whoever has a token; without it there is no such path.
         """
         self.under_way = Open(limits.open_of_principal)
         self.is_draining = False
@@ -96,7 +96,7 @@ class Web:
             *self._metadata_routes(),
         ]
         if self._metrics_page is not None:
-            page = self._admitted(MetricsPage(self._metrics_page), verifier, [Right.ADMIN])
+            page = self._admitted(MetricsPage(self._metrics_page), verifier, [])
             routes.append(Route("/metrics", page, methods=["GET"]))
         site = Starlette(routes=routes)
         site.router.redirect_slashes = False
