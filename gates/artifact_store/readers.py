@@ -27,12 +27,20 @@ ITEMS_KNOWN_MAX = 40_000
 
 
 class Known:
-    """What was read before of one repository's objects, which never change; bounded, for any number of threads."""
+    """What was read before of one repository's objects, which never change; bounded, for any number of threads.
+
+    `roots` are the trees of commits.
+    """
 
     def __init__(self) -> None:
+        self.roots: dict[str, str] = {}
         self.trees: dict[str, Mapping[str, TreeItem]] = {}
         self.sizes: dict[str, int] = {}
         self._items = 0
+
+    def add_root(self, commit: str, tree: str) -> None:
+        if self._has_room(1):
+            self.roots[commit] = tree
 
     def add_tree(self, oid: str, items: Mapping[str, TreeItem]) -> None:
         if self._has_room(len(items)):
@@ -44,6 +52,7 @@ class Known:
 
     def clear(self) -> None:
         """Begin anew."""
+        self.roots.clear()
         self.trees.clear()
         self.sizes.clear()
         self._items = 0
@@ -103,10 +112,14 @@ class ObjectReader:
 
     def tree_of(self, commit: str) -> str:
         """The id of a commit's tree."""
-        found = self.look_up(f"{commit}{ITS_TREE}")
-        if found is None:
-            raise self._failed(f"there is no commit {commit}")
-        return found[0]
+        tree = self._known.roots.get(commit)
+        if tree is None:
+            found = self.look_up(f"{commit}{ITS_TREE}")
+            if found is None:
+                raise self._failed(f"there is no commit {commit}")
+            tree = found[0]
+            self._known.add_root(commit, tree)
+        return tree
 
     def parents_of(self, commit: str) -> tuple[str, ...]:
         """The ids of a commit's parents, the first one first."""
@@ -221,6 +234,12 @@ class ReaderPool:
             self._idle.append(reader)
         else:
             reader.close()
+
+    def kind_of(self, oid: str) -> str | None:
+        """What kind of object it is; None when there is none."""
+        with self.reader() as reader:
+            found = reader.look_up(oid)
+        return None if found is None else found[1]
 
     def clear(self) -> None:
         """Begin with new readers, because the repository is another one."""

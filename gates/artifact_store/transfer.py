@@ -11,14 +11,16 @@ import re
 import shlex
 import shutil
 import tempfile
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..git import BARE_ENVIRONMENT, PROGRAM, Git, GitFailed
+from ..preparation.locks import locked
 from .objects import BadArtifact
 
 TRANSFER_TIMEOUT_S = 300.0
+LOCK_TIMEOUT_S = 600.0
 # No git of ours lives that long, so what it locked or was writing then belongs to nobody any more.
 LEFTOVER_AGE_S = 3_600.0
 LEFTOVERS = ("*.lock", "refs/**/*.lock", "objects/pack/tmp_*", "objects/??/tmp_*", "publish-*", "write-*", "fetch-*")
@@ -60,6 +62,13 @@ def remove_leftovers(store: Path) -> None:
             with suppress(FileNotFoundError):
                 if path.name != OUR_LOCK and path.lstat().st_mtime < now_s - LEFTOVER_AGE_S:
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+@contextmanager
+def exclusive(store: Path) -> Generator[None]:
+    """Nobody else writes objects into the store until the block ends, in whichever process."""
+    with locked(store / OUR_LOCK, timeout_s=LOCK_TIMEOUT_S):
+        yield
 
 
 def shared_git(shared: Path) -> Git:

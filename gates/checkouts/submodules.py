@@ -4,16 +4,14 @@ A submodule is one commit of another repository, so its history is left behind. 
 artifact's are: after git has computed their ids again and found them sound.
 """
 
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..artifact_store import transfer
 from ..artifact_store.objects import BadArtifact, checked_id
-from ..artifacts import LOCK_TIMEOUT_S, ArtifactStore
+from ..artifacts import ArtifactStore
 from ..git import Git
-from ..preparation.locks import locked
 
 STORE = "submodules.git"
 KEPT = "refs/gatewright-store/submodules/"
@@ -67,7 +65,7 @@ class SubmoduleStore:
         sources = [folder for folder in places.git_dirs if transfer.holds(folder, commit)]
         if not sources:
             return False
-        with self._exclusive():
+        with transfer.exclusive(self.store.path):
             self._fetch(commit, ref, sources)
         return True
 
@@ -82,8 +80,3 @@ class SubmoduleStore:
                     raise
             else:
                 return
-
-    @contextmanager
-    def _exclusive(self) -> Generator[None]:
-        with locked(self.store.path / transfer.OUR_LOCK, timeout_s=LOCK_TIMEOUT_S):
-            yield

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gatewright.gates import artifacts
+from gatewright.gates.artifact_store import transfer
 from gatewright.gates.artifacts import ArtifactStore
 from gatewright.gates.preparation.locks import LockTimeout, locked
 
@@ -40,7 +40,7 @@ def test_threads_that_fetch_the_same_artifact_all_succeed(store: ArtifactStore, 
 def test_a_fetch_waits_for_another_ones_lock_no_longer_than_its_bound(
     store: ArtifactStore, base: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(artifacts, "LOCK_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(transfer, "LOCK_TIMEOUT_S", 0.05)
 
     with locked(store.path / "gatewright.lock", timeout_s=1), pytest.raises(LockTimeout):
         store.fetch_base(base)
