@@ -8,13 +8,10 @@ for. Nothing that is answered here changes anything.
 import json
 import signal
 import socket
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Callable
 from typing import Protocol
 
 import anyio
-import uvicorn
 from anyio.abc import TaskStatus
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -25,7 +22,7 @@ from ..app import follow_feed
 from ..http.guards import PlaceGuard, Places, refusal
 from ..http.limits import Limits
 from ..http.listener import Doors, Listener
-from ..http.protocol import BoundedProtocol
+from ..http.web_server import WebServer, web_server_of
 from ..services import Services
 from . import looking
 from .keys import Keys
@@ -36,7 +33,6 @@ BODY_BYTES_MAX = 16_384
 ASKED_AT_ONCE_MAX = 32
 CONNECTIONS_MAX = 64
 BACKLOG = 64
-CLOSE_WITHIN_S = 2
 NAMES = (HOST, "localhost")
 UNAUTHORIZED, TOO_LARGE, UNSUPPORTED = 401, 413, 415
 
@@ -116,7 +112,7 @@ async def serve(
         raise PortTaken(exc.strerror or str(exc)) from exc
     with Listener(made, Doors(limits)) as listener:
         board = Board(services, principal, listener.getsockname()[1])
-        server = _WebServer(_config_of(board, limits))
+        server = web_server_of(board.asgi, limits, asked_at_once_max=ASKED_AT_ONCE_MAX)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(follow_feed, services)
             await tasks.start(_leave, server, services, until)
@@ -125,33 +121,8 @@ async def serve(
             tasks.cancel_scope.cancel()
 
 
-class _WebServer(uvicorn.Server):
-    """The web server, which leaves signals to us: it would end by them, and not with status 0."""
-
-    @contextmanager
-    def capture_signals(self) -> Generator[None]:
-        yield
-
-
-def _config_of(board: Board, limits: Limits) -> uvicorn.Config:
-    return uvicorn.Config(
-        board.asgi,
-        http=partial(BoundedProtocol, limits),  # type: ignore[arg-type]  # it is called, whatever it is
-        ws="none",
-        lifespan="off",
-        loop="asyncio",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        limit_concurrency=ASKED_AT_ONCE_MAX,
-        timeout_keep_alive=limits.idle_s,
-        timeout_graceful_shutdown=CLOSE_WITHIN_S,
-    )
-
-
 async def _leave(
-    server: _WebServer, services: Services, until: Until, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED
+    server: WebServer, services: Services, until: Until, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED
 ) -> None:
     """Whoever waits for news is answered as things are."""
     await until(task_status=task_status)

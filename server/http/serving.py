@@ -2,24 +2,20 @@
 
 import logging
 import signal
-from collections.abc import Awaitable, Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 import anyio
-import uvicorn
 from anyio.abc import TaskStatus
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from ..app import GatewrightApplication
 from .limits import Limits
 from .listening import Settings, open_listener, places_of, require_callers, require_safe, url_of
-from .protocol import BoundedProtocol
 from .web import Web
+from .web_server import WebServer, web_server_of
 
 DRAIN_S = 30.0
-# From the last answer to the end of its connection.
-CLOSE_WITHIN_S = 2
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +47,7 @@ async def serve(
             issuer=settings.issuer,
             metrics_page=metrics_page,
         )
-        server = WebServer(config_of(web, settings, bounds))
+        server = web_server_for(web, settings, bounds)
         begun = Begun(server)
         async with anyio.create_task_group() as tasks, web.running():
             # Before anybody hears that this serves: a signal would end it without a word from then on.
@@ -65,7 +61,7 @@ async def serve(
 class Begun:
     """The application's own work beside its web server, which ends when the former could not begin."""
 
-    def __init__(self, server: "WebServer") -> None:
+    def __init__(self, server: WebServer) -> None:
         self._server = server
         self._problem: Exception | None = None
 
@@ -82,34 +78,13 @@ class Begun:
             raise self._problem
 
 
-class WebServer(uvicorn.Server):
-    """The web server, which leaves signals to us: it would end by them, and not with status 0."""
-
-    @contextmanager
-    def capture_signals(self) -> Generator[None]:
-        yield
-
-
-def config_of(web: Web, settings: Settings, limits: Limits) -> uvicorn.Config:
+def web_server_for(web: Web, settings: Settings, limits: Limits) -> WebServer:
+    """The web server that is asked for, believing its proxies."""
     application = web.asgi
     if settings.proxies:
         application = ProxyHeadersMiddleware(application, [str(network) for network in settings.proxies])  # type: ignore[arg-type, assignment]  # its own names for the same
     certificate, key = settings.tls or (None, None)
-    return uvicorn.Config(
-        application,
-        http=partial(BoundedProtocol, limits),  # type: ignore[arg-type]  # it is called, whatever it is
-        ws="none",
-        lifespan="off",
-        loop="asyncio",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        timeout_keep_alive=limits.idle_s,
-        timeout_graceful_shutdown=CLOSE_WITHIN_S,
-        ssl_certfile=certificate,
-        ssl_keyfile=key,
-    )
+    return web_server_of(application, limits, certificate=certificate, key=key)
 
 
 async def _begin(

@@ -15,8 +15,9 @@ from mcp_types import Implementation
 
 from gatewright.server.http.limits import Limits
 from gatewright.server.http.listening import Issuer, Settings, open_listener, places_of, url_of
-from gatewright.server.http.serving import WebServer, config_of
+from gatewright.server.http.serving import web_server_for
 from gatewright.server.http.web import Web
+from gatewright.server.http.web_server import WebServer
 from gatewright.server.identity import tokens
 from gatewright.server.identity.scopes import Scope
 from gatewright.server.people.known import Person, Proof
@@ -121,7 +122,7 @@ async def serving_site(
                 issuer=None if issuer is None else issuer(url),
                 metrics_page=metrics_page,
             )
-            web_server = WebServer(config_of(web, whole, bounds))
+            web_server = web_server_for(web, whole, bounds)
             async with httpx2.AsyncClient(timeout=30) as http, anyio.create_task_group() as tasks, web.running():
                 listeners: list[socket.socket] = [listener]
                 tasks.start_soon(web_server.serve, listeners)
