@@ -5,6 +5,7 @@ shown, so that nobody decides about something that has moved meanwhile. Names ar
 become a path, a ref or an option. Source: docs/decisions/0024-people-decide-over-http.md
 """
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
@@ -115,6 +116,20 @@ class Reasoned(Decision):
 
 class Landing(Decision):
     """`land`."""
+
+
+# All that people decide, by the names of their commands.
+TAKES: Mapping[str, type[Decision]] = {
+    "approve": Approval,
+    "reject": Approval,
+    "answer": Answer,
+    "reopen": Reopening,
+    "retry-gates": Retry,
+    "grant-attempts": Grant,
+    "repin": Reasoned,
+    "cancel": Reasoned,
+    "land": Landing,
+}
 
 
 class Asking(_Model):

@@ -1,8 +1,8 @@
 """People's commands over HTTP: `POST /people/COMMAND` with a JSON object, answered by another.
 
 By the token's subject and never by what the body says. The same operations as at a terminal: what a command needs of
-the token stands in `DEEDS`, and is looked at again in the transaction that decides. Whatever may read may ask what
-there is to decide, why nothing moves and what happened. No tool of the protocol comes here.
+the token stands in `operations.deeds`, and is looked at again in the transaction that decides. Whatever may read may
+ask what there is to decide, why nothing moves and what happened. No tool of the protocol comes here.
 Source: docs/decisions/0024-people-decide-over-http.md
 """
 
@@ -115,12 +115,11 @@ async def _decide(asked: _Asked) -> Reply:
 
     deed = DEEDS[asked.command]
     person = person_of(asked.caller, deed.scope)
-    return await decide(asked.services, asked.command, asked.parsed(deed.takes), person)
+    return await decide(asked.services, asked.command, asked.parsed(d.TAKES[asked.command]), person)
 
 
 async def _show(asked: _Asked) -> Reply:
     from ..operations import showing
-    from ..operations.deeds import DEEDS
 
     asking, services = asked.parsed(d.Asking), asked.services
     match asking.command:
@@ -128,10 +127,10 @@ async def _show(asked: _Asked) -> Reply:
             return await services.act(lambda: showing.show_approval(services, asking))
         case "answer":
             return await services.act(lambda: showing.show_question(services, asking))
-        case command if command in DEEDS:
+        case command if command in d.TAKES:
             return await services.act(lambda: showing.show_change(services, asking))
         case _:
-            raise Refused(refusals.bad_argument(f"`command` is one of {', '.join(DEEDS)}"))
+            raise Refused(refusals.bad_argument(f"`command` is one of {', '.join(d.TAKES)}"))
 
 
 async def _diff(asked: _Asked) -> Reply:
@@ -158,9 +157,8 @@ async def _log(asked: _Asked) -> Reply:
     return {"events": lines, "after": page[-1][0] if page else paging.after}
 
 
-DECIDING = ("approve", "reject", "answer", "reopen", "retry-gates", "grant-attempts", "repin", "cancel", "land")
 _ANSWERS: Mapping[str, Callable[[_Asked], Awaitable[Reply]]] = {
-    **dict.fromkeys(DECIDING, _decide),
+    **dict.fromkeys(d.TAKES, _decide),
     "asked": _show,
     "diff": _diff,
     "why": _why,

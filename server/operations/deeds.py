@@ -23,9 +23,8 @@ from .showing import decided
 
 @dataclass(frozen=True, slots=True)
 class Deed:
-    """One command: what it takes, and which scope a token needs for it."""
+    """One command: which scope a token needs for it, and the operation. What it takes stands in `decisions.TAKES`."""
 
-    takes: type[d.Decision]
     scope: Scope
     # Any: each takes the decision of its own command.
     perform: Callable[[Services, Any, Person | None], Awaitable[ChangeRecord]]
@@ -97,13 +96,13 @@ def _required(person: Person | None) -> Person:
 
 
 DEEDS: Mapping[str, Deed] = {
-    "approve": Deed(d.Approval, Scope.APPROVE, _approve),
-    "reject": Deed(d.Approval, Scope.APPROVE, _reject),
-    "answer": Deed(d.Answer, Scope.APPROVE, _answer),
-    "reopen": Deed(d.Reopening, Scope.ADMIN, _requested("reopen", _reopen)),
-    "retry-gates": Deed(d.Retry, Scope.ADMIN, _requested("retry-gates", _retry_gates)),
-    "grant-attempts": Deed(d.Grant, Scope.ADMIN, _requested("grant-attempts", _grant_attempts)),
-    "repin": Deed(d.Reasoned, Scope.ADMIN, _requested("repin", _repin)),
-    "cancel": Deed(d.Reasoned, Scope.ADMIN, _requested("cancel", _cancel)),
-    "land": Deed(d.Landing, Scope.ADMIN, _requested("land", _land)),
+    "approve": Deed(Scope.APPROVE, _approve),
+    "reject": Deed(Scope.APPROVE, _reject),
+    "answer": Deed(Scope.APPROVE, _answer),
+    "reopen": Deed(Scope.ADMIN, _requested("reopen", _reopen)),
+    "retry-gates": Deed(Scope.ADMIN, _requested("retry-gates", _retry_gates)),
+    "grant-attempts": Deed(Scope.ADMIN, _requested("grant-attempts", _grant_attempts)),
+    "repin": Deed(Scope.ADMIN, _requested("repin", _repin)),
+    "cancel": Deed(Scope.ADMIN, _requested("cancel", _cancel)),
+    "land": Deed(Scope.ADMIN, _requested("land", _land)),
 }

@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from gatewright.schemas.decisions import TAKES
 from gatewright.schemas.records import ChangeRecord
 from gatewright.server.http import people
 from gatewright.server.http.limits import Limits, Rate
@@ -23,7 +24,7 @@ from .house import HEADERS, Site, bearer, serving_site
 
 pytestmark = pytest.mark.anyio
 
-DECIDING = tuple(DEEDS)
+DECIDING = tuple(TAKES)
 DAY_S = 86_400.0
 JSON = {"content-type": "application/json"}
 FULL: Mapping[str, dict[str, object]] = {
@@ -106,6 +107,10 @@ async def door(site: Site) -> Door:
         brief = await ada.claim(change)
         await ada.get("release_stage", lease=brief["lease"], because="needs_decision", reason="Tabs or blanks?")
     return Door(site)
+
+
+def test_what_a_person_can_ask_for_is_what_can_be_done() -> None:
+    assert TAKES.keys() == DEEDS.keys() == FULL.keys()
 
 
 async def test_nobody_decides_without_a_token_or_with_one_that_is_not_for_it(door: Door) -> None:
