@@ -20,6 +20,7 @@ from typing import IO
 
 GIT_TIMEOUT_S = 120.0
 STDERR_CHARS_MAX = 2_000
+STDERR_PIECE_BYTES = 65_536
 # What a POSIX shell counts a limit on files in.
 LIMIT_BLOCK_BYTES = 512
 # What the machine is at fault for when a program or a file cannot be written; git says the same words (LC_ALL=C).
@@ -162,16 +163,17 @@ class Git:
             assert process.stdout is not None
             assert process.stderr is not None
             process.stdin.close()
+            errors = Errors(process.stderr)
             output = process.stdout.read(bytes_max + 1)
             if len(output) > bytes_max:
                 kill_group(process)
                 return output[:bytes_max], True
-            errors = process.stderr.read()
+            told = errors.text()
             status = process.wait()
         if deadline.passed:
             raise GitFailed(arguments, -1, f"no answer within {timeout_s:.0f} s")
         if status != 0:
-            raise GitFailed(arguments, status, errors.decode("utf-8", "replace"))
+            raise GitFailed(arguments, status, told)
         return output, False
 
     def spawn(
@@ -215,6 +217,25 @@ class Git:
         if self.index_file is not None:
             places["GIT_INDEX_FILE"] = str(self.index_file)
         return places
+
+
+class Errors:
+    """What a program says on its standard error, read while it runs: nobody can fill the pipe and wait for us."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._end = b""
+        self._thread = threading.Thread(target=self._read, args=(stream,), daemon=True)
+        self._thread.start()
+
+    def text(self) -> str:
+        """The end of it, once the program and its helpers have closed it."""
+        self._thread.join()
+        return self._end.decode("utf-8", "replace")
+
+    def _read(self, stream: IO[bytes]) -> None:
+        with contextlib.suppress(ValueError):  # closed by whoever waits for no more of it
+            while piece := stream.read(STDERR_PIECE_BYTES):
+                self._end = (self._end + piece)[-STDERR_CHARS_MAX:]
 
 
 class Deadline:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from ..git import Deadline, Git, GitFailed
+from ..git import Deadline, Errors, Git, GitFailed
 from .objects import BadArtifact, TooLarge
 from .transfer import TRANSFER_TIMEOUT_S, check_is_commit, check_whole, reason_of, shared_git
 
@@ -59,7 +59,10 @@ def list_added(shared: Path, commit: str, *, base: str, budget: FetchBudget) -> 
     if not listing.startswith(commit.encode("ascii")) or not sizes.startswith(b"commit "):
         # Nothing is added, or what was named is not the commit that it leads to.
         check_is_commit(git, commit)
-    total = sum(int(size) for size in sizes.split()[1::2] if size.isdigit())
+    unweighed = [line.split()[0] for line in sizes.splitlines() if not line.rpartition(b" ")[2].isdigit()]
+    if unweighed:
+        raise BadArtifact(f"The history of {commit} cannot be read: {unweighed[0].decode()} is missing or damaged.")
+    total = sum(int(line.rpartition(b" ")[2]) for line in sizes.splitlines())
     if total > budget.bytes_max:
         raise TooLarge(f"The commit adds {total} bytes to its base; {budget.bytes_max} are allowed (`limits.tree`).")
     return listing
@@ -90,14 +93,15 @@ def _piped(source: Git, store: Git, names: IO[bytes]) -> list[GitFailed]:
     with source.spawn(*PACK, stdin=names) as packing, Deadline(packing, TRANSFER_TIMEOUT_S) as deadline:
         assert packing.stdout is not None
         assert packing.stderr is not None
+        packed = Errors(packing.stderr)
         with store.spawn(*UNPACK, stdin=packing.stdout) as unpacking, Deadline(unpacking, TRANSFER_TIMEOUT_S):
             # Then only the other git reads it, and its end is told to the one that writes.
             packing.stdout.close()
             _, unpacked = unpacking.communicate()
-        packed = packing.stderr.read()
+        told = packed.text()
         packing.wait()
     if deadline.passed:
         raise GitFailed(PACK, -1, f"no answer within {TRANSFER_TIMEOUT_S:.0f} s")
-    ends = ((PACK, packing.returncode, packed), (UNPACK, unpacking.returncode, unpacked))
-    failed = [GitFailed(words, status, said.decode("utf-8", "replace")) for words, status, said in ends if status != 0]
+    ends = ((PACK, packing.returncode, told), (UNPACK, unpacking.returncode, unpacked.decode("utf-8", "replace")))
+    failed = [GitFailed(words, status, said) for words, status, said in ends if status != 0]
     return sorted(failed, key=lambda failure: not failure.stderr)

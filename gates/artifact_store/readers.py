@@ -124,7 +124,8 @@ class ObjectReader:
     def parents_of(self, commit: str) -> tuple[str, ...]:
         """The ids of a commit's parents, the first one first."""
         _tree, *lines = self._content(commit, "commit", COMMIT_BYTES_MAX).split(b"\n")
-        return tuple(line[len(b"parent ") :].decode("ascii") for line in takewhile(_is_parent, lines))
+        # git reads capitals too.
+        return tuple(line[len(b"parent ") :].decode("ascii").lower() for line in takewhile(_is_parent, lines))
 
     def tree(self, oid: str) -> Mapping[str, TreeItem]:
         """Return the items of a tree object by name; raise `BadArtifact` for a name that is not text."""

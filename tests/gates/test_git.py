@@ -111,6 +111,15 @@ def test_a_short_output_is_returned_whole_and_a_failure_is_told(git: Git) -> Non
         git.run_head("-c", "alias.slow=!sleep 60", "slow", bytes_max=10, timeout_s=0.5)
 
 
+def test_whoever_says_a_lot_on_standard_error_is_read_all_the_same(git: Git) -> None:
+    """More than a pipe holds: git would wait for us, and we for git."""
+    loud = "alias.loud=!head -c 1000000 /dev/zero | tr '\\0' x >&2; echo told; exit $STATUS"
+
+    assert git.run_head("-c", loud.replace("$STATUS", "0"), "loud", bytes_max=10, timeout_s=20) == (b"told\n", False)
+    with pytest.raises(GitFailed, match="ended with 3: x"):
+        git.run_head("-c", loud.replace("$STATUS", "3"), "loud", bytes_max=10, timeout_s=20)
+
+
 def test_input_can_be_bytes_or_a_file(git: Git, tmp_path: Path) -> None:
     (tmp_path / "input").write_bytes(b"content\n")
     with (tmp_path / "input").open("rb") as file:

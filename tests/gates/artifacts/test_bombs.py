@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from gatewright.gates.artifacts import ArtifactStore, FetchBudget, TooLarge, TreeBudget
+from gatewright.gates.artifact_store import copying
+from gatewright.gates.artifacts import ArtifactStore, BadArtifact, FetchBudget, TooLarge, TreeBudget
 
 from .project import Project
 
@@ -78,6 +79,17 @@ def test_what_is_too_large_is_not_even_copied(store: ArtifactStore, project: Pro
         store.fetch(artifact, base=base, fetch_budget=FetchBudget(objects_max=2))
 
     assert not store.has(artifact)
+
+
+def test_what_cannot_be_weighed_is_not_listed_for_copying(project: Project, base: str) -> None:
+    """It could be there, and be anything, a moment later."""
+    artifact = project.commit({"b.txt": "honest"})
+    loose = project.loose(project.git("rev-parse", f"{artifact}:b.txt"))
+    loose.chmod(0o644)
+    loose.write_bytes(b"nothing that git can read")
+
+    with pytest.raises(BadArtifact, match="missing or damaged"):
+        copying.list_added(project.common_dir, artifact, base=base, budget=FetchBudget())
 
 
 def test_too_many_commits_above_the_base_are_refused(store: ArtifactStore, project: Project, base: str) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from gatewright.gates.artifact_store import copying
 from gatewright.gates.artifacts import ArtifactStore, BadArtifact
 
 from .project import WHEN, Project, paths_of
@@ -103,6 +104,34 @@ def test_a_commit_of_the_servers_own_can_be_artifact_and_base(
     store.fetch_base(ours)
 
     assert store.is_ancestor(base, ours)
+
+
+def test_a_damaged_index_in_the_shared_repository_holds_nobody_up(
+    store: ArtifactStore, project: Project, base: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """git complains of it once for each object that it looks for, which is more than a pipe holds."""
+    monkeypatch.setattr(copying, "TRANSFER_TIMEOUT_S", 20.0)
+    packs = project.common_dir / "objects" / "pack"
+    packs.mkdir(exist_ok=True)
+    for number in range(40):
+        for suffix in ("idx", "pack"):
+            (packs / f"pack-{number:040x}.{suffix}").touch()
+    artifact = project.commit({f"{number}.txt": f"{number}" for number in range(40)})
+
+    store.fetch(artifact, base=base)
+
+    assert store.read(artifact, "7.txt", 10) == b"7"
+
+
+def test_parents_are_told_as_git_reads_them(store: ArtifactStore, project: Project, base: str) -> None:
+    """git takes a parent in capitals for the commit that it means, and so does its strict check."""
+    author = "Ada <ada@example.org> 1 +0000"
+    lines = [f"tree {project.tree()}", f"parent {base.upper()}", f"author {author}", f"committer {author}", "", "m"]
+    artifact = project.object("commit", "\n".join(lines).encode())
+
+    store.fetch(artifact, base=base)
+
+    assert store.parents(artifact) == (base,)
 
 
 def test_grafts_and_replace_refs_cannot_keep_an_honest_artifact_out(
