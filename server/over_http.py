@@ -49,9 +49,9 @@ class TeamServer:
 
     def post(self, command: str, body: BaseModel) -> Answer:
         """The same as the fields that it has."""
-        headers = {"content-type": "application/json"}
+        headers, deadline_s = {"content-type": "application/json"}, time.monotonic() + ANSWER_TIMEOUT_S
         with self._sent(f"{PEOPLE}{command}", body.model_dump_json().encode(), headers, ANSWER_TIMEOUT_S) as response:
-            found = _object(_whole(response))
+            found = _object(_whole(response, deadline_s))
             if response.is_success:
                 return found
             raise _problem(response.status_code, found)
@@ -69,10 +69,11 @@ class TeamServer:
             "mcp-name": tool,
         }
         body = json.dumps(tool_request(tool, arguments, stamp=stamp)).encode()
+        deadline_s = time.monotonic() + timeout_s
         with self._sent(TOOLS, body, headers, timeout_s) as response:
             if not response.is_success:
-                raise _problem(response.status_code, _object(_whole(response)))
-            for message in _messages(response, time.monotonic() + timeout_s):
+                raise _problem(response.status_code, _object(_whole(response, deadline_s)))
+            for message in _messages(response, deadline_s):
                 match message:
                     case {"id": message_id, "result": dict() as result} if message_id == CALL_ID:
                         return result
@@ -86,9 +87,9 @@ class TeamServer:
 
     def is_there(self, path: str) -> tuple[int, Answer]:
         """Status and body of a path that everybody may ask for; raises `NoAnswer`."""
-        url = f"{self.url}{path}"
+        url, deadline_s = f"{self.url}{path}", time.monotonic() + CONNECT_TIMEOUT_S
         with _told(), self._client() as client, client.stream("GET", url, timeout=CONNECT_TIMEOUT_S) as response:
-            return response.status_code, _object(_whole(response))
+            return response.status_code, _object(_whole(response, deadline_s))
 
     @contextmanager
     def _sent(self, path: str, body: bytes, headers: Mapping[str, str], timeout_s: float) -> Generator[httpx2.Response]:
@@ -137,10 +138,12 @@ def _problem(status: int, found: Answer) -> Exception:
             return NoAnswer(f"The server answers {status}; is it one of gatewright's?")
 
 
-def _whole(response: httpx2.Response) -> bytes:
+def _whole(response: httpx2.Response, deadline_s: float) -> bytes:
     data = b""
     for chunk in response.iter_bytes():
         data += chunk
+        if time.monotonic() > deadline_s:
+            raise NoAnswer("The server's answer did not end in time.")
         if len(data) > ANSWER_BYTES_MAX:
             raise NoAnswer("The server's answer is too large.")
     return data
@@ -157,7 +160,7 @@ def _object(data: bytes) -> Answer:
 def _messages(response: httpx2.Response, deadline_s: float) -> Iterator[Answer]:
     """Each message of a stream of events, or the one that is the whole answer."""
     if not response.headers.get("content-type", "").startswith("text/event-stream"):
-        yield _object(_whole(response))
+        yield _object(_whole(response, deadline_s))
         return
     waiting, size = b"", 0
     for chunk in response.iter_bytes():

@@ -67,7 +67,13 @@ def _all(pages: "Pages", paging: Paging) -> "Iterator[Numbered]":
 
 def _page_of_server(server: "TeamServer", paging: Paging) -> "tuple[Numbered, ...]":
     """Each event as it was exported; where the next page begins is told for the page as a whole."""
-    from ...schemas.events import read_event
+    from ...schemas.events import EventUnreadable, read_event
+    from ..over_http import NoAnswer
 
     page = server.ask("log", paging, EventPage)
-    return tuple((page.after, line.change, line.number, read_event(json.dumps(line.event))) for line in page.events)
+    if page.events and page.after <= paging.after:
+        raise NoAnswer("The server tells the same page again.")
+    try:
+        return tuple((page.after, line.change, line.number, read_event(json.dumps(line.event))) for line in page.events)
+    except EventUnreadable as exc:
+        raise NoAnswer(f"The server tells what this version cannot read ({exc}); are both of one version?") from exc

@@ -92,8 +92,9 @@ class Execution:
         stale = now - timedelta(seconds=LOST_AFTER_S)
 
         def start(tx: "Tx") -> ChangeRecord | None:
-            is_ours = tx.start_evaluation(self.row.id, self.token, now, stale_before=stale)
-            return self._record(tx) if is_ours else None
+            # The change before what belongs to it, as everybody does: to read it in here is to be alone with it.
+            record = self._record(tx)
+            return record if tx.start_evaluation(self.row.id, self.token, now, stale_before=stale) else None
 
         # No news: those who wait would look at the store while the gates could begin, and see what they saw.
         record = await self.services.run(start, is_news=False)

@@ -1,14 +1,16 @@
 """Several servers on one database do what the operations do, at the same moment: one winner each, nothing lost."""
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from functools import partial
-from threading import Barrier
+from threading import Barrier, Thread
 from types import SimpleNamespace
 from typing import Any
 
+import anyio
 import psycopg
 import pytest
 
@@ -16,6 +18,7 @@ from gatewright.gates.machine.commands import Cancel, Claim, Settle, Submit
 from gatewright.schemas.arguments import ClaimStage
 from gatewright.schemas.records import ChangeState, GateOutcome, Outcome, StageState
 from gatewright.schemas.refusals import Refusal, Refused
+from gatewright.server.engine.execution import Execution
 from gatewright.server.operations import stages
 from gatewright.server.operations.repeating import Request
 from gatewright.server.people.hashing import Hashed
@@ -169,6 +172,49 @@ def settle(tx: Tx, change: str) -> bool:
         return False
     do(tx, change, Settle("code", evaluation, (GateOutcome("tests", Outcome.PASSED),)))
     return True
+
+
+def test_a_start_and_the_end_of_its_change_come_one_after_the_other(servers: list[Store], address: str) -> None:
+    """Whoever starts an evaluation reads its change as well, and that is to be alone with it."""
+    started(servers[0])
+    servers[0].run(queued)
+    begun: list[object] = []
+    starting = Thread(target=lambda: begun.append(begin(servers[1])))
+
+    def end_it(tx: Tx) -> None:
+        tx.hold_change("c1")
+        if starting.ident is None:
+            starting.start()
+        until_somebody_waits(address)
+        do(tx, "c1", Cancel("eve", "no"))
+
+    servers[0].run(end_it)
+    starting.join(WITHIN_S)
+
+    assert begun == [None]
+
+
+def queued(tx: Tx) -> None:
+    do(tx, "c1", Claim("code", "ada", "ada"))
+    do(tx, "c1", Submit("code", 1, ATOM, ATOM, ATOM, "summary"))
+
+
+def begin(store: Store) -> object:
+    async def run(work: Callable[[Tx], object], *, is_news: bool = True) -> object:
+        return store.run(work)
+
+    row = store.read(lambda tx: tx.find_evaluation("c1.e1"))
+    services: Any = SimpleNamespace(clock=lambda: NOW, runs_as="server", run=run)
+    runners: Any = None
+    assert row is not None
+    return anyio.run(Execution(services, runners, row).start)
+
+
+def until_somebody_waits(address: str) -> None:
+    gives_up_at = time.monotonic() + WITHIN_S
+    with psycopg.connect(address, autocommit=True) as connection:
+        while connection.execute("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'").fetchone() is None:
+            assert time.monotonic() < gives_up_at, "nobody waits"
 
 
 def test_of_many_who_guess_a_secret_at_once_one_is_heard(servers: list[Store]) -> None:
