@@ -45,7 +45,7 @@ class _Handler(BaseHTTPRequestHandler):
         except OSError:
             pass  # nobody listens any more
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_request(self, code: object = "-", size: object = "-") -> None:
         pass
 
 
