@@ -18,7 +18,8 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..identity.caller import Caller
-from ..identity.verifier import Unavailable, Verifier
+from ..identity.problems import Unavailable
+from ..identity.verifier import Verifier
 from .calling import caller_of
 from .limits import Limits
 from .rates import Buckets, Open, share_of

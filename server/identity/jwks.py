@@ -17,7 +17,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from .verifier import Unavailable
+from .problems import Unavailable
 
 Algorithm = Literal["RS256", "ES256"]
 PublicKey = RSAPublicKey | EllipticCurvePublicKey

@@ -8,6 +8,7 @@ from mcp.server.auth.provider import AccessToken, TokenVerifier
 from ...schemas.refusals import Refused
 from . import tokens
 from .caller import Caller
+from .problems import Unavailable
 
 if TYPE_CHECKING:
     from ..services import Services
@@ -15,10 +16,6 @@ if TYPE_CHECKING:
 
 # Longer than any that is issued here or elsewhere; what is longer is not looked at.
 TOKEN_CHARS_MAX = 8_192
-
-
-class Unavailable(Exception):
-    """Nobody can be known now: the store, or an issuer's keys, cannot be read. `str()` is one sentence."""
 
 
 class Verified(AccessToken):

@@ -1,12 +1,11 @@
 """What people who operate this can watch: traces, metrics and logs. See docs/team-operations.md.
 
-watching   who is told of what happens here: nobody, unless the environment asks for it
+watching   who is told of what happens here: nobody, unless the environment asks for it (otel_watcher: who then)
 asked      what the environment asks for, in the variables that OpenTelemetry knows
 starting   make it so; says in one sentence why not
 
 spans      the spans that a change's events tell, pure (span: one; stage_spans, gate_spans: those of stages, of gates)
 emitting   those spans, under the ids that the record gives them (ids: which)
-watch      who is told, when somebody watches: in a thread of its own
 measures   what is counted and measured, and under which names
 levels     how much there is just now
 

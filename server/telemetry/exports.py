@@ -57,7 +57,6 @@ def clean_value(value: AnyValue) -> AnyValue:
     if isinstance(value, Mapping):
         return {name: clean_value(item) for name, item in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, bytes):
-        # Not one by one alone: a secret may be an argument of its own behind the option that says so.
         return tuple(clean_value(item) for item in value)
     return value
 

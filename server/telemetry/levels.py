@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ...schemas.records import ChangeState
 from ..operations.awaiting import everything_awaited
 from ..store import EvaluationState, Store, StoreUnavailable
-from .measures import AWAITED_NOW, CHANGES_NOW, CLAIMABLE_NOW, EVALUATIONS_NOW, Instruments, Labels
+from .measures import AWAITED_NOW, CHANGES_NOW, CLAIMABLE_NOW, EVALUATIONS_NOW, Instruments, Labels, Measure
 
 if TYPE_CHECKING:
     from ..store.tx import Tx
@@ -24,14 +24,14 @@ log = logging.getLogger(__name__)
 
 def observe_store(instruments: Instruments, store: Store, clock: Callable[[], datetime]) -> None:
     """Tell how much there is in the store; nothing while it cannot be read. The clock is the one that leases have."""
-    looks: dict[object, Callable[[Tx], Amounts]] = {
+    looks: dict[Measure, Callable[[Tx], Amounts]] = {
         CHANGES_NOW: _changes,
         CLAIMABLE_NOW: lambda tx: [(len(tx.openings(clock(), limit=CLAIMABLE_MAX)), {})],
         AWAITED_NOW: lambda tx: [(everything_awaited(tx).total, {})],
         EVALUATIONS_NOW: _evaluations,
     }
-    for measure in (CHANGES_NOW, CLAIMABLE_NOW, AWAITED_NOW, EVALUATIONS_NOW):
-        instruments.observe(measure, partial(_look, store, looks[measure]))
+    for measure, look in looks.items():
+        instruments.observe(measure, partial(_look, store, look))
 
 
 def _look(store: Store, look: "Callable[[Tx], Amounts]") -> Iterable[tuple[int, Labels]]:

@@ -78,15 +78,15 @@ def _say_unknown(asked: Asked) -> None:
 
 
 def _watch(asked: Asked, *, timeout_s: float | None = None) -> None:
+    from .otel_watcher import OtelWatcher
     from .providers import make_providers
-    from .watch import Watch
 
     providers = make_providers(asked, timeout_s=timeout_s)
     if providers.registry is not None:
         from .page import Page
 
         _page.append(Page(providers.registry))
-    watch = Watch(providers)
-    set_watcher(watch)
+    new = OtelWatcher(providers)
+    set_watcher(new)
     # Before the providers' own, which were registered before.
-    atexit.register(watch.drain)
+    atexit.register(new.drain)

@@ -14,8 +14,8 @@ from gatewright.server.identity import jwks
 from gatewright.server.identity.caller import Caller
 from gatewright.server.identity.jwks import Keys, keys_from
 from gatewright.server.identity.oauth import LEEWAY_S, OAuth
+from gatewright.server.identity.problems import Unavailable
 from gatewright.server.identity.scopes import Scope
-from gatewright.server.identity.verifier import Unavailable
 
 from .issuer import EC, NAME, RSA, STRANGER, TestIssuer, tampered, unsigned
 

@@ -7,9 +7,9 @@ from prometheus_client import CollectorRegistry
 
 from gatewright.server.cli.main import main
 from gatewright.server.identity.scopes import Scope
+from gatewright.server.telemetry.otel_watcher import OtelWatcher
 from gatewright.server.telemetry.page import Page
 from gatewright.server.telemetry.providers import Providers
-from gatewright.server.telemetry.watch import Watch
 from gatewright.server.telemetry.watching import set_watcher
 
 from ...acceptance.house import Repository
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.anyio
 async def test_a_server_shows_its_metrics_to_whoever_has_a_token_and_to_nobody_else(repository: Repository) -> None:
     registry = CollectorRegistry()
     reader = PrometheusMetricReader(registry=registry, scope_info_enabled=False)
-    before = set_watcher(Watch(Providers(None, MeterProvider([reader]), registry)))
+    before = set_watcher(OtelWatcher(Providers(None, MeterProvider([reader]), registry)))
     try:
         async with serving_site(repository, has_engine=False, metrics_page=Page(registry).text) as site:
             scraper = await site.issue("prometheus", Scope.REVIEW)

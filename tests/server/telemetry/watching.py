@@ -16,8 +16,8 @@ from gatewright.schemas.records import ChangeRecord
 from gatewright.server.store import Store
 from gatewright.server.telemetry.exports import CleanExporter
 from gatewright.server.telemetry.ids import trace_id_of
+from gatewright.server.telemetry.otel_watcher import OtelWatcher
 from gatewright.server.telemetry.providers import Providers, tracer_provider
-from gatewright.server.telemetry.watch import Watch
 
 
 @dataclass
@@ -27,7 +27,7 @@ class Seen:
     spans: InMemorySpanExporter = field(default_factory=InMemorySpanExporter)
     reader: InMemoryMetricReader = field(default_factory=InMemoryMetricReader)
     traces: TracerProvider = field(init=False)
-    watch: Watch = field(init=False)
+    watch: OtelWatcher = field(init=False)
 
     def __post_init__(self) -> None:
         self.traces = tracer_provider(Resource({}), [SimpleSpanProcessor(CleanExporter(self.spans))])
@@ -39,7 +39,7 @@ class Seen:
         """With no metrics counted yet."""
         self.spans.clear()
         self.reader = InMemoryMetricReader()
-        self.watch = Watch(Providers(self.traces, MeterProvider([self.reader])))
+        self.watch = OtelWatcher(Providers(self.traces, MeterProvider([self.reader])))
 
     def of(self, record: ChangeRecord, store: Store) -> list[ReadableSpan]:
         """The spans of a change, in the order in which they ended."""

@@ -60,8 +60,11 @@ class Step:
         return id(self.store), self.record.id
 
 
-class Watch(Watcher):
-    """Tells of what happens by spans and metrics."""
+class OtelWatcher(Watcher):
+    """Tells of what happens by spans and metrics of OpenTelemetry, and keeps nobody waiting.
+
+    What cannot be told, because too much waits or the store cannot be read, is counted as dropped.
+    """
 
     is_watching = True
 
