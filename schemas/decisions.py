@@ -133,7 +133,7 @@ TAKES: Mapping[str, type[Decision]] = {
 
 
 class Asking(_Model):
-    """What somebody wants to see before they decide by `command`; `again`: it may have been decided before."""
+    """What somebody wants to see before they decide by `command`."""
 
     command: Name
     change: Name

@@ -1,8 +1,8 @@
 """What answers under which path, with all that a request passes before.
 
-From the outside in: Host and Origin, the rate of its address; then `/healthz` and `/readyz`, or, for `/mcp` and
-`/people/`: whether anything is taken, who calls, how much of that principal is under way, the size of the body, then
-the protocol or what people decide.
+From the outside in: Host and Origin, the rate of its address; then `/healthz`, `/readyz` and the board's empty page.
+Or, for `/mcp` and `/people/`: whether anything is taken, who calls, how much of that principal is under way, the size
+of the body, then the protocol or what people decide. `/metrics` is asked who calls, and how much is under way.
 """
 
 from collections import deque
@@ -96,7 +96,7 @@ class Web:
             *self._metadata_routes(),
         ]
         if self._metrics_page is not None:
-            page = self._admitted(MetricsPage(self._metrics_page), verifier, [])
+            page = self._admitted(MetricsPage(self._metrics_page), verifier)
             routes.append(Route("/metrics", page, methods=["GET"]))
         site = Starlette(routes=routes)
         site.router.redirect_slashes = False
@@ -114,18 +114,18 @@ class Web:
             protocol = labelled if scope["method"] == "POST" else self._streams
             await (protocol if scope["path"] == PATH else people)(scope, receive, send)
 
-        guarded = DrainGuard(self._admitted(by_path, verifier, []), lambda: self.is_draining)
+        guarded = DrainGuard(self._admitted(by_path, verifier), lambda: self.is_draining)
         return [
             Route(PATH, guarded, methods=["POST", "GET"]),
             Route(f"{PREFIX}{{command}}", guarded, methods=["POST"]),
         ]
 
-    def _admitted(self, app: ASGIApp, verifier: Verifier, scopes: list[str]) -> ASGIApp:
-        """For whoever is known, and has all of the scopes."""
+    def _admitted(self, app: ASGIApp, verifier: Verifier) -> ASGIApp:
+        """For whoever is known, whatever their token may: that is looked at where something is done."""
         backend = BearerAuthBackend(verifier, resource_server_url=self._url)
         counted = PrincipalGuard(app, verifier, self._limits, self.under_way, self._now)
         metadata_url = None if self._issuer is None else build_resource_metadata_url(self._url)
-        known = AuthenticationMiddleware(RequireAuthMiddleware(counted, scopes, metadata_url), backend)
+        known = AuthenticationMiddleware(RequireAuthMiddleware(counted, [], metadata_url), backend)
         return StrangerGuard(known, self._limits, self._now)
 
     def _oauth(self) -> OAuth | None:

@@ -20,7 +20,6 @@ class Scope(StrEnum):
 Scopes = frozenset[Scope]
 
 EVERY_SCOPE: Scopes = frozenset(Scope)
-AGENT_SCOPES: Scopes = frozenset({Scope.WORK, Scope.REVIEW})
 
 
 def known_scopes(names: Iterable[str]) -> Scopes:

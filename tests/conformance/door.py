@@ -14,7 +14,7 @@ from gatewright.server.http.limits import Limits, Rate
 from gatewright.server.http.listening import PATH, Settings, places_of
 from gatewright.server.http.web import Web
 from gatewright.server.identity import tokens
-from gatewright.server.identity.scopes import AGENT_SCOPES
+from gatewright.server.identity.scopes import Scope as Right
 from gatewright.server.people.known import Person, Proof
 
 HOST = "127.0.0.1"
@@ -31,7 +31,7 @@ async def door(application: GatewrightApplication, port: int) -> AsyncGenerator[
             tx,
             token,
             subject="conformance",
-            scopes=AGENT_SCOPES,
+            scopes=frozenset({Right.WORK, Right.REVIEW}),
             lifetime=timedelta(days=1),
             by=Person("nobody", Proof.WORD),
             now=services.clock(),
