@@ -76,8 +76,12 @@ _STORELESS = frozenset({"check-pipeline", "stop-hook", "requirements", "completi
 _TEAMS_OWN = frozenset(name for name, command in COMMANDS.items() if command.group is Group.TEAM)
 
 # What a team's server does over HTTP, for people with a token.
-_OVER_SERVER = frozenset(name for name, command in COMMANDS.items() if command.group is Group.PEOPLE) - {"people"}
-_OVER_SERVER |= {"board", "doctor", "status", "why", "log", "evidence", "read", "wait", "start"}
+_OVER_SERVER = frozenset(
+    {
+        *(name for name, command in COMMANDS.items() if command.group is Group.PEOPLE and name != "people"),
+        *("board", "doctor", "status", "why", "log", "evidence", "read", "wait", "start"),
+    }
+)
 
 HELP_HINT = "`gatewright --help` lists the commands."
 

@@ -4,9 +4,11 @@ import logging
 import signal
 from collections.abc import Awaitable, Callable
 from functools import partial
+from typing import cast
 
 import anyio
 from anyio.abc import TaskStatus
+from starlette.types import ASGIApp
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from ..app import GatewrightApplication
@@ -82,7 +84,8 @@ def web_server_for(web: Web, settings: Settings, limits: Limits) -> WebServer:
     """The web server that is asked for, believing its proxies."""
     application = web.asgi
     if settings.proxies:
-        application = ProxyHeadersMiddleware(application, [str(network) for network in settings.proxies])  # type: ignore[arg-type, assignment]  # its own names for the same
+        proxied = ProxyHeadersMiddleware(web.asgi, [str(network) for network in settings.proxies])  # type: ignore[arg-type]  # its own names for the same
+        application = cast(ASGIApp, proxied)
     certificate, key = settings.tls or (None, None)
     return web_server_of(application, limits, certificate=certificate, key=key)
 

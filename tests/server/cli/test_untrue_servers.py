@@ -31,16 +31,16 @@ class Untrue(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server: Untrue
-
     def do_POST(self) -> None:
-        self.server.asked += 1
+        server = self.server
+        assert isinstance(server, Untrue)
+        server.asked += 1
         self.send_response(200)
         self.send_header("content-type", "application/json")
         self.end_headers()
         try:
-            self.wfile.write(json.dumps(self.server.body).encode())
-            while self.server.is_endless:
+            self.wfile.write(json.dumps(server.body).encode())
+            while server.is_endless:
                 self.wfile.write(b" ")
         except OSError:
             pass  # nobody listens any more
