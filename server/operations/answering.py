@@ -72,7 +72,7 @@ def answer(
         record = get_change(tx, change)
         if not _is_open(tx, record, shown, command):
             raise Refused(refusals.question_replaced(change, shown.stage))
-        if person.proof is Proof.TOKEN and has_held(tx, change, shown.stage, person.principal):
+        if person.proof is Proof.TOKEN and has_held(tx, change, shown.stage, person):
             raise Refused(refusals.own_work(change, shown.stage, "answer about"))
         apply(tx, record, command, services.clock())
 

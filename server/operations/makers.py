@@ -4,9 +4,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ...gates.machine import commands as c
+from ...gates.machine.independence import as_compared
 from ...schemas.events import Event, OrphanKept, StageClaimed
 from ...schemas.ids import LAND
 from ...schemas.records import Lease, Maker
+from ..identity.principals import subject_of
+from ..people.known import Person
 from ..services import Services
 from .deciding import apply, get_change
 
@@ -44,10 +47,12 @@ def find_lease(tx: "Tx", change: str, stage: str, fence: int) -> Lease | None:
     return next((event.lease for event in claims if event.lease.fence == fence), None)
 
 
-def has_held(tx: "Tx", change: str, stage: str, principal: str) -> bool:
-    """Whether a principal ever worked on a stage; for `land` on any of the change."""
-    claims = (event for event in _events(tx, change) if isinstance(event, StageClaimed))
-    return any(event.lease.principal == principal and stage in (event.stage, LAND) for event in claims)
+def has_held(tx: "Tx", change: str, stage: str, person: Person) -> bool:
+    """Whether a token of a person ever worked on a stage (`land`: on any of the change), compared as for approvals."""
+    names = {*map(as_compared, person.names)}
+    claims = (e for e in _events(tx, change) if isinstance(e, StageClaimed) and stage in (e.stage, LAND))
+    subjects = {subject for claim in claims if (subject := subject_of(claim.lease.principal)) is not None}
+    return bool(names & {*map(as_compared, subjects)})
 
 
 def find_makers_of_kept(tx: "Tx", change: str, stage: str, *, commit: str, tree: str) -> tuple[Maker, ...]:

@@ -166,9 +166,11 @@ async def test_what_was_not_shown_is_not_decided_about(door: Door) -> None:
     assert await door.kinds() == before
 
 
-async def test_whoever_held_the_stage_does_not_answer_about_it_whatever_the_token_may(door: Door) -> None:
+@pytest.mark.parametrize("subject", ["ada", "a-da"])
+async def test_whoever_held_the_stage_does_not_answer_about_it_whatever_the_token_may(door: Door, subject: str) -> None:
+    """Nor under a name that is no other one where approvals are compared."""
     before = await door.kinds()
-    own = await door.site.issue("ada", *Scope)
+    own = await door.site.issue(subject, *Scope)
 
     answered = await door.post("answer", own, {**await door.asked("answer", own), "allow": True})
 
