@@ -3,6 +3,7 @@
 The token comes from the environment or is typed unseen, never from an argument, which all on the machine can read.
 """
 
+import ipaddress
 import os
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Generator
@@ -46,7 +47,7 @@ def find_server(options: Namespace, terminal: "Terminal") -> "TeamServer | None"
 
 def server_url(options: Namespace) -> str:
     """The URL that is named, without a path; raises `UsageError` for one by which a token would be read along."""
-    from ..http.listening import is_loopback, parse_url
+    from ..http.listening import LOOPBACK_NAMES, is_loopback, parse_url
 
     given = getattr(options, "server", None) or os.environ[SERVER_VARIABLE]
     by = SERVER_OPTION if getattr(options, "server", None) else SERVER_VARIABLE
@@ -56,7 +57,9 @@ def server_url(options: Namespace) -> str:
         raise UsageError(f"{by} {exc}") from exc
     host = url.partition("://")[2]
     name = host[1 : host.index("]")] if host.startswith("[") else host.partition(":")[0]
-    if not url.startswith("https://") and not is_loopback(name):
+    # Any other name may lead elsewhere when it is looked up again to connect.
+    is_here = (name in LOOPBACK_NAMES or _is_address(name)) and is_loopback(name)
+    if not url.startswith("https://") and not is_here:
         raise UsageError(f"{by}: a token is sent to https:// alone, except on this machine")
     return url
 
@@ -103,6 +106,14 @@ def call_on_server(
 
     ask = partial(server.call_tool, on_progress=on_progress)
     return wait_by(call, tool, arguments, wait_s=wait_s)
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _token(terminal: "Terminal") -> str:

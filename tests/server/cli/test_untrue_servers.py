@@ -1,6 +1,7 @@
 """A server that is none of ours, or lies, keeps nobody's command for ever and gets it to say nothing untrue."""
 
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -94,3 +95,21 @@ def test_an_answer_without_end_is_left(
 
     assert told.status == Exit.ERRORED
     assert "did not end in time" in told.err
+
+
+def test_a_name_that_leads_here_just_now_is_given_no_token_unencrypted(
+    untrue: Untrue, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is looked up again to connect, and may lead elsewhere then."""
+    looked_up = socket.getaddrinfo
+
+    def here(host: str, *how: object, **more: object) -> object:
+        given = "127.0.0.1" if host == "gates.example.org" else host
+        return looked_up(given, *how, **more)  # type: ignore[arg-type]  # as they were given
+
+    monkeypatch.setattr(socket, "getaddrinfo", here)
+
+    told = call("log", "--server", untrue.url.replace("127.0.0.1", "gates.example.org"))
+
+    assert (told.status, untrue.asked) == (Exit.USAGE, 0)
+    assert "a token is sent to https:// alone" in told.err
