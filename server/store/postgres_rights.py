@@ -10,8 +10,9 @@ if TYPE_CHECKING:
     from .tx import Tx
 
 READ, ADD, CHANGE, TAKE = "SELECT", "INSERT", "UPDATE", "DELETE"
-# As `gatewright migrate --worker-role` grants it; of `meta` two columns alone.
-_OF_WORKERS = {
+# What `gatewright worker` needs: to judge and to settle. Not the secret of leases, nor tokens, nor what people set; of
+# `meta` two columns alone.
+OF_WORKERS: Mapping[str, tuple[str, ...]] = {
     "change": (READ, ADD, CHANGE),
     "evaluation": (READ, ADD, CHANGE),
     "passed_tree": (READ, ADD, CHANGE),
@@ -19,10 +20,12 @@ _OF_WORKERS = {
     "evidence": (READ, ADD),
     "opening": (READ, ADD, CHANGE, TAKE),
     "cache": (READ, ADD, CHANGE, TAKE),
+}
+# As `postgres_queue` grants it.
+_QUEUE: Mapping[str, tuple[str, ...]] = {
     "procrastinate_jobs": (READ, ADD, CHANGE, TAKE),
     "procrastinate_workers": (READ, ADD, CHANGE, TAKE),
 }
-_QUEUE = ("procrastinate_jobs", "procrastinate_workers")
 _WHO = "SELECT current_user, rolsuper FROM pg_roles WHERE rolname = current_user"
 _MAY = "SELECT has_table_privilege(%s, %s)"
 
@@ -41,10 +44,11 @@ def rights_of_role(tx: "Tx") -> RoleRights:
     """Of whoever is connected."""
     role, is_superuser = tx.connection.exec_driver_sql(_WHO).one()
     of_servers = {
-        table: (READ, ADD) if table in APPEND_ONLY else (READ, ADD, CHANGE, TAKE)
-        for table in (*sorted(metadata.tables), *_QUEUE)
+        table: (READ, ADD) if table in APPEND_ONLY else (READ, ADD, CHANGE, TAKE) for table in sorted(metadata.tables)
     }
-    return RoleRights(str(role), bool(is_superuser), _lacking(tx, of_servers), _lacking(tx, _OF_WORKERS))
+    lacking_of_server = _lacking(tx, {**of_servers, **_QUEUE})
+    lacking_of_worker = _lacking(tx, {**OF_WORKERS, **_QUEUE})
+    return RoleRights(str(role), bool(is_superuser), lacking_of_server, lacking_of_worker)
 
 
 def _lacking(tx: "Tx", needed: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import Connection
 
+from .postgres_rights import OF_WORKERS
 from .schema import APPEND_ONLY, metadata
 
 SCHEMA = "gatewright"
@@ -54,13 +55,10 @@ _FUNCTIONS = (
         RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'integrity_constraint_violation';
     END $$""",
 )
-# What `gatewright worker` needs: to judge and to settle. Not the secret of leases, nor tokens, nor what people set.
-_OF_WORKERS = (
+_FOR_WORKERS = (
     f"GRANT USAGE ON SCHEMA {SCHEMA} TO {{role}}",
     "GRANT SELECT (name, value) ON meta TO {role}",
-    "GRANT SELECT, INSERT, UPDATE ON change, evaluation, passed_tree TO {role}",
-    "GRANT SELECT, INSERT ON event, evidence TO {role}",
-    "GRANT SELECT, INSERT, UPDATE, DELETE ON opening, cache TO {role}",
+    *(f"GRANT {', '.join(rights)} ON {table} TO {{role}}" for table, rights in OF_WORKERS.items()),
     "GRANT USAGE ON SEQUENCE evidence_number_seq TO {role}",
 )
 _PLACING = (
@@ -96,7 +94,7 @@ def grant_to_worker(connection: Connection, role: str) -> None:
     """Let a role that is there do what a worker does, and no more."""
     driver = connection.connection.driver_connection
     assert isinstance(driver, psycopg.Connection)
-    for statement in _OF_WORKERS:
+    for statement in _FOR_WORKERS:
         driver.execute(sql.SQL(statement).format(role=sql.Identifier(role)))
 
 
