@@ -23,6 +23,12 @@ ANSWER_TIMEOUT_S = 120.0
 CONNECT_TIMEOUT_S = 10.0
 ANSWER_BYTES_MAX = 2**25
 UNAUTHORIZED = 401
+# What the library passes on of the system's words, in ours.
+_REASONS = {
+    "WRONG_VERSION_NUMBER": "no TLS is spoken there, as by a server at an address with http://",
+    "Connection refused": "nobody listens there",
+    "Name or service not known": "its host is unknown",
+}
 
 Model = TypeVar("Model", bound=BaseModel)
 Answer = dict[str, object]
@@ -123,7 +129,11 @@ def _told() -> Generator[None]:
     try:
         yield
     except httpx2.HTTPError as exc:
-        raise NoAnswer(f"The server did not answer: {str(exc).strip() or type(exc).__name__}.") from exc
+        raise NoAnswer(f"The server did not answer: {_reason(str(exc)) or type(exc).__name__}.") from exc
+
+
+def _reason(text: str) -> str:
+    return next((told for words, told in _REASONS.items() if words in text), text.strip())
 
 
 def _problem(status: int, found: Answer) -> Exception:

@@ -63,7 +63,7 @@ def run(_command: str, options: Namespace, terminal: Terminal) -> int:
     from ..app import GatewrightApplication
 
     settings = _settings(options)
-    log_to_stderr(options.log_format)
+    log_to_stderr(LogFormat(options.log_format))
     raise_descriptors()
     page = begin_with_metrics() if options.has_metrics else None
     begin()
@@ -166,7 +166,11 @@ def add_log_format(parser: ArgumentParser) -> None:
     """Declare the option."""
     text = f"lines of text, or one JSON object a line (default: {LogFormat.TEXT})"
     parser.add_argument(
-        "--log-format", metavar="text|json", type=LogFormat, choices=LogFormat, default=LogFormat.TEXT, help=text
+        "--log-format",
+        metavar="text|json",
+        choices=[str(kind) for kind in LogFormat],
+        default=LogFormat.TEXT,
+        help=text,
     )
 
 

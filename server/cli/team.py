@@ -45,6 +45,11 @@ def add_team(parser: ArgumentParser, *, is_shown: bool = True) -> None:
         parser.add_argument(option, metavar=value, help=text)
 
 
+def is_team_named(options: Namespace) -> bool:
+    """Whether an option or a variable names one, whole or in part."""
+    return any(_find(options, option, variable) for option, variable, *_ in _PARTS)
+
+
 def find_team(options: Namespace) -> Team | None:
     """The team that is named, or None when nothing names one; raises `UsageError` when only a part does."""
     found = {option: _find(options, option, variable) for option, variable, *_ in _PARTS}

@@ -9,11 +9,12 @@ from collections.abc import Generator, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING
 
+from .database import VARIABLE
 from .examination import Examination, Wishes, say, stopped
 from .failures import failure_of
 from .handing import handed_team, is_handed, keep_others_out, start_again
 from .surroundings import Item
-from .team import Team, find_team, team_services_of
+from .team import REMOTE_VARIABLE, STATE_VARIABLE, Team, find_team, team_services_of
 from .team_look import LOOK_AGAIN, look_at_clock, look_at_remote, look_at_role, look_at_server, look_at_workers
 from .team_server import is_server_named, server_url
 from .terminal import Terminal
@@ -42,6 +43,14 @@ def run(options: Namespace, terminal: Terminal) -> list[Item]:
         told.all(look_at_server(TeamServer(server_url(options), "")))
     if team is not None:
         _look_at_team(team, options, told)
+    else:
+        told.one(
+            Item(
+                "team",
+                None,
+                f"a URL shows no more of it; the rest wants {VARIABLE}, {REMOTE_VARIABLE} and {STATE_VARIABLE}",
+            )
+        )
     return told.items
 
 

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from .command import CannotGoOn, Exit, UsageError
-from .team import find_team
+from .team import is_team_named
 from .waiting import CALL_TIMEOUT_S, Result, wait_by
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 SERVER_OPTION, SERVER_VARIABLE, TOKEN_VARIABLE = "--server", "GATEWRIGHT_SERVER", "GATEWRIGHT_TOKEN"
 TOKEN_CHARS_MAX = 8_192
+_ELSEWHERE = "In a team agents work over MCP, and people, token and fsck want the database: docs/team.md tells."
 
 
 def add_server(parser: ArgumentParser) -> None:
@@ -38,7 +39,7 @@ def find_server(options: Namespace, terminal: "Terminal") -> "TeamServer | None"
     """The server that is named, with the token; None when none is. Raises `UsageError` and `CannotGoOn`."""
     if not is_server_named(options):
         return None
-    if find_team(options) is not None:
+    if is_team_named(options):
         raise UsageError(f"a team is named by {SERVER_OPTION} or by its database, not by both")
     from ..over_http import TeamServer
 
@@ -71,7 +72,7 @@ def refuse_server(options: Namespace) -> None:
     by = SERVER_OPTION if getattr(options, "server", None) else SERVER_VARIABLE
     action = f"For this repository: leave {by} out." if by == SERVER_OPTION else f"For this repository: unset {by}."
     message = f"{by} names a team's server, and this is nothing that one does over HTTP."
-    raise CannotGoOn(message, f"In a team it wants the database: see docs/team.md. {action}", code="not_over_http")
+    raise CannotGoOn(message, f"{_ELSEWHERE} {action}", code="not_over_http")
 
 
 @contextmanager

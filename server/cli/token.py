@@ -4,7 +4,7 @@ A token is a principal, and one that may approve is a person: so issuing one is 
 """
 
 import json
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -31,9 +31,11 @@ def configure(_command: str, parser: ArgumentParser) -> None:
     parser.add_argument("verb", metavar="VERB", choices=("issue", "list", "revoke"), help="issue, list or revoke")
     parser.add_argument("name", metavar="SUBJECT|ID", nargs="?", help="whom it is for; or which one to revoke")
     text = f"what it is good for: {', '.join(Scope)} (repeatable)"
-    parser.add_argument("--scope", metavar="SCOPE", action="append", choices=tuple(Scope), default=[], help=text)
+    parser.add_argument(
+        "--scope", metavar="SCOPE", action="append", choices=[str(scope) for scope in Scope], default=[], help=text
+    )
     text = f"how long it is good, at most {LIFETIME_DAYS_MAX} (default: {LIFETIME_DAYS})"
-    parser.add_argument("--days", metavar="DAYS", type=int, default=LIFETIME_DAYS, help=text)
+    parser.add_argument("--days", metavar="DAYS", type=_days, default=LIFETIME_DAYS, help=text)
     add_database_url(parser)
     parser.add_argument("--json", action="store_true", help="the list for a program")
 
@@ -51,6 +53,15 @@ def run(_command: str, options: Namespace, terminal: Terminal) -> int:
         else:
             _revoke(desk, options.name, terminal)
     return Exit.OK
+
+
+def _days(text: str) -> int:
+    """An option's value: refused before anybody is asked to confirm it."""
+    from ..identity.tokens import LIFETIME_DAYS_MAX
+
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= LIFETIME_DAYS_MAX:
+        raise ArgumentTypeError(f"{text!r} is no number of days from 1 to {LIFETIME_DAYS_MAX}")
+    return int(text)
 
 
 @dataclass(frozen=True, slots=True)

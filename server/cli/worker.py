@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from ...schemas.pipeline import LABEL, LABELS_MAX
+from ..telemetry.logs import LogFormat
 from ..telemetry.starting import begin
 from .command import CannotGoOn, Exit, UsageError
 from .handing import handed_team, keep_others_out, start_again
@@ -53,7 +54,7 @@ def run(_command: str, options: Namespace, terminal: Terminal) -> int:
         start_again(team, _arguments(options))
         raise AssertionError("exec does not return")
     keep_others_out()
-    log_to_stderr(options.log_format)
+    log_to_stderr(LogFormat(options.log_format))
     logging.getLogger("procrastinate").setLevel(logging.WARNING)
     raise_descriptors()
     if options.metrics is not None:

@@ -66,7 +66,7 @@ def parse_url(text: str) -> str:
     """A URL without a path, as `https://gates.example.org`; raises `ValueError` with a few words."""
     parts = urlsplit(text)
     if parts.scheme not in DEFAULT_PORTS or not parts.hostname or parts.username is not None:
-        raise ValueError("is no http(s) URL")
+        raise ValueError("is no http(s) URL, as https://gates.example.org is one")
     if parts.path not in ("", "/", PATH) or parts.query or parts.fragment:
         raise ValueError(f"has a path; {PATH} is added to it")
     _ = parts.port  # raises for one that is no number

@@ -19,7 +19,8 @@ _SENTENCES = {
     "3D000": "{place} does not exist; create it, then run gatewright migrate.",
     "28000": "{place} lets nobody in by this name.",
     "28P01": "{place} refuses this name and password.",
-    "42501": "{place} does not permit this to the role that is used; grant it what docs/team.md lists.",
+    "42501": "{place} does not permit this to the role that is used. gatewright migrate is for the owner, and "
+    "--worker-role gives a worker's role what it needs.",
     "42P01": "{place} lacks a table of the store, or keeps it from this role; run gatewright migrate.",
     "3F000": "{place} holds no store; run gatewright migrate.",
     "53100": "The disk of {place} is full: nothing more can be written.",
@@ -38,6 +39,7 @@ _REFUSALS = {
     "no password supplied": "it asks for a password",
     "does not exist": "there is no such database or role",
     "pg_hba.conf": "its pg_hba.conf lets nobody in this way",
+    "invalid integer value": "a number in its address is none",
     "certificate": "its certificate is not trusted",
 }
 _ABSENCES = {

@@ -8,7 +8,7 @@ locked before the first of them is written; where that failed, the transaction i
 
 import psycopg
 from psycopg import sql
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from .postgres_rights import OF_WORKERS
 from .schema import APPEND_ONLY, metadata
@@ -96,6 +96,12 @@ def grant_to_worker(connection: Connection, role: str) -> None:
     assert isinstance(driver, psycopg.Connection)
     for statement in _FOR_WORKERS:
         driver.execute(sql.SQL(statement).format(role=sql.Identifier(role)))
+
+
+def is_role(connection: Connection, name: str) -> bool:
+    """Whether somebody of this name may be granted something."""
+    question = text("SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = :name)")
+    return bool(connection.execute(question, {"name": name}).scalar())
 
 
 def positions_are_used_up(connection: Connection) -> bool:

@@ -47,7 +47,7 @@ class Migration(StrEnum):
 def create_database(url: str, *, worker_role: str | None = None) -> Migration:
     """Make the store in the database at `url`, whole or not at all, or look whether the one that is there is sound.
 
-    `worker_role` names a role that is given what a worker needs.
+    `worker_role` names a role that is given what a worker needs; `StoreUnusable` is raised when there is none.
     Raises like `open_database`.
     """
     with closing(store_at(url)) as store:
@@ -77,10 +77,12 @@ class _Header(NamedTuple):
 
 def _make_or_mend(tx: "Tx", store: Store, worker_role: str | None) -> Migration:
     from .postgres_queue import bring_queue, grant_queue_to_worker
-    from .postgres_schema import begin_positions, grant_to_worker
+    from .postgres_schema import begin_positions, grant_to_worker, is_role
 
     # Two who migrate at once would both find nothing.
     tx.hold(MAKING)
+    if worker_role is not None and not is_role(tx.connection, worker_role):
+        raise StoreUnusable(f"There is no role '{worker_role}' in {store.place}; CREATE ROLE makes one.")
     header = _read_header(tx)
     done = Migration.CHECKED
     if not header.is_there:

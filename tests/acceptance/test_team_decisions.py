@@ -321,8 +321,8 @@ def _timeless(text: str) -> str:
         ({"GATEWRIGHT_SERVER": "https://ann:hunter2@gates.example.org"}, "is no http(s) URL"),
         ({"GATEWRIGHT_SERVER": "https://gates.example.org/x"}, "has a path"),
         ({"GATEWRIGHT_SERVER": "ftp://gates.example.org"}, "is no http(s) URL"),
-        ({"GATEWRIGHT_SERVER": "http://127.0.0.1:9"}, "did not answer"),
-        ({"GATEWRIGHT_DATABASE_URL": "postgresql://x/y"}, "three things together"),
+        ({"GATEWRIGHT_SERVER": "http://127.0.0.1:9"}, "did not answer: nobody listens there"),
+        ({"GATEWRIGHT_DATABASE_URL": "postgresql://x/y"}, "not by both"),
     ],
 )
 def test_a_server_that_cannot_be_meant_is_sent_no_token(place: Place, environment: dict[str, str], said: str) -> None:
@@ -333,6 +333,13 @@ def test_a_server_that_cannot_be_meant_is_sent_no_token(place: Place, environmen
     assert said in told.err, told
     assert "hunter2" not in told.err
     assert "Traceback" not in told.err
+
+
+def test_doctor_by_a_url_alone_says_what_it_has_not_looked_at(place: Place) -> None:
+    with _set(place.environment["server"]):
+        told = Desk(place.home).do("doctor")
+
+    assert (told.status, "the rest wants GATEWRIGHT_DATABASE_URL" in told.out) == (0, True), told
 
 
 @pytest.mark.parametrize("command", [("people", "list"), ("fsck",), ("verify", "HEAD"), ("claim", "--agent", "x")])

@@ -123,7 +123,7 @@ def main() -> int:
     try:
         pytest: Any = import_module("pytest")
     except ImportError as exc:
-        report.write(missing=f"pytest cannot be imported by {sys.executable}: {exc}")
+        report.write(missing=f"pytest cannot be imported by {sys.executable}: {exc}.")
         return 4
     report.write(pytest=pytest.__version__)
     arguments = []

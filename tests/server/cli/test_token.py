@@ -54,6 +54,23 @@ def test_where_people_are_registered_one_of_them_issues(ready: Desk, call: Call)
     assert listed(call) == []
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("--scope", "wrok"), "invalid choice: 'wrok' (choose from"),
+        (("--scope", "work", "--days", "0"), "'0' is no number of days from 1 to 366"),
+        (("--scope", "work", "--days", "367"), "'367' is no number of days from 1 to 366"),
+        (("--scope", "work", "--days", "soon"), "'soon' is no number of days from 1 to 366"),
+    ],
+)
+def test_what_no_token_can_have_is_told_before_anybody_is_asked(call: Call, given: tuple[str, ...], said: str) -> None:
+    told = call("token", "issue", "ada", *given)
+
+    assert told.status == Exit.USAGE
+    assert said in told.err
+    assert "Scope." not in told.err, "how it is called in the source is nobody's business"
+
+
 def test_no_program_issues_or_revokes_a_token(ready: Desk, call: Call) -> None:
     """An agent that could would be whoever it likes: its own reviewer, or the person who approves."""
     for arguments in (("issue", "eve", "--scope", "approve"), ("revoke", "tk-0123456789")):

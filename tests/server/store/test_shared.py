@@ -48,6 +48,14 @@ def test_no_store_is_made_where_one_was_expected(new_database_url: str) -> None:
     assert create_database(new_database_url) is Migration.MADE
 
 
+def test_a_workers_role_that_is_not_there_is_named_and_no_store_is_made(new_database_url: str) -> None:
+    with pytest.raises(StoreUnusable, match="There is no role 'gatewright_wrker'"):
+        create_database(new_database_url, worker_role="gatewright_wrker")
+
+    with pytest.raises(NotMigrated):
+        open_database(new_database_url)
+
+
 def test_many_who_make_a_store_at_once_make_one(new_database_url: str) -> None:
     line = Barrier(4)
 
