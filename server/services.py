@@ -38,6 +38,7 @@ class Services:
 
     `places` is where holders work. With a `remote` the repository is a mirror of it, and they work on other machines.
     `clock` tells aware UTC. `on_workspace` is told of every workspace that was made: change, stage, path.
+    `left_over` fires when a change is over and a place of it could not be taken away.
     `runs_as` names this process in the tokens of what it runs.
     `has_news` tells, on the event loop, whether anybody has committed since it was last asked.
     """
@@ -53,6 +54,7 @@ class Services:
     cache: Path
     remote: Remote | None = None
     changed: Signal = field(default_factory=Signal)
+    left_over: Signal = field(default_factory=Signal)
     on_workspace: Callable[[str, str, Path], None] = field(default=lambda *_: None)
     has_news: Callable[[], bool] = field(default=lambda: False)
     is_draining: bool = False

@@ -23,7 +23,7 @@ from ...schemas.plan import PolicyPin
 from ...schemas.records import ChangeRecord, ChangeState, Evidence, GateOutcome, LandingStep, Outcome
 from ...schemas.refusals import Refused
 from ..operations import taking_in
-from ..operations.clearing import remove_workspaces
+from ..operations.clearing import clear
 from ..operations.deciding import apply, get_change
 from ..services import Services
 from ..store import EvaluationRow
@@ -99,7 +99,7 @@ async def _finish(services: Services, record: ChangeRecord) -> None:
     command = await services.act(lambda: _move(services, record))
     await services.run(lambda tx: apply(tx, get_change(tx, record.id), command, services.clock()))
     if isinstance(command, c.ConfirmLanding):
-        await services.act(lambda: remove_workspaces(services, record))
+        await clear(services, record)
 
 
 async def _tell_delay(services: Services, record: ChangeRecord, because: str) -> None:

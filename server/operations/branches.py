@@ -102,7 +102,7 @@ class Branches:
     def how_to_adopt(self, services: Services, record: ChangeRecord, commit: str) -> str:
         return f"`git fetch origin {_source(services, record, commit)}` first; then "
 
-    def clear(self, services: Services, record: ChangeRecord) -> None:
+    def clear(self, services: Services, record: ChangeRecord) -> bool:
         """Branches whose commits were handed in are deleted; of the others the commit is kept under a ref of ours."""
         handed_in = {attempt.commit for stage in record.stages for attempt in stage.attempts}
         try:
@@ -113,8 +113,10 @@ class Branches:
                         self._keep(services, tip, f"refs/gatewright/{_saved_name(*found.groups())}")
                     self._remote.push(services.repository.common_dir, None, ref, expected=tip)
         except (RemoteProblem, GitFailed, OSError) as exc:
-            # An agent may be pushing at this moment, or the remote not answer; the next start tries again.
+            # An agent may be pushing at this moment, or the remote not answer.
             log.warning("branches of %s stay: %s", record.id, exc)
+            return False
+        return True
 
     def list_changes(self, services: Services) -> set[str]:
         found = (_BRANCH.fullmatch(ref) for ref in self._remote.tips(f"{HEADS}{BRANCHES}*"))

@@ -11,7 +11,7 @@ from ...schemas.replies import StartedReply
 from ..people.known import Person
 from ..services import Services
 from ..store import EvaluationRow, EvaluationState, Purpose
-from .clearing import remove_workspaces
+from .clearing import clear
 from .deciding import apply, get_change, runs_on
 from .people import decide
 from .repeating import Reference, Request, once
@@ -50,7 +50,7 @@ async def cancel(
 ) -> ChangeRecord:
     """A person ends a change; its workspaces go, and everything that was made stays in refs."""
     record = await decide(services, change, c.Cancel(by.by, reason), by, request)
-    await services.act(lambda: remove_workspaces(services, record))
+    await clear(services, record)
     return record
 
 

@@ -70,8 +70,11 @@ class Places(Protocol):
         """What comes before a commit that was made reachable can be named: how a sentence begins, or nothing."""
         ...
 
-    def clear(self, services: Services, record: ChangeRecord) -> None:
-        """Take away every place of a change that is over, what was not handed in kept first; log what cannot be."""
+    def clear(self, services: Services, record: ChangeRecord) -> bool:
+        """Take away every place of a change that is over, what was not handed in kept first.
+
+        Whether all of them are gone; why one stays is logged.
+        """
         ...
 
     def list_changes(self, services: Services) -> set[str]:

@@ -98,9 +98,10 @@ class Worktrees:
         """Nothing: it is in the repository that every workspace belongs to."""
         return ""
 
-    def clear(self, services: Services, record: ChangeRecord) -> None:
+    def clear(self, services: Services, record: ChangeRecord) -> bool:
         """A workspace that cannot be saved stays, and so do the files of one that is the person's own checkout."""
         services.workspaces.here.leave(record.id)
+        are_gone = True
         for workspace in services.workspaces.list():
             if workspace.change != record.id:
                 continue
@@ -111,6 +112,8 @@ class Worktrees:
             except (WorkspaceProblem, GitFailed, OSError) as exc:
                 # Another server of the repository may be taking it away at this moment.
                 log.warning("workspace %s stays: %s", workspace.path, exc)
+                are_gone = False
+        return are_gone
 
     def list_changes(self, services: Services) -> set[str]:
         here = services.workspaces.here.occupation()

@@ -5,7 +5,12 @@ from pathlib import Path
 import anyio
 import pytest
 
+from gatewright.gates.git import GitFailed
+from gatewright.gates.workspaces import Workspaces
+from gatewright.schemas.records import ChangeRecord
 from gatewright.server.engine import landing
+from gatewright.server.operations import clearing
+from gatewright.server.services import Services
 
 from .conftest import Repositories
 from .house import Repository, serving, write_all
@@ -21,6 +26,10 @@ async def until_cleared(repository: Repository, left: set[str]) -> None:
             await anyio.sleep(0.02)
 
 
+async def _die(services: Services, record: ChangeRecord) -> None:
+    """As a server that is killed here."""
+
+
 @pytest.mark.slow
 async def test_workspaces_of_a_change_that_is_over_go_at_the_next_start_and_unsaved_work_is_kept(
     make: Repositories, monkeypatch: pytest.MonkeyPatch
@@ -28,7 +37,7 @@ async def test_workspaces_of_a_change_that_is_over_go_at_the_next_start_and_unsa
     """Found by dying at every write: between the landing and the removal they stayed for ever."""
     repository = make()
     with monkeypatch.context() as patch:
-        patch.setattr(landing, "remove_workspaces", lambda services, record: None)
+        patch.setattr(landing, "clear", _die)
         async with serving(repository) as server, server.agent("ada") as ada:
             change = await ada.start()
             verdict = await ada.submit(await ada.claim(change), {"a.txt": "a"})
@@ -43,3 +52,28 @@ async def test_workspaces_of_a_change_that_is_over_go_at_the_next_start_and_unsa
 
     saved = repository.git("for-each-ref", "--format=%(refname)", "refs/gatewright/saved").splitlines()
     assert [repository.git("show", f"{ref}:later.txt") for ref in saved] == ["typed after the end"]
+
+
+async def test_a_workspace_that_could_not_be_taken_away_goes_a_while_later(
+    make: Repositories, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found by chaos: what a read-only disk had left behind stayed until the server was started anew."""
+    repository = make()
+    remove = Workspaces.remove
+    failures = iter(("once", "and again"))
+
+    def fail(self: Workspaces, change: str, stage: str, fence: int) -> None:
+        if next(failures, None) is not None:
+            raise GitFailed(("worktree",), 128, "Read-only file system")
+        remove(self, change, stage, fence)
+
+    monkeypatch.setattr(clearing, "AGAIN_AFTER_S", 0.05)
+    monkeypatch.setattr(Workspaces, "remove", fail)
+    async with serving(repository) as server, server.agent("ada") as ada:
+        change = await ada.start()
+        await ada.submit(await ada.claim(change), {"a.txt": "a"})
+        await server.landed(change)
+
+        await until_cleared(repository, set())
+
+    assert next(failures, None) is None
