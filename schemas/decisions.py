@@ -18,6 +18,8 @@ KEY_CHARS_MAX = 200
 NOTE_CHARS_MAX = 1_000
 SIGNATURE_CHARS_MAX = 20_000
 NUMBER_MAX = 10**9
+# Numbers of transactions of a shared database are in it, with 20 bits below each.
+POSITION_MAX = 2**63 - 1
 SUBJECT_CHARS_MAX = 100_000
 
 
@@ -152,7 +154,7 @@ class Paging(_Model):
     """`log`: of one change from the number `after`, or of all from that position."""
 
     change: Name | None = None
-    after: Number = 0
+    after: Annotated[int, Field(ge=0, le=POSITION_MAX)] = 0
 
 
 class _Told(BaseModel):

@@ -13,7 +13,7 @@ from ...gates.policy import Policy
 from ...gates.text import number_of, shorten, some_of
 from ...schemas import refusals
 from ...schemas.arguments import GetStatus
-from ...schemas.decisions import ChangeWhy, Looking, Paging
+from ...schemas.decisions import NUMBER_MAX, ChangeWhy, Looking, Paging
 from ...schemas.ids import LAND
 from ...schemas.records import ChangeRecord, ChangeState, StageRecord, StageState
 from ...schemas.refusals import Refused
@@ -182,7 +182,7 @@ def look_back(tx: "Tx", asked: Paging) -> tuple[tuple[int, str, int, "Event"], .
     if asked.change is None:
         return tx.numbered_events(asked.after, limit=PAGE)
     get_change(tx, asked.change)
-    events = tx.events(asked.change, after=asked.after, limit=PAGE)
+    events = tx.events(asked.change, after=min(asked.after, NUMBER_MAX), limit=PAGE)
     return tuple((number, asked.change, number, event) for number, event in events)
 
 

@@ -14,6 +14,7 @@ import anyio
 from ...gates.text import shorten
 from ...schemas import refusals
 from ...schemas.arguments import WaitForUpdate
+from ...schemas.decisions import POSITION_MAX
 from ...schemas.records import ChangeRecord, ChangeState
 from ...schemas.refusals import Refusal
 from ...schemas.replies import Update, Verdict
@@ -66,7 +67,8 @@ async def wait_for_update(
     that has ended there will be none, so nobody waits for it.
     """
     deadline = anyio.current_time() + wait_s
-    position = arguments.after
+    # No store counts further, and nothing came after that either.
+    position = None if arguments.after is None else min(arguments.after, POSITION_MAX)
     while True:
         ticket = services.changed.ticket()
         look = await services.read(

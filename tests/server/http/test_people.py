@@ -129,6 +129,18 @@ async def test_nobody_decides_without_a_token_or_with_one_that_is_not_for_it(doo
     assert await door.kinds() == before
 
 
+async def test_news_are_asked_for_after_any_position_that_a_store_may_have(door: Door) -> None:
+    """Those of a shared database begin with the number of a transaction: 10**9 is soon passed."""
+    token, last = await door.site.issue("ann", Scope.WORK), 2**63 - 1
+
+    told = [await door.post("log", token, asked) for asked in ({"after": last}, {"change": "c1", "after": last})]
+
+    assert [(answer.status_code, answer.json()["events"]) for answer in told] == [(200, []), (200, [])]
+    async with door.site.agent(token) as ada:
+        for change in ({}, {"change": "c1"}):
+            assert (await ada.get("wait_for_update", after=10**30, wait_s=0, **change))["position"] <= last
+
+
 async def test_a_person_answers_what_they_were_shown_and_the_record_says_by_which_token(door: Door) -> None:
     token = await door.site.issue("ann", Scope.APPROVE)
     body = {**await door.asked("answer", token), "allow": True, "note": "Blanks."}

@@ -9,6 +9,8 @@ from threading import Barrier
 import psycopg
 import pytest
 
+from gatewright.schemas.decisions import POSITION_MAX, Paging
+from gatewright.server.operations.looking import look_back
 from gatewright.server.store import (
     Migration,
     NotMigrated,
@@ -67,6 +69,15 @@ def test_many_who_make_a_store_at_once_make_one(new_database_url: str) -> None:
         made = list(pool.map(make, range(4)))
 
     assert sorted(made) == [*[Migration.CHECKED] * 3, Migration.MADE]
+
+
+def test_events_are_asked_for_after_any_position(new_database_url: str) -> None:
+    create_database(new_database_url)
+    with closing(open_database(new_database_url)) as store:
+        started(store)
+        for change in (None, "c1"):
+            asked = Paging(change=change, after=POSITION_MAX)
+            assert store.read(lambda tx, asked=asked: look_back(tx, asked)) == ()  # type: ignore[misc]  # no type
 
 
 def test_what_others_keep_in_the_same_database_stays_theirs(new_database_url: str) -> None:
