@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, LiteralString
 
 from .schema import APPEND_ONLY, metadata
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 READ, ADD, CHANGE, TAKE = "SELECT", "INSERT", "UPDATE", "DELETE"
 # What `gatewright worker` needs: to judge and to settle. Not the secret of leases, nor tokens, nor what people set; of
 # `meta` two columns alone.
-OF_WORKERS: Mapping[str, tuple[str, ...]] = {
+OF_WORKERS: Mapping[LiteralString, tuple[LiteralString, ...]] = {
     "change": (READ, ADD, CHANGE),
     "evaluation": (READ, ADD, CHANGE),
     "passed_tree": (READ, ADD, CHANGE),

@@ -6,6 +6,8 @@ another order than they begin in, so whoever reads all events reads those below 
 locked before the first of them is written; where that failed, the transaction is begun again.
 """
 
+from typing import LiteralString
+
 import psycopg
 from psycopg import sql
 from sqlalchemy import Connection, text
@@ -55,7 +57,7 @@ _FUNCTIONS = (
         RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'integrity_constraint_violation';
     END $$""",
 )
-_FOR_WORKERS = (
+_FOR_WORKERS: tuple[LiteralString, ...] = (
     f"GRANT USAGE ON SCHEMA {SCHEMA} TO {{role}}",
     "GRANT SELECT (name, value) ON meta TO {role}",
     *(f"GRANT {', '.join(rights)} ON {table} TO {{role}}" for table, rights in OF_WORKERS.items()),
