@@ -184,4 +184,4 @@ def _messages(response: httpx2.Response, deadline_s: float) -> Iterator[Answer]:
 
 
 def _error_text(error: object) -> str:
-    return str(error.get("message", "")) if isinstance(error, dict) else ""
+    return str(error.get("message", "")).rstrip(".") if isinstance(error, dict) else ""

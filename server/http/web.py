@@ -139,7 +139,8 @@ class Web:
         """Where clients that are sent away learn who issues tokens; nothing where only people do."""
         if self._issuer is None:
             return []
-        scopes = [Right.WORK.value, Right.REVIEW.value, Right.APPROVE.value]
+        # Clients ask for each scope that is named, and their agents hold the token: none of them decides as a person.
+        scopes = [Right.WORK.value, Right.REVIEW.value]
         return create_protected_resource_routes(self._url, [AnyHttpUrl(self._issuer.name)], scopes, "gatewright")
 
 
