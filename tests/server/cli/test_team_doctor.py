@@ -143,6 +143,7 @@ def _until(place: Place, is_so: Callable[[Tx], object]) -> None:
             time.sleep(0.1)
 
 
+@pytest.mark.slow
 def test_without_workers_nothing_is_judged_and_whoever_lacks_a_label_is_named(here: Place) -> None:
     told = red(here.look())
 
@@ -210,7 +211,10 @@ FAULTS: dict[str, tuple[Callable[[Place], None], str, str]] = {
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+FAST = ("declined", "late clock")
+
+
+@pytest.mark.parametrize("fault", [f if f in FAST else pytest.param(f, marks=pytest.mark.slow) for f in FAULTS])
 def test_what_is_wrong_is_red_and_the_rest_is_looked_at_all_the_same(here: Place, fault: str) -> None:
     make, name, mend = FAULTS[fault]
     make(here)

@@ -129,6 +129,7 @@ async def test_nobody_decides_without_a_token_or_with_one_that_is_not_for_it(doo
     assert await door.kinds() == before
 
 
+@pytest.mark.slow
 async def test_news_are_asked_for_after_any_position_that_a_store_may_have(door: Door) -> None:
     """Those of a shared database begin with the number of a transaction: 10**9 is soon passed."""
     token, last = await door.site.issue("ann", Scope.WORK), 2**63 - 1
@@ -178,7 +179,7 @@ async def test_what_was_not_shown_is_not_decided_about(door: Door) -> None:
     assert await door.kinds() == before
 
 
-@pytest.mark.parametrize("subject", ["ada", "a-da"])
+@pytest.mark.parametrize("subject", ["ada", pytest.param("a-da", marks=pytest.mark.slow)])
 async def test_whoever_held_the_stage_does_not_answer_about_it_whatever_the_token_may(door: Door, subject: str) -> None:
     """Nor under a name that is no other one where approvals are compared."""
     before = await door.kinds()
@@ -261,6 +262,7 @@ async def test_a_key_has_one_effect_for_its_owner_and_none_for_anybody_else(door
     assert (await door.kinds()).count("attempts_granted") == 1
 
 
+@pytest.mark.slow
 async def test_each_command_of_operating_is_done_by_a_token_for_it(door: Door) -> None:
     token = await door.site.issue("ops", Scope.ADMIN)
 
@@ -342,6 +344,7 @@ async def test_what_is_no_command_is_answered_as_such(door: Door) -> None:
     assert await door.kinds() == before
 
 
+@pytest.mark.slow
 async def test_a_body_that_is_too_large_is_not_read(door: Door) -> None:
     async def chunks() -> AsyncIterator[bytes]:
         for _ in range(400):
@@ -367,6 +370,7 @@ async def test_no_tool_decides_whatever_the_token_may(door: Door) -> None:
     assert await door.kinds() == before
 
 
+@pytest.mark.slow
 async def test_a_server_that_is_to_end_takes_no_decision(door: Door) -> None:
     token = await door.site.issue("ann", Scope.ADMIN)
     door.site.web.drain()
