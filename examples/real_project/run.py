@@ -26,7 +26,7 @@ from projects import PROJECTS
 from sources import NotRun, download, git, make_repository
 
 TRAVELLERS = tuple(project for project in PROJECTS if project.journey is not None)
-JOBS = 2
+JOBS = 3
 COMMAND_TIMEOUT_S = 60.0
 PROJECT_TIMEOUT_S = 900.0
 
